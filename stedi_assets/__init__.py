@@ -1,0 +1,1 @@
+"""The STEDI human-balance lakehouse as Dagster assets."""

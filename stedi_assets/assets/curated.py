@@ -1,0 +1,59 @@
+"""The curated zone: what analysts and models work with."""
+
+from dagster import Config
+from pydantic import Field
+from pyspark.sql import DataFrame
+
+from stedi_assets import tables
+from stedi_assets.assets.declared import table_asset
+
+
+class MachineLearningConfig(Config):
+    """Which of the paired readings may train a model."""
+
+    after_consent_only: bool = Field(
+        default=False,
+        description=(
+            "Keep only readings that took place after the user granted permission: "
+            "shareWithResearchAsOfDate < sensorReadingTime."
+        ),
+    )
+    match_device: bool = Field(
+        default=False,
+        description=(
+            "Keep only readings of a device that is registered to the phone's owner. Without "
+            "it, two people's readings of the same millisecond are paired with each other."
+        ),
+    )
+
+
+@table_asset(tables.CUSTOMER_CURATED)
+def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
+    """Keeps the trusted customers who have accelerometer readings, each once."""
+    return customer_trusted.join(
+        accelerometer_trusted, customer_trusted.email == accelerometer_trusted.user, "left_semi"
+    ).distinct()
+
+
+@table_asset(tables.MACHINE_LEARNING_CURATED)
+def machine_learning_curated(
+    config: MachineLearningConfig,
+    step_trainer_trusted: DataFrame,
+    accelerometer_trusted: DataFrame,
+    customer_curated: DataFrame,
+) -> DataFrame:
+    """Pairs device and phone readings of the same millisecond, if the user is a curated customer.
+
+    Two options, both off by default, narrow it: `after_consent_only` and `match_device`.
+    """
+    device, phone = step_trainer_trusted.alias("device"), accelerometer_trusted.alias("phone")
+    paired = device.join(phone, device.sensorReadingTime == phone.timestamp)
+    owner = customer_curated
+    permitted = paired.user == owner.email
+    if config.match_device:
+        permitted &= paired.serialNumber == owner.serialNumber
+    if config.after_consent_only:
+        permitted &= owner.shareWithResearchAsOfDate < paired.sensorReadingTime
+    return paired.join(owner, permitted, "left_semi").select(
+        *tables.MACHINE_LEARNING_CURATED.column_names
+    )

@@ -1,0 +1,54 @@
+"""Turns a table's declaration into the definition of an asset."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from stedi_assets.lakehouse import describe
+from stedi_assets.tables import Table, Zone
+
+OWNERS = {Zone.LANDING: "team:ingest", Zone.QUARANTINE: "team:ingest"}
+DATA_TEAM = "team:data-engineering"
+
+
+def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, Any]:
+    """What Dagster is told of a table's asset, apart from how it is computed.
+
+    Args:
+        table: The declaration.
+        kinds: The technologies to show in the UI.
+        rule: How rows come to be in it.
+    """
+    zone = Zone.LANDING if table.zone is Zone.QUARANTINE else table.zone
+    return {
+        "group_name": zone.value,
+        "kinds": kinds,
+        "owners": [OWNERS.get(table.zone, DATA_TEAM)],
+        "tags": {describe.PERSONAL_DATA: "true" if table.personal else "false"},
+        "description": f"{table.description}\n\n{rule}".strip(),
+        "metadata": describe.definition(table),
+    }
+
+
+def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Declares a function of frames as the asset of a table.
+
+    The code version is a digest of the rule's source and the columns, so that Dagster shows the
+    table as stale when either changes.
+    """
+
+    def decorate(rule: Callable[..., Any]) -> dg.AssetsDefinition:
+        source = inspect.getsource(rule) + repr(table.columns)
+        asset: dg.AssetsDefinition = dg.asset(
+            name=table.name,
+            code_version=hashlib.sha256(source.encode()).hexdigest()[:12],
+            **definition(table, kinds={"spark", "deltalake"}, rule=inspect.getdoc(rule) or ""),
+        )(rule)
+        return asset
+
+    return decorate

@@ -1,0 +1,242 @@
+"""One suite of checks a table: its rules, evaluated together in one pass over it."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster import AssetCheckResult, AssetCheckSeverity, ResourceParam
+from pyspark.sql import DataFrame
+
+from stedi_assets import tables
+from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.checks import consent, counts, quality
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.source import SourceData
+from stedi_assets.tables import Table
+
+BLOCKING = {consent.CONSENT, counts.COUNTS}
+WARNINGS = {consent.SHARED_DEVICES, *counts.COUNTED_ALONG}
+DESCRIPTIONS = {**consent.DESCRIPTIONS, **counts.DESCRIPTIONS, **quality.DESCRIPTIONS}
+
+
+def suite(table: Table, *further: str) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:
+    """Declares a function of frames as the checks of a table.
+
+    Args:
+        table: The table; its declaration says which structural checks it has.
+        further: Names of the checks that only this table has.
+    """
+    names = [consent.CONSENT, counts.COUNTS, quality.SCHEMA, quality.VALUES]
+    names += [quality.KEYS] if table.key else []
+    names += [quality.REFERENCES] if table.references else []
+
+    def decorate(rules: Callable[..., Any]) -> dg.AssetChecksDefinition:
+        inputs = [name for name in inspect.signature(rules).parameters if name in tables.TABLES]
+        return dg.multi_asset_check(
+            name=f"{table.name}_checks",
+            specs=[
+                dg.AssetCheckSpec(
+                    name,
+                    asset=table.name,
+                    blocking=name in BLOCKING,
+                    description=DESCRIPTIONS[name],
+                    additional_deps=[other for other in inputs if other != table.name],
+                )
+                for name in (*names, *further)
+            ],
+        )(rules)
+
+    return decorate
+
+
+@suite(tables.CUSTOMER_TRUSTED)
+def customer_trusted_checks(
+    io_manager: ResourceParam[LakehouseIOManager],
+    source: SourceData,
+    customer_trusted: DataFrame,
+    customer_landing: DataFrame,
+) -> Iterator[AssetCheckResult]:
+    """Consent by e-mail; as many rows as landed with consent."""
+    people = consent.consenting(customer_landing).select("email")
+    yield from _evaluate(
+        tables.CUSTOMER_TRUSTED,
+        customer_trusted,
+        counts.customer_trusted(customer_landing),
+        _recorded(io_manager, source, tables.CUSTOMER_TRUSTED),
+        among={consent.CONSENT: [(["email"], people)]},
+    )
+
+
+@suite(tables.ACCELEROMETER_TRUSTED)
+def accelerometer_trusted_checks(
+    io_manager: ResourceParam[LakehouseIOManager],
+    source: SourceData,
+    accelerometer_trusted: DataFrame,
+    accelerometer_landing: DataFrame,
+    customer_trusted: DataFrame,
+    customer_landing: DataFrame,
+) -> Iterator[AssetCheckResult]:
+    """Consent by the user's e-mail; as many rows as trusted customers' readings landed."""
+    people = consent.consenting(customer_landing).select("email")
+    yield from _evaluate(
+        tables.ACCELEROMETER_TRUSTED,
+        accelerometer_trusted,
+        counts.accelerometer_trusted(accelerometer_landing, customer_trusted),
+        _recorded(io_manager, source, tables.ACCELEROMETER_TRUSTED),
+        among={
+            consent.CONSENT: [(["user"], people)],
+            quality.REFERENCES: [(["user"], customer_trusted.select("email"))],
+        },
+    )
+
+
+@suite(tables.CUSTOMER_CURATED)
+def customer_curated_checks(
+    io_manager: ResourceParam[LakehouseIOManager],
+    source: SourceData,
+    customer_curated: DataFrame,
+    customer_trusted: DataFrame,
+    accelerometer_trusted: DataFrame,
+    customer_landing: DataFrame,
+) -> Iterator[AssetCheckResult]:
+    """Consent by e-mail; as many rows as trusted customers have readings."""
+    people = consent.consenting(customer_landing).select("email")
+    yield from _evaluate(
+        tables.CUSTOMER_CURATED,
+        customer_curated,
+        counts.customer_curated(customer_trusted, accelerometer_trusted),
+        _recorded(io_manager, source, tables.CUSTOMER_CURATED),
+        among={
+            consent.CONSENT: [(["email"], people)],
+            quality.REFERENCES: [(["email"], accelerometer_trusted.select("user"))],
+        },
+    )
+
+
+@suite(tables.STEP_TRAINER_TRUSTED, consent.SHARED_DEVICES)
+def step_trainer_trusted_checks(
+    io_manager: ResourceParam[LakehouseIOManager],
+    source: SourceData,
+    step_trainer_trusted: DataFrame,
+    step_trainer_landing: DataFrame,
+    customer_curated: DataFrame,
+    customer_landing: DataFrame,
+) -> Iterator[AssetCheckResult]:
+    """Consent by the device's serial number; as many rows as curated devices' readings landed."""
+    serial = ["serialNumber"]
+    devices = consent.consenting(customer_landing).select(*serial)
+    others = consent.not_consenting(customer_landing).select(*serial)
+    yield from _evaluate(
+        tables.STEP_TRAINER_TRUSTED,
+        step_trainer_trusted,
+        counts.step_trainer_trusted(step_trainer_landing, customer_curated),
+        _recorded(io_manager, source, tables.STEP_TRAINER_TRUSTED),
+        among={
+            consent.CONSENT: [(serial, devices)],
+            quality.REFERENCES: [(serial, customer_curated.select(*serial))],
+        },
+        not_among={consent.SHARED_DEVICES: [(serial, others)]},
+    )
+
+
+@suite(
+    tables.MACHINE_LEARNING_CURATED,
+    quality.NO_PERSONAL_DATA,
+    counts.TWO_PEOPLE,
+    counts.BEFORE_CONSENT,
+)
+def machine_learning_curated_checks(
+    io_manager: ResourceParam[LakehouseIOManager],
+    source: SourceData,
+    machine_learning_curated: DataFrame,
+    step_trainer_trusted: DataFrame,
+    accelerometer_trusted: DataFrame,
+    customer_curated: DataFrame,
+    accelerometer_landing: DataFrame,
+    customer_landing: DataFrame,
+) -> Iterator[AssetCheckResult]:
+    """Consent by device and by reading; as many rows as the products of both sides' counts."""
+    table = tables.MACHINE_LEARNING_CURATED
+    made = io_manager.state(table)
+    options = MachineLearningConfig(**(made.commit["config"] if made else {}))
+    enabled = sorted(name for name, on in options.model_dump().items() if on)
+    serial = ["serialNumber"]
+    devices = consent.consenting(customer_landing).select(*serial)
+    phones = consent.readings_with_consent(accelerometer_landing, customer_landing)
+    yield from _evaluate(
+        table,
+        machine_learning_curated,
+        counts.machine_learning_curated(
+            step_trainer_trusted, accelerometer_trusted, customer_curated, options
+        ),
+        _recorded(io_manager, source, table, enabled),
+        among={
+            consent.CONSENT: [(serial, devices), (phones.columns, phones)],
+            quality.REFERENCES: [
+                (serial, step_trainer_trusted.select(*serial)),
+                (["timestamp"], accelerometer_trusted.select("timestamp")),
+            ],
+        },
+        not_among={quality.NO_PERSONAL_DATA: quality.personal_values(table, customer_landing)},
+    )
+
+
+def _recorded(
+    io_manager: LakehouseIOManager, source: SourceData, table: Table, options: Sequence[str] = ()
+) -> int | None:
+    """The rows that a manifest records for a table made of the very files that landed."""
+    fingerprints = {
+        landing.source: io_manager.landing(landing).fingerprint for landing in tables.LANDING_TABLES
+    }
+    return source.recorded_rows(fingerprints).get("+".join([table.name, *options]))
+
+
+def _evaluate(
+    table: Table,
+    frame: DataFrame,
+    expected: DataFrame,
+    recorded: int | None,
+    *,
+    among: Mapping[str, Sequence[quality.Values]],
+    not_among: Mapping[str, Sequence[quality.Values]] | None = None,
+) -> Iterator[AssetCheckResult]:
+    """Counts the rows that break each rule, in one query, and judges the counts.
+
+    Args:
+        table: The table.
+        frame: Its rows.
+        expected: One row: the recount and what was counted along with it.
+        recorded: The rows that a manifest records, or None.
+        among: Checks that a row passes if it is among all of these values.
+        not_among: Checks that a row passes if it is among none of these values.
+    """
+    marked, broken = quality.mark(frame, among, not_among or {})
+    broken[quality.VALUES] = quality.implausible(table)
+    [counted] = quality.count(marked, table.key, broken).crossJoin(expected).collect()
+    figures = counted.asDict()
+    rows = figures["rows"]
+    faults = quality.schema_faults(table, frame)
+
+    yield AssetCheckResult(
+        check_name=counts.COUNTS,
+        passed=rows == figures["expected"] and recorded in (None, rows),
+        metadata={
+            "rows": rows,
+            "expected": figures["expected"],
+            **({} if recorded is None else {"recorded_in_manifest": recorded}),
+        },
+    )
+    yield AssetCheckResult(
+        check_name=quality.SCHEMA, passed=not faults, metadata={"faults": faults}
+    )
+    found = {name: figures[name] for name in broken}
+    found |= {quality.KEYS: rows - figures["keys"]} if table.key else {}
+    found |= {name: figures[name] for name in counts.COUNTED_ALONG if name in figures}
+    for name, count in found.items():
+        yield AssetCheckResult(
+            check_name=name,
+            passed=count == 0,
+            severity=AssetCheckSeverity.WARN if name in WARNINGS else AssetCheckSeverity.ERROR,
+            metadata={"rows": rows, "rows_at_fault": count},
+        )

@@ -1,0 +1,1 @@
+"""Where the tables are kept and how they are read and written."""

@@ -1,0 +1,236 @@
+"""Reads JSON lines as a declared table: every complete object, and a reason for the rest.
+
+The text is parsed here rather than by the engine's JSON reader, which gives up on a whole file at
+one bad line. Nothing is inferred and nothing is dropped: each piece of text becomes one row,
+either a record or a fragment with the reason why it is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from stedi_assets.tables import Column, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
+    from pyspark.sql import DataFrame
+
+LINE = "_line"
+REASON = "_reason"
+TIDY = "_tidy"
+
+# Off in the JSON standard and in the embedded engine, on by default in JVM Spark.
+STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+
+# Whitespace, the byte-order mark that one engine keeps, and the commas between array elements.
+PADDING = " \t\r\n,\ufeff"
+NOT_UTF8 = "\ufffd"
+FRAMING = r"^[\s,\[\]]*$"
+NESTING = 3
+EXACT_DOUBLE = 2**53
+INT_RANGE = (-(2**31), 2**31 - 1)
+
+
+def _object_pattern(nesting: int) -> str:
+    """A regular expression for a JSON object; commas are left to the parser to judge."""
+    text = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+    values = [text, r'[^\s"{}\[\],:]+']
+    if nesting:
+        inner = _object_pattern(nesting - 1)
+        values += [rf"\[(?:(?:{text}|[^\s\"{{}}\[\],:]+|{inner})[\s,]*)*\]", inner]
+    return rf"\{{\s*(?:{text}\s*:\s*(?:{'|'.join(values)})[\s,]*)*\}}"
+
+
+OBJECT = _object_pattern(NESTING)
+
+
+def fragments(lines: DataFrame) -> DataFrame:
+    """Cuts lines into the objects they hold and the text that belongs to none.
+
+    Args:
+        lines: A column `value` of text lines.
+
+    Returns:
+        A column `value`, one row an object or a piece of text between objects, nothing for blank
+        lines, commas and brackets; and `_tidy`, whether the whole line was one flat object.
+    """
+    line = F.col("value")
+    text = F.btrim(line, F.lit(PADDING))
+    is_one_object = text.startswith("{") & (F.json_array_length(_bracketed(text)) == 1)
+    objects = F.regexp_extract_all(text, F.lit(OBJECT), F.lit(0))
+    between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
+    cut = F.filter(F.concat(objects, between), lambda piece: ~piece.rlike(FRAMING))
+    tidy = _is_one_flat_object(line)
+    return lines.select(
+        tidy.alias(TIDY),
+        F.explode(
+            F.when(tidy, F.array(line)).when(is_one_object, F.array(text)).otherwise(cut)
+        ).alias("value"),
+    )
+
+
+def _is_one_flat_object(line: Expression) -> Expression:
+    opens_once = line.startswith("{") & (F.locate("{", line, 2) == 0)
+    closes_at_end = F.instr(line, "}") == F.length(line)
+    return opens_once & closes_at_end & ~line.contains(NOT_UTF8)
+
+
+def parse(pieces: DataFrame, table: Table) -> DataFrame:
+    """Reads each piece of text as a record of a table.
+
+    Args:
+        pieces: The columns `value`, at most one JSON object a row, and `_tidy`.
+        table: The declaration of the columns.
+
+    Returns:
+        The table's columns; as `_line` the text; as `_reason` null for a record, or else the
+        fields at fault, without their values; as `_tidy` whether `parse_tidy` would have read
+        the same.
+    """
+    parsed = pieces.select(TIDY, "value", _once(_typed(table)).alias("parsed"))
+    values = parsed.select(
+        *[_value(column).alias(column.name) for column in table.columns],
+        F.col("value").alias(LINE),
+        (F.col(TIDY) & _as_parsed(table)).alias(TIDY),
+    )
+    return values.withColumn(REASON, _reason(table))
+
+
+def parse_tidy(lines: DataFrame, table: Table) -> DataFrame:
+    """Reads lines that `parse` has called tidy, without looking at each piece again.
+
+    Args:
+        lines: A column `value` of text lines, each one a record as declared.
+        table: The declaration of the columns.
+
+    Returns:
+        The table's columns.
+    """
+    parsed = lines.select(_typed(table).alias("parsed"))
+    return parsed.select(
+        *[
+            F.col("parsed")[column.name].cast(column.type).alias(column.name)
+            for column in table.columns
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one pass over a source's landing found.
+
+    Attributes:
+        objects: Records and fragments together.
+        malformed: The fragments.
+        tidy: Whether every line is one record as declared, so that `parse_tidy` reads them all.
+    """
+
+    objects: int
+    malformed: int
+    tidy: bool
+
+
+def profile(lines: DataFrame, table: Table) -> Profile:
+    """Counts records and fragments in one pass."""
+    found = parse(fragments(lines), table).agg(
+        F.count(F.lit(1)).alias("objects"),
+        F.count(REASON).alias("malformed"),
+        F.count_if(TIDY).alias("tidy"),
+    )
+    # Blank lines are no objects, yet parse_tidy would make records of them.
+    [row] = found.crossJoin(lines.agg(F.count(F.lit(1)).alias("lines"))).collect()
+    return Profile(row.objects, row.malformed, row.malformed == 0 and row.tidy == row.lines)
+
+
+def _typed(table: Table) -> Expression:
+    schema = ", ".join(f"`{column.name}` {_parsed_type(column)}" for column in table.columns)
+    return F.from_json("value", schema, STRICT)
+
+
+def _as_parsed(table: Table) -> Expression:
+    """Whether every value stood under its own name in its own type."""
+    as_parsed = F.lit(True)
+    for column in table.columns:
+        as_parsed = as_parsed & (F.col("parsed")[column.name].isNotNull() | _value(column).isNull())
+    return as_parsed
+
+
+def _bracketed(text: Expression) -> Expression:
+    return F.concat(F.lit("["), text, F.lit("]"))
+
+
+def _once(expression: Expression) -> Expression:
+    """Keeps optimisers from copying a costly expression into each filter and column it feeds.
+
+    They leave an expression that depends on chance where it stands; this one always holds.
+    """
+    return F.when(F.rand() >= 0, expression)
+
+
+def _parsed_type(column: Column) -> str:
+    # One engine wraps what overflows an int around in silence, so int is narrowed afterwards.
+    return "bigint" if column.type == "int" else column.type
+
+
+def _texts(column: Column, text: str = "value") -> list[Expression]:
+    fields = F.from_json(text, "map<string,string>", STRICT)
+    return [fields[name] for name in (column.name, *column.aliases)]
+
+
+def _value(column: Column) -> Expression:
+    """The column's value: as parsed, or read from its text where that loses nothing."""
+    parsed = F.col("parsed")[column.name]
+    if column.type == "string":
+        return F.when(_is_scalar_text(parsed), parsed)
+    read = {"bigint": _integer, "int": _integer, "double": _finite}[column.type]
+    value = F.coalesce(parsed, *[read(text) for text in _texts(column)])
+    if column.type == "int":
+        return F.when(value.between(*INT_RANGE), value.cast("int"))
+    if column.type == "double":
+        return F.when(F.abs(value) < float("inf"), value)
+    return value
+
+
+def _is_scalar_text(text: Expression) -> Expression:
+    """Whether a field read as text was a string or a number, not an object, array or boolean."""
+    suspect = F.substring(text, 1, 1).isin("{", "[") | text.isin("true", "false")
+    quoted = F.col("value").contains(F.concat(F.lit('"'), text, F.lit('"')))
+    return ~text.contains(NOT_UTF8) & (~suspect | quoted)
+
+
+def _integer(text: Expression) -> Expression:
+    number = text.try_cast("double")
+    whole = (F.rint(number) == number) & (F.abs(number) < EXACT_DOUBLE)
+    return F.when(text.rlike(r"^-?\d+$"), text.try_cast("bigint")).when(
+        text.rlike(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$") & whole, number.cast("bigint")
+    )
+
+
+def _finite(text: Expression) -> Expression:
+    return F.when(text.rlike(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$"), text.try_cast("double"))
+
+
+def every_field_missing(table: Table) -> str:
+    """The reason given for an object that has none of a table's required fields."""
+    return "; ".join(f"{column.name} is missing" for column in table.columns if column.required)
+
+
+def _reason(table: Table) -> Expression:
+    faults = []
+    absent = F.lit(False)
+    for column in table.columns:
+        value, text = F.col(column.name), F.coalesce(*_texts(column, LINE))
+        wrong = F.lit(f"{column.name} is not of type {column.type}")
+        missing = F.lit(f"{column.name} is missing") if column.required else F.lit(None)
+        faults.append(F.when(value.isNull(), F.when(text.isNotNull(), wrong).otherwise(missing)))
+        absent = absent | value.isNull()
+    is_object = F.from_json(LINE, "map<string,string>", STRICT).isNotNull()
+    fault = F.nullif(F.concat_ws("; ", *faults), F.lit(""))
+    garbled = F.col(LINE).contains(NOT_UTF8)
+    return F.when(
+        absent,
+        F.when(garbled, "not UTF-8").when(is_object, fault).otherwise("not a JSON object"),
+    )

@@ -1,0 +1,1 @@
+"""The resources that hide an environment from the assets."""

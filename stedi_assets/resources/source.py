@@ -1,0 +1,55 @@
+"""The folder that the landing assets upload from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.tables import Table
+
+
+class SourceData(dg.ConfigurableResource):
+    """Where new files come from, laid out as the lakehouse is."""
+
+    path: str = Field(
+        description="A folder with customer/landing/*.json and so on; empty: files arrive alone."
+    )
+
+    def folder(self, table: Table) -> str | None:
+        """The URI of the folder to upload a landing table's files from, if there is one.
+
+        Raises:
+            LakehouseError: If the path does not exist.
+        """
+        if not self.path:
+            return None
+        root = Path(self.path).expanduser().absolute()
+        if not root.is_dir():
+            raise LakehouseError(
+                f"STEDI_SOURCE_DATA names {root}, which is not a folder. Correct the path, or set "
+                "it to nothing where files arrive in landing by themselves."
+            )
+        return (root / table.location).as_uri()
+
+    def recorded_rows(self, fingerprints: Mapping[str, str]) -> dict[str, int]:
+        """The row counts that a manifest beside the data records for just these files.
+
+        Args:
+            fingerprints: Source name to the fingerprint of what has landed of it.
+
+        Returns:
+            Table name to rows, with the options of a table after a plus sign; nothing where there
+            is no manifest or it tells of other files.
+        """
+        manifest = Path(self.path).expanduser() / "manifest.json"
+        if not self.path or not manifest.is_file():
+            return {}
+        recorded = json.loads(manifest.read_text())
+        sources = recorded["sources"]
+        same = all(sources[name]["fingerprint"] == value for name, value in fingerprints.items())
+        return recorded["rows"] if same else {}

@@ -1,0 +1,35 @@
+"""The settings, read from the environment in this one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says, with defaults that work on a fresh machine.
+
+    Attributes:
+        lakehouse_uri: STEDI_LAKEHOUSE_URI: a folder or `s3://bucket/prefix`.
+        source_data: STEDI_SOURCE_DATA: the folder that landing assets upload from; empty where
+            files arrive in landing by themselves.
+        spark_remote: STEDI_SPARK_REMOTE: empty for the embedded engine, `sc://host:port` for any
+            Spark Connect server, `local[*]` for a local JVM Spark.
+    """
+
+    lakehouse_uri: str
+    source_data: str
+    spark_remote: str
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Reads the STEDI_* variables."""
+        return cls(
+            lakehouse_uri=os.environ.get("STEDI_LAKEHOUSE_URI") or str(PROJECT / "lakehouse"),
+            source_data=os.environ.get("STEDI_SOURCE_DATA", str(PROJECT / "data")),
+            spark_remote=os.environ.get("STEDI_SPARK_REMOTE", ""),
+        )
