@@ -65,7 +65,7 @@ def _look_up(frame: DataFrame, columns: Sequence[str], known: DataFrame, mark: s
 
 
 def count(frame: DataFrame, key: Sequence[str], broken: Mapping[str, Expression]) -> DataFrame:
-    """Counts, in one pass, `rows`, different `keys` if there is a key, and rows that break rules."""
+    """Counts, in one pass: `rows`, `keys` that differ (if there is a key), and faults by rule."""
     at_fault = [F.count_if(fault).alias(rule) for rule, fault in broken.items()]
     if not key:
         return frame.agg(F.count(F.lit(1)).alias("rows"), *at_fault)

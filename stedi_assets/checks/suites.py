@@ -218,17 +218,20 @@ def _evaluate(
     rows = figures["rows"]
     faults = quality.schema_faults(table, frame)
 
+    wanted = {"expected": figures["expected"]}
+    wanted |= {} if recorded is None else {"recorded_in_manifest": recorded}
+    differing = [f"{name} {count:,}" for name, count in wanted.items() if count != rows]
     yield AssetCheckResult(
         check_name=counts.COUNTS,
-        passed=rows == figures["expected"] and recorded in (None, rows),
-        metadata={
-            "rows": rows,
-            "expected": figures["expected"],
-            **({} if recorded is None else {"recorded_in_manifest": recorded}),
-        },
+        passed=not differing,
+        description=f"{rows:,} rows, but {', '.join(differing)}" if differing else None,
+        metadata={"rows": rows, **wanted},
     )
     yield AssetCheckResult(
-        check_name=quality.SCHEMA, passed=not faults, metadata={"faults": faults}
+        check_name=quality.SCHEMA,
+        passed=not faults,
+        description="; ".join(faults) or None,
+        metadata={"faults": faults},
     )
     found = {name: figures[name] for name in broken}
     found |= {quality.KEYS: rows - figures["keys"]} if table.key else {}
@@ -237,6 +240,7 @@ def _evaluate(
         yield AssetCheckResult(
             check_name=name,
             passed=count == 0,
+            description=f"{count:,} of {rows:,} rows. {DESCRIPTIONS[name]}" if count else None,
             severity=AssetCheckSeverity.WARN if name in WARNINGS else AssetCheckSeverity.ERROR,
             metadata={"rows": rows, "rows_at_fault": count},
         )

@@ -1,0 +1,46 @@
+PYTHON ?= python3
+PORT ?= 3000
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+export DAGSTER_HOME := $(CURDIR)/.dagster
+
+.PHONY: materialize test dev lint format lock clean
+
+materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
+	@$(BIN)/python -m stedi_assets.materialize
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
+	@$(BIN)/python -m stedi_assets.dev $(PORT)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# After a change of setup.py: resolves every dependency anew, for each Python and platform.
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) $(DAGSTER_HOME) lakehouse build dist *.egg-info \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.lock setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+	mkdir -p $(DAGSTER_HOME)
+	cp $< $@

@@ -1,0 +1,134 @@
+"""Materialises the whole lakehouse in one run and tells how it went: `make materialize`."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import dagster as dg
+from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterEvent, DagsterEventType
+from rich.console import Console
+from rich.table import Table
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Outcome:
+    """What became of one asset."""
+
+    rows: int | None = None
+    seconds: float | None = None
+    checks: list[AssetCheckEvaluation] = field(default_factory=list)
+
+    @property
+    def passed(self) -> int:
+        """How many checks passed."""
+        return sum(check.passed for check in self.checks)
+
+    @property
+    def warned(self) -> int:
+        """How many checks only warn."""
+        return sum(_warns(check) for check in self.checks)
+
+    @property
+    def failed(self) -> int:
+        """How many checks failed."""
+        return len(self.checks) - self.passed - self.warned
+
+
+class Report:
+    """Follows a run's events: a line for each as it comes, a table at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.outcomes: defaultdict[str, Outcome] = defaultdict(Outcome)
+
+    def follow(self, entry: dg.EventLogEntry) -> None:
+        """Takes note of one event and shows it if it is progress."""
+        event = entry.dagster_event
+        if event is None:
+            return
+        match event.event_type:
+            case DagsterEventType.ASSET_MATERIALIZATION:
+                self._materialized(event)
+            case DagsterEventType.ASSET_CHECK_EVALUATION:
+                self._checked(event.asset_check_evaluation_data)
+            case DagsterEventType.STEP_SUCCESS:
+                seconds = event.step_success_data.duration_ms / 1000
+                self.outcomes[str(event.step_key)].seconds = seconds
+            case DagsterEventType.STEP_FAILURE:
+                self._failed(event)
+
+    def table(self, assets: list[str]) -> Table:
+        """The assets in order, each with its rows, time and checks."""
+        table = Table("asset", box=None, header_style="bold")
+        for heading in ("rows", "time", "checks passed", "warned", "failed"):
+            table.add_column(heading, justify="right")
+        for name in assets:
+            outcome = self.outcomes[name]
+            table.add_row(
+                name,
+                "not run" if outcome.rows is None else f"{outcome.rows:,}",
+                "" if outcome.seconds is None else f"{outcome.seconds:.2f} s",
+                *(str(count or "") for count in (outcome.passed, outcome.warned, outcome.failed)),
+            )
+        return table
+
+    def _materialized(self, event: DagsterEvent) -> None:
+        materialization = event.step_materialization_data.materialization
+        name = materialization.asset_key.to_user_string()
+        rows = int(str(materialization.metadata["dagster/row_count"].value))
+        self.outcomes[name].rows = rows
+        self.console.print(f"{name}: {rows:,} rows")
+
+    def _checked(self, check: AssetCheckEvaluation) -> None:
+        name = check.asset_key.to_user_string()
+        self.outcomes[name].checks.append(check)
+        if not check.passed:
+            verdict = "[yellow]warning[/]" if _warns(check) else "[red]failed[/]"
+            self.console.print(f"{verdict} {name}, {check.check_name}: {check.description}")
+
+    def _failed(self, event: DagsterEvent) -> None:
+        failure = event.step_failure_data
+        if failure.user_failure_data is not None:
+            said = failure.user_failure_data.description
+        elif failure.error is not None and failure.error.cls_name != "DagsterAssetCheckFailedError":
+            said = "an unexpected error; its trace is with the run in `make dev`"
+        else:
+            return  # the check has told already
+        self.console.print(f"[red]failed[/] {event.step_key}: {said}")
+
+
+def _warns(check: AssetCheckEvaluation) -> bool:
+    return not check.passed and check.severity is AssetCheckSeverity.WARN
+
+
+def main() -> int:
+    """Runs the job `materialize_lakehouse` in this process.
+
+    Returns:
+        0 if every asset was materialised and no blocking check failed, or else 1.
+    """
+    from stedi_assets.automation import materialize_lakehouse
+    from stedi_assets.definitions import defs
+    from stedi_assets.tables import TABLES
+
+    console = Console(soft_wrap=True, highlight=False)
+    report = Report(console)
+    job = defs.resolve_job_def(materialize_lakehouse.name)
+    run_id = str(uuid.uuid4())
+    with dg.DagsterInstance.get() as instance:
+        instance.add_event_listener(run_id, report.follow)
+        result = job.execute_in_process(
+            run_id=run_id, instance=instance, run_config=QUIET, raise_on_error=False
+        )
+    console.print()
+    console.print(report.table(list(TABLES)))
+    return 0 if result.success else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Rows of the declared tables: a test says what matters to it, the rest is good as it is."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from stedi_assets import tables
+
+# When readings are taken and when people consent, unless a test says otherwise.
+NOON = 1_700_000_000_000
+MORNING = NOON - 4 * 3_600_000
+
+CUSTOMERS = tables.CUSTOMER_LANDING.ddl
+PHONE_READINGS = tables.ACCELEROMETER_LANDING.ddl
+DEVICE_READINGS = tables.STEP_TRAINER_LANDING.ddl
+PAIRS = tables.MACHINE_LEARNING_CURATED.ddl
+
+
+def customer(
+    email: str | None,
+    serial: str | None = "device-1",
+    consent: int | None = MORNING,
+    *,
+    name: str | None = "Example Person",
+    phone: str | None = "8015550100",
+    updated: int | None = MORNING,
+) -> tuple:
+    """A row of any customer table."""
+    return (name, email, phone, "1980-02-29", serial, MORNING, updated, consent, None, None)
+
+
+def phone_reading(user: str | None, time: int | None = NOON, x: float = 1.0) -> tuple:
+    """A row of any accelerometer table."""
+    return (user, time, x, 0.0, -1.0)
+
+
+def device_reading(serial: str | None, time: int | None = NOON, distance: int = 250) -> tuple:
+    """A row of any step trainer table."""
+    return (time, serial, distance)
+
+
+def pair(serial: str | None, time: int | None = NOON, x: float = 1.0, distance: int = 250) -> tuple:
+    """A row of machine_learning_curated."""
+    return (time, serial, distance, time, x, 0.0, -1.0)
+
+
+def rows(frame: DataFrame) -> list[tuple]:
+    """The rows of a frame in an order that does not depend on the engine."""
+    return sorted((tuple(row) for row in frame.collect()), key=repr)
