@@ -28,7 +28,7 @@ format: $(INSTALLED)
 # After a change of setup.py: resolves every dependency anew, for each Python and platform.
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --output-file requirements.lock
+		--generate-hashes --no-header --no-strip-extras --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) $(DAGSTER_HOME) lakehouse build dist *.egg-info \
