@@ -3,6 +3,7 @@ PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .PHONY: materialize test dev lint format lock clean
@@ -28,17 +29,18 @@ format: $(INSTALLED)
 # After a change of setup.py: resolves every dependency anew, for each Python and platform.
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-strip-extras --output-file requirements.lock
+		--generate-hashes --no-header --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) $(DAGSTER_HOME) lakehouse build dist *.egg-info \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# The lock file names every dependency, so pip has nothing to resolve.
 $(INSTALLED): requirements.lock setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes --no-deps --requirement requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: dagster.yaml

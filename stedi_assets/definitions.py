@@ -10,18 +10,22 @@ from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
 
-settings = Settings.from_environment()
 
-defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([landing, trusted, curated]),
-    asset_checks=dg.load_asset_checks_from_modules([suites]),
-    jobs=[automation.materialize_lakehouse],
-    resources={
-        "io_manager": LakehouseIOManager(
-            uri=settings.lakehouse_uri, spark=SparkResource(remote=settings.spark_remote)
-        ),
-        "source": SourceData(path=settings.source_data),
-    },
-    # One process a run, so that one Spark session serves it all.
-    executor=dg.in_process_executor,
-)
+def define(settings: Settings) -> dg.Definitions:
+    """The whole project, in the place and on the engine that the settings name."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([landing, trusted, curated]),
+        asset_checks=dg.load_asset_checks_from_modules([suites]),
+        jobs=[automation.materialize_lakehouse],
+        resources={
+            "io_manager": LakehouseIOManager(
+                uri=settings.lakehouse_uri, spark=SparkResource(remote=settings.spark_remote)
+            ),
+            "source": SourceData(path=settings.source_data),
+        },
+        # One process a run, so that one Spark session serves it all.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = define(Settings.from_environment())

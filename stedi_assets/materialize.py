@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterEvent, DagsterEventType
 from rich.console import Console
 from rich.table import Table
+
+from stedi_assets import automation
+from stedi_assets.tables import TABLES
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -106,28 +112,47 @@ def _warns(check: AssetCheckEvaluation) -> bool:
     return not check.passed and check.severity is AssetCheckSeverity.WARN
 
 
+def materialize(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    console: Console,
+    ops: Mapping[str, Any] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Runs the job `materialize_lakehouse` in this process and reports on it.
+
+    Args:
+        defs: The project.
+        instance: Keeps the run's history.
+        console: Where to report.
+        ops: Run configuration of single assets, as `{"asset": {"config": {…}}}`.
+    """
+    report = Report(console)
+    run_id = str(uuid.uuid4())
+    instance.add_event_listener(run_id, report.follow)
+    result = defs.resolve_job_def(automation.materialize_lakehouse.name).execute_in_process(
+        run_id=run_id,
+        instance=instance,
+        run_config={**QUIET, "ops": ops or {}},
+        raise_on_error=False,
+    )
+    console.print()
+    console.print(report.table(list(TABLES)))
+    return result
+
+
 def main() -> int:
-    """Runs the job `materialize_lakehouse` in this process.
+    """Materialises the lakehouse that the settings name.
 
     Returns:
         0 if every asset was materialised and no blocking check failed, or else 1.
     """
-    from stedi_assets.automation import materialize_lakehouse
     from stedi_assets.definitions import defs
-    from stedi_assets.tables import TABLES
 
+    if not os.environ.get("DAGSTER_HOME"):
+        sys.exit("DAGSTER_HOME is not set: run `make materialize`, or name a folder for its history.")
     console = Console(soft_wrap=True, highlight=False)
-    report = Report(console)
-    job = defs.resolve_job_def(materialize_lakehouse.name)
-    run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
-        instance.add_event_listener(run_id, report.follow)
-        result = job.execute_in_process(
-            run_id=run_id, instance=instance, run_config=QUIET, raise_on_error=False
-        )
-    console.print()
-    console.print(report.table(list(TABLES)))
-    return 0 if result.success else 1
+        return 0 if materialize(defs, instance, console).success else 1
 
 
 if __name__ == "__main__":

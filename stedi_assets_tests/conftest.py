@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from rich.console import Console
 
+import stedi_assets.definitions
+import stedi_assets.materialize
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.spark import SparkResource
+from stedi_assets.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 REFERENCE_DATA = PROJECT.parent / "shared" / "data" / "stedi"
@@ -45,6 +51,61 @@ def frame(spark: SparkSession) -> Callable[[str, list[tuple]], DataFrame]:
 def lakehouse(tmp_path: Path, spark_resource: SparkResource) -> LakehouseIOManager:
     """An empty lakehouse in a folder of its own."""
     return LakehouseIOManager(uri=str(tmp_path / "lakehouse"), spark=spark_resource)
+
+
+@dataclass
+class Materialized:
+    """What a run did and what `make materialize` would have printed."""
+
+    result: dg.ExecuteInProcessResult
+    printed: str
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Table name to rows, of every table that was materialised."""
+        events = self.result.get_asset_materialization_events()
+        made = [event.step_materialization_data.materialization for event in events]
+        return {
+            each.asset_key.to_user_string(): each.metadata["dagster/row_count"].value
+            for each in made
+        }
+
+    def check(self, table: str, name: str) -> dg.AssetCheckEvaluation:
+        """How one check ended."""
+        [check] = [
+            check
+            for check in self.result.get_asset_check_evaluations()
+            if (check.asset_key.to_user_string(), check.check_name) == (table, name)
+        ]
+        return check
+
+
+Materialize = Callable[..., Materialized]
+
+
+@pytest.fixture
+def materialize(tmp_path: Path) -> Materialize:
+    """Runs the whole project on some data, as `make materialize` does."""
+
+    def run(source_data: Path | str, remote: str | None = None, **configs: dict) -> Materialized:
+        settings = Settings(
+            lakehouse_uri=str(tmp_path / "lakehouse"),
+            source_data=str(source_data),
+            spark_remote=os.environ.get("STEDI_TEST_SPARK_REMOTE", "")
+            if remote is None
+            else remote,
+        )
+        printed = io.StringIO()
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = stedi_assets.materialize.materialize(
+                stedi_assets.definitions.define(settings),
+                instance,
+                Console(file=printed, soft_wrap=True, width=200),
+                {name: {"config": config} for name, config in configs.items()},
+            )
+        return Materialized(result, printed.getvalue())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
@@ -47,3 +51,9 @@ def pair(serial: str | None, time: int | None = NOON, x: float = 1.0, distance: 
 def rows(frame: DataFrame) -> list[tuple]:
     """The rows of a frame in an order that does not depend on the engine."""
     return sorted((tuple(row) for row in frame.collect()), key=repr)
+
+
+def function_of(definition: dg.AssetsDefinition) -> Callable[..., Any]:
+    """The function itself: Dagster's own direct invocation makes an instance at every call."""
+    function: Callable[..., Any] = definition.op.compute_fn.decorated_fn  # type: ignore[union-attr]
+    return function

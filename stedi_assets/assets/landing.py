@@ -86,7 +86,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 if profile.malformed
                 else io_manager.spark_session.createDataFrame([], quarantine.ddl)
             )
-            commit = {"run": context.run_id, "landing": profile.as_dict()}
+            commit = {"run": context.run.run_id, "landing": profile.as_dict()}
             state = io_manager.write(quarantine, malformed, commit)
         reasons = _commonest_reasons(io_manager, quarantine) if profile.malformed else {}
         recorded = source.recorded_rows({table.source: profile.fingerprint}).get(table.name)

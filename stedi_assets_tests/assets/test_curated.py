@@ -18,19 +18,23 @@ from stedi_assets_tests.rows import (
     PHONE_READINGS,
     customer,
     device_reading,
+    function_of,
     pair,
     phone_reading,
     rows,
 )
 
 Frame = Callable[[str, list[tuple]], DataFrame]
+
+customer_curated = function_of(curated.customer_curated)
+machine_learning_curated = function_of(curated.machine_learning_curated)
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
 def test__customer_curated__keeps_those_with_readings(frame: Frame) -> None:
     customers = frame(CUSTOMERS, [customer(ANN), customer(BOB)])
     readings = frame(PHONE_READINGS, [phone_reading(ANN)])
-    assert rows(curated.customer_curated(customers, readings)) == [customer(ANN)]
+    assert rows(customer_curated(customers, readings)) == [customer(ANN)]
 
 
 def test__customer_curated__many_readings_give_one_row(frame: Frame) -> None:
@@ -39,26 +43,26 @@ def test__customer_curated__many_readings_give_one_row(frame: Frame) -> None:
         PHONE_READINGS,
         [phone_reading(ANN, NOON), phone_reading(ANN, NOON), phone_reading(ANN, NOON + 1)],
     )
-    assert rows(curated.customer_curated(customers, readings)) == [customer(ANN)]
+    assert rows(customer_curated(customers, readings)) == [customer(ANN)]
 
 
 def test__customer_curated__repeated_record_once(frame: Frame) -> None:
     customers = frame(CUSTOMERS, [customer(ANN), customer(ANN)])
     readings = frame(PHONE_READINGS, [phone_reading(ANN)])
-    assert rows(curated.customer_curated(customers, readings)) == [customer(ANN)]
+    assert rows(customer_curated(customers, readings)) == [customer(ANN)]
 
 
 def test__customer_curated__different_records_of_one_person_all_stay(frame: Frame) -> None:
     people = [customer(ANN, updated=MORNING), customer(ANN, updated=NOON)]
     readings = frame(PHONE_READINGS, [phone_reading(ANN)])
-    assert rows(curated.customer_curated(frame(CUSTOMERS, people), readings)) == people
+    assert rows(customer_curated(frame(CUSTOMERS, people), readings)) == people
 
 
 @pytest.mark.parametrize("empty", ["customers", "readings", "both"])
 def test__customer_curated__empty_input(empty: str, frame: Frame) -> None:
     customers = frame(CUSTOMERS, [] if empty != "readings" else [customer(ANN)])
     readings = frame(PHONE_READINGS, [] if empty != "customers" else [phone_reading(ANN)])
-    assert rows(curated.customer_curated(customers, readings)) == []
+    assert rows(customer_curated(customers, readings)) == []
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ def paired(frame: Frame) -> Callable[..., list[tuple]]:
         devices: list[tuple], phones: list[tuple], customers: list[tuple], **options: bool
     ) -> list[tuple]:
         return rows(
-            curated.machine_learning_curated(
+            machine_learning_curated(
                 config=MachineLearningConfig(**options),
                 step_trainer_trusted=frame(DEVICE_READINGS, devices),
                 accelerometer_trusted=frame(PHONE_READINGS, phones),
@@ -194,14 +198,14 @@ def test__machine_learning_curated__empty_input(
 
 def test__curated_tables__columns_are_those_declared(frame: Frame) -> None:
     customers, phones = frame(CUSTOMERS, []), frame(PHONE_READINGS, [])
-    pairs = curated.machine_learning_curated(
+    pairs = machine_learning_curated(
         config=MachineLearningConfig(),
         step_trainer_trusted=frame(DEVICE_READINGS, []),
         accelerometer_trusted=phones,
         customer_curated=customers,
     )
     for table, made in [
-        (tables.CUSTOMER_CURATED, curated.customer_curated(customers, phones)),
+        (tables.CUSTOMER_CURATED, customer_curated(customers, phones)),
         (tables.MACHINE_LEARNING_CURATED, pairs),
     ]:
         assert made.dtypes == [(column.name, column.type) for column in table.columns]

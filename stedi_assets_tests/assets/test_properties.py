@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -20,14 +20,22 @@ from pyspark.sql import functions as F
 from stedi_assets import tables
 from stedi_assets.assets import curated, trusted
 from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.tables import Table
 from stedi_assets_tests.rows import (
     CUSTOMERS,
     DEVICE_READINGS,
     PHONE_READINGS,
     customer,
     device_reading,
+    function_of,
     phone_reading,
 )
+
+customer_trusted = function_of(trusted.customer_trusted)
+accelerometer_trusted = function_of(trusted.accelerometer_trusted)
+customer_curated = function_of(curated.customer_curated)
+step_trainer_trusted = function_of(trusted.step_trainer_trusted)
+machine_learning_curated = function_of(curated.machine_learning_curated)
 
 Rows = list[tuple]
 Landed = tuple[Rows, Rows, Rows]
@@ -106,59 +114,44 @@ def modelled(customers: Rows, phones: Rows, steps: Rows) -> dict[str, Counter]:
 
 
 def made(spark: SparkSession, customers: Rows, phones: Rows, steps: Rows) -> dict[str, Counter]:
-    """The rows of every table, by the assets, one made of the other."""
-    customer_landing = spark.createDataFrame(customers, CUSTOMERS)
-    accelerometer_landing = spark.createDataFrame(phones, PHONE_READINGS)
-    step_trainer_landing = spark.createDataFrame(steps, DEVICE_READINGS)
+    """The rows of every table, by the assets, each of them kept before the next reads it."""
+    found = {}
 
-    customer_trusted = trusted.customer_trusted(customer_landing)
-    accelerometer_trusted = trusted.accelerometer_trusted(accelerometer_landing, customer_trusted)
-    customer_curated = curated.customer_curated(customer_trusted, accelerometer_trusted)
-    step_trainer_trusted = trusted.step_trainer_trusted(step_trainer_landing, customer_curated)
+    def keep(table: Table, frame: DataFrame) -> DataFrame:
+        rows = [tuple(row[name] for name in table.column_names) for row in frame.collect()]
+        found[table.name] = Counter(rows)
+        return spark.createDataFrame(rows, table.ddl)
+
+    customers_landed = spark.createDataFrame(customers, CUSTOMERS)
+    phones_landed = spark.createDataFrame(phones, PHONE_READINGS)
+    steps_landed = spark.createDataFrame(steps, DEVICE_READINGS)
+    agreed = keep(tables.CUSTOMER_TRUSTED, customer_trusted(customers_landed))
+    moved = keep(tables.ACCELEROMETER_TRUSTED, accelerometer_trusted(phones_landed, agreed))
+    kept = keep(tables.CUSTOMER_CURATED, customer_curated(agreed, moved))
+    stepped = keep(tables.STEP_TRAINER_TRUSTED, step_trainer_trusted(steps_landed, kept))
     pairs = [
-        curated.machine_learning_curated(
-            config=MachineLearningConfig(after_consent_only=after, match_device=match),
-            step_trainer_trusted=step_trainer_trusted,
-            accelerometer_trusted=accelerometer_trusted,
-            customer_curated=customer_curated,
-        ).select("*", F.lit(name).alias("made"))
+        machine_learning_curated(
+            MachineLearningConfig(after_consent_only=after, match_device=match),
+            stepped,
+            moved,
+            kept,
+        ).select(F.lit(name), "*")
         for (after, match), name in PAIRED.items()
     ]
+    found |= {name: Counter() for name in PAIRED.values()}
     # One query for all options.
-    all_pairs = functools.reduce(DataFrame.union, pairs).collect()
-    return {
-        "customer_trusted": _count(tables.CUSTOMER_TRUSTED, customer_trusted.collect()),
-        "accelerometer_trusted": _count(
-            tables.ACCELEROMETER_TRUSTED, accelerometer_trusted.collect()
-        ),
-        "customer_curated": _count(tables.CUSTOMER_CURATED, customer_curated.collect()),
-        "step_trainer_trusted": _count(tables.STEP_TRAINER_TRUSTED, step_trainer_trusted.collect()),
-        **{
-            name: _count(
-                tables.MACHINE_LEARNING_CURATED, [row for row in all_pairs if row.made == name]
-            )
-            for name in PAIRED.values()
-        },
-    }
+    for name, *pair in functools.reduce(DataFrame.union, pairs).collect():
+        found[name][tuple(pair)] += 1
+    return found
 
 
-def _count(table: tables.Table, rows: Sequence) -> Counter:
-    return Counter(tuple(row[name] for name in table.column_names) for row in rows)
-
-
-# The session is shared on purpose: an example leaves nothing behind in it.
-few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
-
-
-@few
+@settings(max_examples=25, deadline=None, database=None)
 @given(landed())
 def test__all_tables__are_those_of_the_model(spark: SparkSession, rows: Landed) -> None:
     assert made(spark, *rows) == modelled(*rows)
 
 
-@few
+@settings(max_examples=25, deadline=None, database=None)
 @given(landed())
 def test__all_tables__no_person_without_consent(spark: SparkSession, rows: Landed) -> None:
     customers, phones, _ = rows
@@ -176,7 +169,7 @@ def test__all_tables__no_person_without_consent(spark: SparkSession, rows: Lande
         assert {row[3:] for row in found[name]} <= permitted
 
 
-@few
+@settings(max_examples=25, deadline=None, database=None)
 @given(landed())
 def test__restricting_joins__never_multiply(spark: SparkSession, rows: Landed) -> None:
     customers, phones, steps = map(Counter, rows)

@@ -17,16 +17,21 @@ from stedi_assets_tests.rows import (
     PHONE_READINGS,
     customer,
     device_reading,
+    function_of,
     phone_reading,
     rows,
 )
 
 Frame = Callable[[str, list[tuple]], DataFrame]
 
+customer_trusted = function_of(trusted.customer_trusted)
+accelerometer_trusted = function_of(trusted.accelerometer_trusted)
+step_trainer_trusted = function_of(trusted.step_trainer_trusted)
+
 
 def test__customer_trusted__consent_is_there(frame: Frame) -> None:
     landed = frame(CUSTOMERS, [customer("ann@example.com", consent=MORNING)])
-    assert rows(trusted.customer_trusted(landed)) == [customer("ann@example.com", consent=MORNING)]
+    assert rows(customer_trusted(landed)) == [customer("ann@example.com", consent=MORNING)]
 
 
 def test__customer_trusted__consent_is_null(frame: Frame) -> None:
@@ -37,7 +42,7 @@ def test__customer_trusted__consent_is_null(frame: Frame) -> None:
             customer("bob@example.com", consent=None),
         ],
     )
-    assert rows(trusted.customer_trusted(landed)) == [customer("ann@example.com", consent=MORNING)]
+    assert rows(customer_trusted(landed)) == [customer("ann@example.com", consent=MORNING)]
 
 
 def test__customer_trusted__consent_is_zero(frame: Frame) -> None:
@@ -48,18 +53,18 @@ def test__customer_trusted__consent_is_zero(frame: Frame) -> None:
             customer("bob@example.com", consent=0),
         ],
     )
-    assert rows(trusted.customer_trusted(landed)) == [customer("ann@example.com", consent=MORNING)]
+    assert rows(customer_trusted(landed)) == [customer("ann@example.com", consent=MORNING)]
 
 
 def test__customer_trusted__consent_to_others_is_no_consent_to_research(frame: Frame) -> None:
     *others, _, _ = customer("bob@example.com", consent=None)
     landed = frame(CUSTOMERS, [(*others, MORNING, MORNING)])
-    assert rows(trusted.customer_trusted(landed)) == []
+    assert rows(customer_trusted(landed)) == []
 
 
 def test__customer_trusted__repeated_record_stays_repeated(frame: Frame) -> None:
     landed = [customer("ann@example.com"), customer("ann@example.com")]
-    assert rows(trusted.customer_trusted(frame(CUSTOMERS, landed))) == landed
+    assert rows(customer_trusted(frame(CUSTOMERS, landed))) == landed
 
 
 def test__accelerometer_trusted__user_is_not_a_trusted_customer(frame: Frame) -> None:
@@ -73,7 +78,7 @@ def test__accelerometer_trusted__user_is_not_a_trusted_customer(frame: Frame) ->
         ],
     )
     customers = frame(CUSTOMERS, [customer("ann@example.com"), customer("eve@example.com")])
-    assert rows(trusted.accelerometer_trusted(landed, customers)) == [
+    assert rows(accelerometer_trusted(landed, customers)) == [
         phone_reading("ann@example.com", NOON),
         phone_reading("ann@example.com", NOON + 1),
     ]
@@ -82,13 +87,13 @@ def test__accelerometer_trusted__user_is_not_a_trusted_customer(frame: Frame) ->
 def test__accelerometer_trusted__email_differs_in_case(frame: Frame) -> None:
     landed = frame(PHONE_READINGS, [phone_reading("Ann@example.com")])
     customers = frame(CUSTOMERS, [customer("ann@example.com")])
-    assert rows(trusted.accelerometer_trusted(landed, customers)) == []
+    assert rows(accelerometer_trusted(landed, customers)) == []
 
 
 def test__accelerometer_trusted__customer_without_email_lets_no_reading_in(frame: Frame) -> None:
     landed = frame(PHONE_READINGS, [phone_reading(None)])
     customers = frame(CUSTOMERS, [customer(None)])
-    assert rows(trusted.accelerometer_trusted(landed, customers)) == []
+    assert rows(accelerometer_trusted(landed, customers)) == []
 
 
 def test__accelerometer_trusted__repeated_customer_does_not_multiply(frame: Frame) -> None:
@@ -101,15 +106,13 @@ def test__accelerometer_trusted__repeated_customer_does_not_multiply(frame: Fram
             customer("ann@example.com", "device-2"),
         ],
     )
-    assert rows(trusted.accelerometer_trusted(landed, customers)) == [
-        phone_reading("ann@example.com")
-    ]
+    assert rows(accelerometer_trusted(landed, customers)) == [phone_reading("ann@example.com")]
 
 
 def test__accelerometer_trusted__repeated_reading_stays_repeated(frame: Frame) -> None:
     landed = [phone_reading("ann@example.com"), phone_reading("ann@example.com")]
     customers = frame(CUSTOMERS, [customer("ann@example.com")])
-    assert rows(trusted.accelerometer_trusted(frame(PHONE_READINGS, landed), customers)) == landed
+    assert rows(accelerometer_trusted(frame(PHONE_READINGS, landed), customers)) == landed
 
 
 def test__step_trainer_trusted__device_is_not_a_curated_customers(frame: Frame) -> None:
@@ -123,7 +126,7 @@ def test__step_trainer_trusted__device_is_not_a_curated_customers(frame: Frame) 
         ],
     )
     customers = frame(CUSTOMERS, [customer("ann@example.com", "device-1")])
-    assert rows(trusted.step_trainer_trusted(landed, customers)) == [
+    assert rows(step_trainer_trusted(landed, customers)) == [
         device_reading("device-1", NOON),
         device_reading("device-1", NOON + 1),
     ]
@@ -135,7 +138,7 @@ def test__step_trainer_trusted__shared_device_does_not_multiply(frame: Frame) ->
         CUSTOMERS,
         [customer("ann@example.com", "device-1"), customer("bob@example.com", "device-1")],
     )
-    assert rows(trusted.step_trainer_trusted(landed, customers)) == [device_reading("device-1")]
+    assert rows(step_trainer_trusted(landed, customers)) == [device_reading("device-1")]
 
 
 @pytest.mark.parametrize("empty", ["landing", "customers", "both"])
@@ -144,20 +147,20 @@ def test__trusted_readings__empty_input(empty: str, frame: Frame) -> None:
     phone = [] if empty in ("landing", "both") else [phone_reading("ann@example.com")]
     device = [] if empty in ("landing", "both") else [device_reading("device-1")]
     customers = frame(CUSTOMERS, people)
-    assert rows(trusted.accelerometer_trusted(frame(PHONE_READINGS, phone), customers)) == []
-    assert rows(trusted.step_trainer_trusted(frame(DEVICE_READINGS, device), customers)) == []
+    assert rows(accelerometer_trusted(frame(PHONE_READINGS, phone), customers)) == []
+    assert rows(step_trainer_trusted(frame(DEVICE_READINGS, device), customers)) == []
 
 
 def test__customer_trusted__empty_input(frame: Frame) -> None:
-    assert rows(trusted.customer_trusted(frame(CUSTOMERS, []))) == []
+    assert rows(customer_trusted(frame(CUSTOMERS, []))) == []
 
 
 def test__trusted_tables__columns_are_those_declared(frame: Frame) -> None:
     customers = frame(CUSTOMERS, [])
     phones, devices = frame(PHONE_READINGS, []), frame(DEVICE_READINGS, [])
     for table, made in [
-        (tables.CUSTOMER_TRUSTED, trusted.customer_trusted(customers)),
-        (tables.ACCELEROMETER_TRUSTED, trusted.accelerometer_trusted(phones, customers)),
-        (tables.STEP_TRAINER_TRUSTED, trusted.step_trainer_trusted(devices, customers)),
+        (tables.CUSTOMER_TRUSTED, customer_trusted(customers)),
+        (tables.ACCELEROMETER_TRUSTED, accelerometer_trusted(phones, customers)),
+        (tables.STEP_TRAINER_TRUSTED, step_trainer_trusted(devices, customers)),
     ]:
         assert made.dtypes == [(column.name, column.type) for column in table.columns]

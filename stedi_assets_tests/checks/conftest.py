@@ -1,0 +1,107 @@
+"""A small lakehouse in which every check passes, for tests to break one thing of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dagster import AssetCheckResult
+from pyspark.sql import DataFrame
+
+from stedi_assets.checks import suites
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.source import SourceData
+from stedi_assets.tables import LANDING_TABLES, TABLES, Table
+from stedi_assets_tests.rows import (
+    MORNING,
+    NOON,
+    customer,
+    device_reading,
+    function_of,
+    pair,
+    phone_reading,
+)
+
+# Ann and Bob agreed to research and are recorded an hour apart; Eve and Zoe did not agree.
+LATER = NOON + 3_600_000
+ANN = customer("ann@example.com", "device-ann", MORNING, name="Ann Archer", phone="8015550101")
+BOB = customer("bob@example.com", "device-bob", MORNING, name="Bob Bowman", phone="8015550102")
+EVE = customer("eve@example.com", "device-eve", None, name="Eve Everett", phone="8015550103")
+ZOE = customer("zoe@example.com", "device-zoe", 0, name="Zoe Zimmer", phone="8015550104")
+ANNS_PHONE, ANNS_DEVICE = phone_reading("ann@example.com", NOON), device_reading("device-ann", NOON)
+BOBS_PHONE, BOBS_DEVICE = (
+    phone_reading("bob@example.com", LATER),
+    device_reading("device-bob", LATER),
+)
+EVES_PHONE, EVES_DEVICE = (
+    phone_reading("eve@example.com", NOON, x=0.125),
+    device_reading("device-eve", NOON),
+)
+ANNS_PAIR, BOBS_PAIR = pair("device-ann", NOON), pair("device-bob", LATER)
+
+GOOD = {
+    "customer_landing": [ANN, BOB, EVE, ZOE],
+    "accelerometer_landing": [ANNS_PHONE, BOBS_PHONE, EVES_PHONE],
+    "step_trainer_landing": [ANNS_DEVICE, BOBS_DEVICE, EVES_DEVICE],
+    "customer_trusted": [ANN, BOB],
+    "accelerometer_trusted": [ANNS_PHONE, BOBS_PHONE],
+    "customer_curated": [ANN, BOB],
+    "step_trainer_trusted": [ANNS_DEVICE, BOBS_DEVICE],
+    "machine_learning_curated": [ANNS_PAIR, BOBS_PAIR],
+}
+
+SUITES = {
+    "customer_trusted": suites.customer_trusted_checks,
+    "accelerometer_trusted": suites.accelerometer_trusted_checks,
+    "customer_curated": suites.customer_curated_checks,
+    "step_trainer_trusted": suites.step_trainer_trusted_checks,
+    "machine_learning_curated": suites.machine_learning_curated_checks,
+}
+
+Results = dict[str, AssetCheckResult]
+Check = Callable[..., Results]
+
+
+def land(folder: Path, table: Table, rows: list[tuple]) -> None:
+    """Writes rows as a file of JSON lines where a landing table's files are."""
+    path = folder / table.location / f"{table.source}.json"
+    path.parent.mkdir(parents=True)
+    records = [
+        {
+            name: value
+            for name, value in zip(table.column_names, row, strict=True)
+            if value is not None
+        }
+        for row in rows
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+@pytest.fixture
+def landed(tmp_path: Path, lakehouse: LakehouseIOManager) -> LakehouseIOManager:
+    """The lakehouse with the good rows in its landing folders."""
+    for table in LANDING_TABLES:
+        land(Path(lakehouse.uri), table, GOOD[table.name])
+    return lakehouse
+
+
+@pytest.fixture
+def check(frame: Callable[[str, list[tuple]], DataFrame], landed: LakehouseIOManager) -> Check:
+    """Runs the checks of a table on the good rows, but for the tables that are given."""
+
+    def run(
+        table: str, source: SourceData | None = None, **changed: list[tuple] | DataFrame
+    ) -> Results:
+        rules = function_of(SUITES[table])
+        rows = GOOD | changed
+        frames = {
+            name: frame(TABLES[name].ddl, given) if isinstance(given, list) else given
+            for name, given in rows.items()
+            if name in rules.__annotations__
+        }
+        found = rules(io_manager=landed, source=source or SourceData(path=""), **frames)
+        return {result.check_name: result for result in found}
+
+    return run

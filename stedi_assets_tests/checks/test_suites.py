@@ -1,0 +1,600 @@
+"""Each table's checks pass on good rows, and each of them fails on rows that break its rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame
+
+from stedi_assets import tables
+from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.assets.declared import table_asset
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.source import SourceData
+from stedi_assets.tables import LANDING_TABLES
+from stedi_assets_tests.checks.conftest import (
+    ANN,
+    ANNS_DEVICE,
+    ANNS_PAIR,
+    ANNS_PHONE,
+    BOB,
+    BOBS_DEVICE,
+    BOBS_PAIR,
+    BOBS_PHONE,
+    EVE,
+    EVES_DEVICE,
+    EVES_PHONE,
+    GOOD,
+    LATER,
+    SUITES,
+    ZOE,
+    Check,
+    Results,
+    land,
+)
+from stedi_assets_tests.rows import (
+    CUSTOMERS,
+    NOON,
+    PAIRS,
+    customer,
+    device_reading,
+    pair,
+    phone_reading,
+)
+
+Frame = Callable[[str, list[tuple]], DataFrame]
+
+CHECKS = {
+    "customer_trusted": {"consent", "counts", "schema", "values", "keys"},
+    "accelerometer_trusted": {"consent", "counts", "schema", "values", "keys", "references"},
+    "customer_curated": {"consent", "counts", "schema", "values", "keys", "references"},
+    "step_trainer_trusted": {
+        *("consent", "counts", "schema", "values", "keys", "references"),
+        "devices_shared_without_consent",
+    },
+    "machine_learning_curated": {
+        *("consent", "counts", "schema", "values", "references"),
+        *("no_personal_data", "pairs_of_two_people", "readings_before_consent"),
+    },
+}
+WARNINGS = {
+    "devices_shared_without_consent",
+    "pairs_of_two_people",
+    "readings_before_consent",
+}
+
+
+def faults(results: Results) -> dict[str, Any]:
+    """Check to what it found, of the checks that failed."""
+    found: dict[str, Any] = {}
+    for name, result in results.items():
+        figures = {label: value.value for label, value in result.metadata.items()}
+        if result.passed:
+            continue
+        if name == "counts":
+            found[name] = tuple(figures.values())
+        elif name == "schema":
+            found[name] = figures["faults"]
+        else:
+            found[name] = figures["rows_at_fault"]
+    return found
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test__checks__good_rows(table: str, check: Check) -> None:
+    results = check(table)
+    assert set(results) == CHECKS[table]
+    assert faults(results) == {}
+    assert {name: value.value for name, value in results["counts"].metadata.items()} == {
+        "rows": 2,
+        "expected": 2,
+    }
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test__checks__nothing_landed(table: str, check: Check) -> None:
+    assert faults(check(table, **{name: [] for name in GOOD})) == {}
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test__checks__severity(table: str, check: Check) -> None:
+    warned = {name for name, result in check(table).items() if result.severity.value == "WARN"}
+    assert warned == CHECKS[table] & WARNINGS
+
+
+# Consent
+
+
+@pytest.mark.parametrize("person", [EVE, ZOE], ids=["consent is null", "consent is zero"])
+def test__consent__customer_trusted(person: tuple, check: Check) -> None:
+    results = check("customer_trusted", customer_trusted=[ANN, BOB, person])
+    assert faults(results) == {"consent": 1, "counts": (3, 2)}
+
+
+def test__consent__accelerometer_trusted_after_a_tampered_parent(check: Check) -> None:
+    results = check(
+        "accelerometer_trusted",
+        accelerometer_trusted=[ANNS_PHONE, BOBS_PHONE, EVES_PHONE],
+        customer_trusted=[ANN, BOB, EVE],
+    )
+    assert faults(results) == {"consent": 1}
+
+
+def test__consent__customer_curated_after_tampered_parents(check: Check) -> None:
+    results = check(
+        "customer_curated",
+        customer_curated=[ANN, BOB, EVE],
+        customer_trusted=[ANN, BOB, EVE],
+        accelerometer_trusted=[ANNS_PHONE, BOBS_PHONE, EVES_PHONE],
+    )
+    assert faults(results) == {"consent": 1}
+
+
+def test__consent__step_trainer_trusted_after_a_tampered_parent(check: Check) -> None:
+    results = check(
+        "step_trainer_trusted",
+        step_trainer_trusted=[ANNS_DEVICE, BOBS_DEVICE, EVES_DEVICE],
+        customer_curated=[ANN, BOB, EVE],
+    )
+    assert faults(results) == {"consent": 1, "devices_shared_without_consent": 1}
+
+
+def test__consent__machine_learning_curated_after_tampered_parents(check: Check) -> None:
+    eve = {
+        "step_trainer_trusted": [BOBS_DEVICE, EVES_DEVICE],
+        "accelerometer_trusted": [BOBS_PHONE, EVES_PHONE],
+        "customer_curated": [BOB, (*EVE[:7], 1, *EVE[8:])],
+    }
+    pairs = [BOBS_PAIR, pair("device-eve", NOON, x=0.125)]
+    assert faults(check("machine_learning_curated", machine_learning_curated=pairs, **eve)) == {
+        "consent": 1
+    }
+
+
+def test__consent__machine_learning_curated_holds_a_phone_reading_without(check: Check) -> None:
+    """The device is Ann's, whose phone was at rest: the acceleration is Eve's."""
+    pairs = [pair("device-ann", NOON, x=0.125), BOBS_PAIR]
+    results = check("machine_learning_curated", machine_learning_curated=pairs)
+    assert faults(results) == {"consent": 1}
+
+
+def test__consent__person_who_never_landed(check: Check) -> None:
+    results = check("customer_trusted", customer_trusted=[ANN, customer("who@example.com")])
+    assert faults(results) == {"consent": 1}
+
+
+def test__devices_shared_without_consent__warns(check: Check) -> None:
+    eve = customer("eve@example.com", "device-ann", None)
+    results = check("step_trainer_trusted", customer_landing=[ANN, BOB, eve])
+    assert faults(results) == {"devices_shared_without_consent": 1}
+
+
+# Counts
+
+
+@pytest.mark.parametrize(
+    ("table", "further"),
+    [
+        ("customer_trusted", {"keys": 1}),
+        ("accelerometer_trusted", {"keys": 1}),
+        ("customer_curated", {"keys": 1}),
+        ("step_trainer_trusted", {"keys": 1}),
+        ("machine_learning_curated", {}),
+    ],
+)
+def test__counts__a_join_multiplied_rows(table: str, further: dict, check: Check) -> None:
+    first, second = GOOD[table]
+    results = check(table, **{table: [first, first, second]})
+    assert faults(results) == {"counts": (3, 2), **further}
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test__counts__a_row_was_lost(table: str, check: Check) -> None:
+    assert faults(check(table, **{table: GOOD[table][:1]})) == {"counts": (1, 2)}
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test__counts__every_row_was_lost(table: str, check: Check) -> None:
+    assert faults(check(table, **{table: []})) == {"counts": (0, 2)}
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, landed: LakehouseIOManager) -> Callable[..., SourceData]:
+    """Makes source data with a manifest that records some counts for what has landed."""
+
+    def record(rows: dict[str, int], changed: str = "") -> SourceData:
+        sources = {
+            table.source: {"fingerprint": landed.landing(table).fingerprint}
+            for table in LANDING_TABLES
+        }
+        if changed:
+            sources[changed] = {"fingerprint": "0" * 64}
+        content = json.dumps({"sources": sources, "rows": rows})
+        (tmp_path / "manifest.json").write_text(content)
+        return SourceData(path=str(tmp_path))
+
+    return record
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test__counts__differ_from_the_manifest(
+    table: str, check: Check, manifest: Callable[..., SourceData]
+) -> None:
+    assert faults(check(table, source=manifest({table: 3}))) == {"counts": (2, 2, 3)}
+    results = check(table, source=manifest({table: 2}))
+    assert faults(results) == {}
+    assert results["counts"].metadata["recorded_in_manifest"].value == 2
+
+
+def test__counts__manifest_tells_of_other_files(
+    check: Check, manifest: Callable[..., SourceData]
+) -> None:
+    source = manifest({"customer_trusted": 3}, changed="step_trainer")
+    results = check("customer_trusted", source=source)
+    assert faults(results) == {}
+    assert "recorded_in_manifest" not in results["counts"].metadata
+
+
+def test__counts__manifest_records_the_options(
+    check: Check,
+    manifest: Callable[..., SourceData],
+    landed: LakehouseIOManager,
+    frame: Frame,
+) -> None:
+    made = frame(PAIRS, GOOD["machine_learning_curated"])
+    options = {"match_device": True, "after_consent_only": True}
+    landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": options})
+    source = manifest(
+        {
+            "machine_learning_curated": 4,
+            "machine_learning_curated+after_consent_only+match_device": 2,
+        }
+    )
+    results = check("machine_learning_curated", source=source)
+    assert faults(results) == {}
+    assert results["counts"].metadata["recorded_in_manifest"].value == 2
+
+
+# Keys and references
+
+
+@pytest.mark.parametrize(
+    ("table", "landing_table", "repeated"),
+    [
+        ("customer_trusted", "customer_landing", (*ANN[:6], LATER, *ANN[7:])),
+        ("accelerometer_trusted", "accelerometer_landing", ANNS_PHONE),
+        ("step_trainer_trusted", "step_trainer_landing", device_reading("device-ann", NOON, 1)),
+    ],
+)
+def test__keys__two_rows_share_one(
+    table: str, landing_table: str, repeated: tuple, check: Check
+) -> None:
+    changed = {name: [repeated, *GOOD[name]] for name in (table, landing_table)}
+    assert faults(check(table, **changed)) == {"keys": 1}
+
+
+def test__keys__a_customer_is_curated_twice(check: Check) -> None:
+    people = [ANN, (*ANN[:6], LATER, *ANN[7:]), BOB]
+    results = check("customer_curated", customer_curated=people, customer_trusted=people)
+    assert faults(results) == {"keys": 1}
+
+
+@pytest.mark.parametrize(
+    ("table", "parent"),
+    [
+        ("accelerometer_trusted", {"customer_trusted": [ANN]}),
+        ("customer_curated", {"accelerometer_trusted": [ANNS_PHONE]}),
+        ("step_trainer_trusted", {"customer_curated": [ANN]}),
+        ("machine_learning_curated", {"step_trainer_trusted": [ANNS_DEVICE]}),
+        ("machine_learning_curated", {"accelerometer_trusted": [ANNS_PHONE]}),
+    ],
+)
+def test__references__row_has_no_parent(table: str, parent: dict, check: Check) -> None:
+    assert faults(check(table, **parent)) == {"references": 1, "counts": (2, 1)}
+
+
+# Schema and values
+
+
+def test__schema__column_is_not_declared(check: Check, frame: Frame) -> None:
+    made = frame(f"{CUSTOMERS}, score double", [(*ANN, 0.5), (*BOB, 0.5)])
+    results = check("customer_trusted", customer_trusted=made)
+    assert faults(results) == {"schema": ["score is not declared"]}
+
+
+def test__schema__column_has_another_type(check: Check, frame: Frame) -> None:
+    made = frame(PAIRS.replace("`x` double", "`x` float"), GOOD["machine_learning_curated"])
+    results = check("machine_learning_curated", machine_learning_curated=made)
+    assert faults(results) == {"schema": ["x is float instead of double"]}
+
+
+def test__schema__column_is_missing(check: Check, frame: Frame) -> None:
+    made = frame(CUSTOMERS, [ANN, BOB]).drop("phone", "registrationDate")
+    results = check("customer_trusted", customer_trusted=made)
+    assert faults(results)["schema"] == ["phone is missing", "registrationDate is missing"]
+
+
+@pytest.mark.parametrize("table", ["accelerometer_trusted", "machine_learning_curated"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test__values__acceleration_is_not_finite(table: str, value: float, check: Check) -> None:
+    phones = [phone_reading("ann@example.com", NOON, value), BOBS_PHONE]
+    changed = {
+        "accelerometer_landing": phones,
+        "accelerometer_trusted": phones,
+        "machine_learning_curated": [pair("device-ann", NOON, value), BOBS_PAIR],
+    }
+    assert faults(check(table, **changed)) == {"values": 1}
+
+
+@pytest.mark.parametrize("table", ["step_trainer_trusted", "machine_learning_curated"])
+def test__values__distance_is_zero(table: str, check: Check) -> None:
+    devices = [device_reading("device-ann", NOON, 0), BOBS_DEVICE]
+    changed = {
+        "step_trainer_landing": devices,
+        "step_trainer_trusted": devices,
+        "machine_learning_curated": [pair("device-ann", NOON, distance=0), BOBS_PAIR],
+    }
+    assert faults(check(table, **changed)) == {"values": 1}
+
+
+@pytest.mark.parametrize("table", ["customer_trusted", "customer_curated"])
+def test__values__customer_has_no_device(table: str, check: Check) -> None:
+    people = [(*ANN[:4], None, *ANN[5:]), BOB]
+    changed = {name: people for name in GOOD if name.startswith("customer")}
+    assert faults(check(table, **changed)) == {"values": 1}
+
+
+# Personal data, pairs of two people, readings before consent
+
+
+@pytest.mark.parametrize(
+    "serial", ["ann@example.com", "Eve Everett", "8015550104"], ids=["e-mail", "name", "phone"]
+)
+def test__no_personal_data__serial_number_names_a_customer(serial: str, check: Check) -> None:
+    pairs = [pair(serial, NOON), BOBS_PAIR]
+    results = check("machine_learning_curated", machine_learning_curated=pairs)
+    assert faults(results) == {"no_personal_data": 1, "consent": 1, "references": 1}
+
+
+def test__no_personal_data__number_is_a_phone(check: Check) -> None:
+    ann = (*ANN[:2], str(NOON), *ANN[3:])
+    results = check("machine_learning_curated", customer_landing=[ann, BOB])
+    assert faults(results) == {"no_personal_data": 1}
+
+
+def test__no_personal_data__whole_number_as_a_double_is_a_phone(check: Check) -> None:
+    phones = [phone_reading("ann@example.com", NOON, 8015550103.0), BOBS_PHONE]
+    results = check(
+        "machine_learning_curated",
+        machine_learning_curated=[pair("device-ann", NOON, 8015550103.0), BOBS_PAIR],
+        accelerometer_landing=phones,
+        accelerometer_trusted=phones,
+    )
+    assert faults(results) == {"no_personal_data": 1}
+
+
+AT_NOON = {
+    "accelerometer_landing": [ANNS_PHONE, phone_reading("bob@example.com", NOON, 0.5)],
+    "accelerometer_trusted": [ANNS_PHONE, phone_reading("bob@example.com", NOON, 0.5)],
+    "step_trainer_trusted": [ANNS_DEVICE, device_reading("device-bob", NOON)],
+}
+OWN_PAIRS = [ANNS_PAIR, pair("device-bob", NOON, 0.5)]
+OTHERS_PAIRS = [pair("device-ann", NOON, 0.5), pair("device-bob", NOON)]
+
+
+def test__pairs_of_two_people__warns(check: Check) -> None:
+    pairs = [*OWN_PAIRS, *OTHERS_PAIRS]
+    results = check("machine_learning_curated", machine_learning_curated=pairs, **AT_NOON)
+    assert faults(results) == {"pairs_of_two_people": 2}
+
+
+def test__pairs_of_two_people__none_with_match_device(
+    check: Check, landed: LakehouseIOManager, frame: Frame
+) -> None:
+    made = frame(PAIRS, OWN_PAIRS)
+    landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": {"match_device": True}})
+    results = check("machine_learning_curated", machine_learning_curated=made, **AT_NOON)
+    assert faults(results) == {}
+    assert results["pairs_of_two_people"].metadata["rows"].value == 2
+
+
+def test__counts__match_device_was_asked_for_and_not_applied(
+    check: Check, landed: LakehouseIOManager, frame: Frame
+) -> None:
+    made = frame(PAIRS, [*OWN_PAIRS, *OTHERS_PAIRS])
+    landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": {"match_device": True}})
+    results = check("machine_learning_curated", machine_learning_curated=made, **AT_NOON)
+    assert faults(results) == {"counts": (4, 2)}
+
+
+AGREED_AT_NOON = {
+    "customer_landing": [(*ANN[:7], NOON, *ANN[8:]), BOB],
+    "customer_curated": [(*ANN[:7], NOON, *ANN[8:]), BOB],
+}
+
+
+def test__readings_before_consent__warns_of_the_same_millisecond(check: Check) -> None:
+    results = check("machine_learning_curated", **AGREED_AT_NOON)
+    assert faults(results) == {"readings_before_consent": 1}
+
+
+def test__readings_before_consent__none_with_after_consent_only(
+    check: Check, landed: LakehouseIOManager, frame: Frame
+) -> None:
+    made = frame(PAIRS, [BOBS_PAIR])
+    landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": {"after_consent_only": True}})
+    results = check("machine_learning_curated", machine_learning_curated=made, **AGREED_AT_NOON)
+    assert faults(results) == {}
+    assert results["readings_before_consent"].metadata["rows"].value == 1
+
+
+def test__machine_learning_checks__know_the_options_after_maintenance(
+    check: Check, landed: LakehouseIOManager, frame: Frame
+) -> None:
+    table, made = tables.MACHINE_LEARNING_CURATED, frame(PAIRS, OWN_PAIRS)
+    landed.write(table, made, {"config": {"match_device": True}})
+    landed.write(table, made, {"config": {"match_device": True}})
+    delta = DeltaTable(landed.uri_of(table))
+    delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    results = check("machine_learning_curated", machine_learning_curated=made, **AT_NOON)
+    assert faults(results) == {}
+
+
+# What Dagster makes of them
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test__checks__are_declared_with_a_description(table: str) -> None:
+    specs = {spec.name: spec for spec in SUITES[table].check_specs}
+    assert set(specs) == CHECKS[table]
+    assert {name for name, spec in specs.items() if spec.blocking} == {"consent", "counts"}
+    for spec in specs.values():
+        assert spec.description
+        assert spec.description.endswith(".")
+
+
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def run(tmp_path: Path, lakehouse: LakehouseIOManager) -> Run:
+    """Materialises everything with its checks, of the good rows but for those that are given."""
+
+    def materialize(
+        *instead: dg.AssetsDefinition, **landed: list[tuple]
+    ) -> dg.ExecuteInProcessResult:
+        for table in LANDING_TABLES:
+            land(tmp_path / "source", table, landed.get(table.name, GOOD[table.name]))
+        replaced = {asset.key for asset in instead}
+        assets = [
+            asset
+            for asset in dg.load_assets_from_modules([landing, trusted, curated])
+            if isinstance(asset, dg.AssetsDefinition) and not replaced & asset.keys
+        ]
+        return dg.materialize(
+            [*assets, *instead, *SUITES.values()],
+            resources={
+                "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse),
+                "source": SourceData(path=str(tmp_path / "source")),
+            },
+            raise_on_error=False,
+        )
+
+    return materialize
+
+
+def failed(result: dg.ExecuteInProcessResult) -> set[tuple[str, str]]:
+    """Table and name of the checks that did not pass."""
+    return {
+        (check.asset_key.to_user_string(), check.check_name)
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    }
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
+    """The assets that a run made."""
+    return {
+        event.asset_key.to_user_string()
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+
+
+def test__run__good_rows(run: Run, lakehouse: LakehouseIOManager) -> None:
+    result = run()
+    assert result.success
+    assert failed(result) == set()
+    assert materialized(result) == set(tables.TABLES)
+    assert len(result.get_asset_check_evaluations()) == 30 + 2 * len(LANDING_TABLES)
+    for table in tables.DELTA_TABLES:
+        assert {tuple(row) for row in lakehouse.read(table).collect()} == set(GOOD[table.name])
+
+
+def test__run__one_person_one_reading(run: Run) -> None:
+    result = run(
+        customer_landing=[ANN],
+        accelerometer_landing=[ANNS_PHONE],
+        step_trainer_landing=[ANNS_DEVICE],
+    )
+    assert failed(result) == set()
+    assert result.success
+
+
+@table_asset(tables.CUSTOMER_TRUSTED)
+def forgetful(customer_landing: DataFrame) -> DataFrame:
+    """Forgets to ask for consent."""
+    return customer_landing
+
+
+@table_asset(tables.STEP_TRAINER_TRUSTED)
+def multiplying(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
+    """Joins where it should only restrict."""
+    people = customer_curated.select("serialNumber").unionAll(
+        customer_curated.select("serialNumber")
+    )
+    return step_trainer_landing.join(people, "serialNumber").select(
+        *tables.STEP_TRAINER_TRUSTED.column_names
+    )
+
+
+LANDED = {table.name for table in (*tables.LANDING_TABLES, *tables.QUARANTINE_TABLES)}
+
+
+def test__run__failed_consent_stops_all_downstream(run: Run) -> None:
+    result = run(forgetful)
+    assert not result.success
+    assert failed(result) == {("customer_trusted", "consent"), ("customer_trusted", "counts")}
+    assert materialized(result) == {*LANDED, "customer_trusted"}
+
+
+def test__run__failed_counts_stop_all_downstream(run: Run) -> None:
+    result = run(multiplying)
+    assert not result.success
+    assert failed(result) == {("step_trainer_trusted", "counts"), ("step_trainer_trusted", "keys")}
+    assert materialized(result) == set(tables.TABLES) - {"machine_learning_curated"}
+
+
+def test__run__failed_check_that_does_not_block_stops_nothing(run: Run) -> None:
+    result = run(step_trainer_landing=[device_reading("device-ann", NOON, 0), BOBS_DEVICE])
+    assert result.success
+    assert failed(result) == {
+        ("step_trainer_trusted", "values"),
+        ("machine_learning_curated", "values"),
+    }
+    assert materialized(result) == set(tables.TABLES)
+
+
+def test__run__shows_no_personal_value(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    result = run(forgetful, customer_landing=[*GOOD["customer_landing"], ANN])
+    told = "\n".join(
+        [
+            *(repr(event) for event in result.all_events),
+            *(repr(check) for check in result.get_asset_check_evaluations()),
+            caplog.text,
+        ]
+    )
+    assert "rows_at_fault" in told
+    for name, email, phone, birth_day, *_ in GOOD["customer_landing"]:
+        assert not [value for value in (name, email, phone, birth_day) if value in told]
+
+
+def test__checks__show_no_personal_value(check: Check) -> None:
+    pairs = [pair("ann@example.com", 8015550101), pair("Eve Everett"), pair("8015550104")]
+    told = "\n".join(
+        [
+            repr(check("machine_learning_curated", machine_learning_curated=pairs)),
+            repr(check("customer_trusted", customer_trusted=[ANN, ANN, EVE, ZOE])),
+            repr(check("customer_curated", customer_curated=[ANN, ANN, EVE, ZOE])),
+            repr(check("accelerometer_trusted", accelerometer_trusted=[EVES_PHONE])),
+        ]
+    )
+    assert "rows_at_fault" in told
+    for name, email, phone, birth_day, *_ in GOOD["customer_landing"]:
+        assert not [value for value in (name, email, phone, birth_day) if value in told]

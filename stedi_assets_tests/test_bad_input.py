@@ -1,0 +1,179 @@
+"""What a user can get wrong ends in one clear sentence, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.resources import spark
+from stedi_assets_tests.conftest import PROJECT, Materialize
+
+SAMPLE = PROJECT / "data"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Two customers, one with consent, and a reading each."""
+    day = 1_655_000_000_000
+    people = [
+        {"customerName": "Ada", "email": "ada@example.com", "phone": "5550100001"},
+        {"customerName": "Bob", "email": "bob@example.com", "phone": "5550100002"},
+    ]
+    people[0] |= {"serialNumber": "a-1", "shareWithResearchAsOfDate": day}
+    people[1] |= {"serialNumber": "b-1"}
+    readings = [
+        {"user": person["email"], "timestamp": day + 1, "x": 0.0, "y": 1.0, "z": -1.0}
+        for person in people
+    ]
+    distances = [
+        {
+            "sensorReadingTime": day + 1,
+            "serialNumber": person["serialNumber"],
+            "distanceFromObject": 9,
+        }
+        for person in people
+    ]
+    for source, rows in (
+        ("customer", people),
+        ("accelerometer", readings),
+        ("step_trainer", distances),
+    ):
+        folder = tmp_path / "source" / source / "landing"
+        folder.mkdir(parents=True)
+        (folder / f"{source}-1.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    """A port where something listens that is no Spark Connect server."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test__source_data__does_not_exist(materialize: Materialize, tmp_path: Path) -> None:
+    run = materialize(tmp_path / "nowhere")
+
+    assert not run.result.success
+    assert f"STEDI_SOURCE_DATA names {tmp_path}/nowhere, which is not a folder." in run.printed
+
+
+def test__source_data__empty_and_nothing_landed(materialize: Materialize, tmp_path: Path) -> None:
+    run = materialize("")
+
+    assert not run.result.success
+    assert (
+        f"The landing folder file://{tmp_path}/lakehouse/customer/landing has no *.json"
+        in run.printed
+    )
+
+
+def test__lakehouse__a_file_stands_in_its_place(
+    materialize: Materialize, small: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "lakehouse").write_text("not a folder")
+
+    run = materialize(small)
+
+    assert not run.result.success
+    assert f"could not be copied from file://{small}/customer/landing" in run.printed
+    assert (tmp_path / "lakehouse").read_text() == "not a folder"
+
+
+def test__table_folder__a_file_stands_in_its_place(
+    materialize: Materialize, small: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "lakehouse" / "customer").mkdir(parents=True)
+    (tmp_path / "lakehouse" / "customer" / "trusted").write_text("not a folder")
+
+    run = materialize(small)
+
+    assert not run.result.success
+    assert f"file://{tmp_path}/lakehouse/customer/trusted cannot be written" in run.printed
+
+
+def test__landing__another_sources_file(
+    materialize: Materialize, small: Path, tmp_path: Path
+) -> None:
+    before = materialize(small).rows
+    stray = small / "accelerometer" / "landing" / "stray.json"
+    stray.write_bytes((small / "customer" / "landing" / "customer-1.json").read_bytes())
+
+    run = materialize(small)
+
+    assert not run.result.success
+    assert (
+        "2 of 4 objects in accelerometer/landing cannot be read (50.00%, 1.00% allowed). "
+        "Some are another source's records: move that file out of accelerometer/landing."
+        in run.printed
+    )
+    assert "accelerometer_trusted" not in run.rows
+    assert before["accelerometer_trusted"] == 1
+    assert "example.com" not in run.printed
+
+
+def test__spark_remote__nothing_listens(
+    materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark, "CONNECT_TIMEOUT_SECONDS", 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    run = materialize(small, remote=f"sc://127.0.0.1:{port}/;token=secret")
+
+    assert not run.result.success
+    assert (
+        f"No Spark Connect server answers at STEDI_SPARK_REMOTE=sc://127.0.0.1:{port}/."
+        in run.printed
+    )
+    assert "secret" not in run.printed
+
+
+def test__spark_remote__something_else_listens(
+    materialize: Materialize, small: Path, listener: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark, "CONNECT_TIMEOUT_SECONDS", 1)
+
+    run = materialize(small, remote=f"sc://127.0.0.1:{listener}")
+
+    assert not run.result.success
+    assert "No Spark Connect server answers" in run.printed
+
+
+def test__spark_remote__not_an_address(materialize: Materialize, small: Path) -> None:
+    run = materialize(small, remote="spark.example.com")
+
+    assert not run.result.success
+    assert "STEDI_SPARK_REMOTE is not an address of a Spark Connect server" in run.printed
+
+
+def test__delta_log__cut_short(materialize: Materialize, small: Path, tmp_path: Path) -> None:
+    materialize(small)
+    table = tmp_path / "lakehouse" / "customer" / "trusted"
+    commit = table / "_delta_log" / "00000000000000000000.json"
+    commit.write_bytes(commit.read_bytes()[:100])
+    kept = sorted(table.glob("*.parquet"))
+
+    run = materialize(small)
+
+    assert not run.result.success
+    assert f"The Delta log of file://{table} is damaged" in run.printed
+    assert sorted(table.glob("*.parquet")) == kept != []
+
+
+def test__make_dev__port_in_use(listener: int) -> None:
+    command = [sys.executable, "-m", "stedi_assets.dev", str(listener)]
+
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Port {listener} is in use")
