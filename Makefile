@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test dev lint format lock clean
+.PHONY: materialize test dev bench lint format lock clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
@@ -16,6 +16,10 @@ test: $(INSTALLED)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.dev $(PORT)
+
+# Needs Java for the rival; SOURCE=folder measures other data than the sample.
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/compare.py $(SOURCE)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -43,6 +47,6 @@ $(INSTALLED): requirements.lock setup.py
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+$(DAGSTER_HOME)/dagster.yaml: instance/dagster.yaml
 	mkdir -p $(DAGSTER_HOME)
 	cp $< $@

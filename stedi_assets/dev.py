@@ -23,6 +23,8 @@ def main() -> None:
                 f"Stop what listens there, or choose another port: make dev PORT={port + 1}"
             )
     dagster = str(Path(sys.executable).with_name("dagster"))
+    # Dagster would rather be started as `dg dev`, and says so at every start.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
     address = ["--host", HOST, "--port", str(port)]
     os.execv(dagster, [dagster, "dev", "--workspace", "workspace.yaml", *address])
 

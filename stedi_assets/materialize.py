@@ -149,7 +149,9 @@ def main() -> int:
     from stedi_assets.definitions import defs
 
     if not os.environ.get("DAGSTER_HOME"):
-        sys.exit("DAGSTER_HOME is not set: run `make materialize`, or name a folder for its history.")
+        sys.exit(
+            "DAGSTER_HOME is not set: run `make materialize`, or name a folder for its history."
+        )
     console = Console(soft_wrap=True, highlight=False)
     with dg.DagsterInstance.get() as instance:
         return 0 if materialize(defs, instance, console).success else 1

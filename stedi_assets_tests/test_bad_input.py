@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def test__table_folder__a_file_stands_in_its_place(
     run = materialize(small)
 
     assert not run.result.success
-    assert f"file://{tmp_path}/lakehouse/customer/trusted cannot be written" in run.printed
+    assert f"file://{tmp_path}/lakehouse/customer/trusted cannot be used: a file" in run.printed
 
 
 def test__landing__another_sources_file(
@@ -177,3 +178,20 @@ def test__make_dev__port_in_use(listener: int) -> None:
 
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"Port {listener} is in use")
+
+
+def test__make_materialize__exit_status_and_no_traceback(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "STEDI_SOURCE_DATA": str(tmp_path / "nowhere"),
+        "STEDI_LAKEHOUSE_URI": str(tmp_path / "lakehouse"),
+        "DAGSTER_HOME": str(tmp_path),
+    }
+    (tmp_path / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
+    command = [sys.executable, "-m", "stedi_assets.materialize"]
+
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    assert ended.returncode == 1
+    assert f"{tmp_path}/nowhere, which is not a folder" in ended.stdout
+    assert ended.stderr == ""

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 COMMIT_METADATA = "userMetadata"
 
 
+# What engines and file systems say, and what it means for the person who reads it.
+FAULTS = {
+    "no space left": "the disk is full. Make room",
+    "disk quota": "the disk quota is used up. Make room",
+    "permission denied": "this user may not write there. Grant the permission",
+    "read-only file system": "the file system is read-only. Mount it for writing",
+    "not a directory": "a file stands where a folder belongs. Move it away",
+    "path does not exist": "a file stands where a folder belongs. Move it away",
+    "file exists": "a file stands where a folder belongs. Move it away",
+}
+
+
 @dataclass(frozen=True)
 class TableState:
     """A table's last good version, as its log tells.
@@ -49,7 +61,9 @@ def open_table(uri: str) -> DeltaTable | None:
         return DeltaTable(uri)
     except TableNotFoundError:
         return None
-    except (DeltaError, OSError, ValueError):
+    except (DeltaError, OSError, ValueError) as error:
+        if fault := _fault(uri, error):
+            raise fault from None
         raise LakehouseError(
             f"The Delta log of {uri} is damaged: {uri}/_delta_log cannot be read. Restore the "
             "newest file there from a backup, or move the table's folder away and materialise "
@@ -77,17 +91,6 @@ def state(uri: str) -> TableState | None:
     )
 
 
-# What engines and file systems say, and what it means for the person who reads it.
-WRITE_FAULTS = {
-    "no space left": "the disk is full. Make room",
-    "disk quota": "the disk quota is used up. Make room",
-    "permission denied": "this user may not write there. Grant the permission",
-    "read-only file system": "the file system is read-only. Mount it for writing",
-    "not a directory": "a file stands where a folder belongs. Move it away",
-    "file exists": "a file stands where a folder belongs. Move it away",
-}
-
-
 @contextlib.contextmanager
 def write_faults(uri: str) -> Iterator[None]:
     """Says in one sentence why a table could not be written.
@@ -100,11 +103,18 @@ def write_faults(uri: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, OSError) as error:
-        said = str(error).lower()
-        for fault, meaning in WRITE_FAULTS.items():
-            if fault in said:
-                raise LakehouseError(
-                    f"{uri} cannot be written: {meaning} or set STEDI_LAKEHOUSE_URI to another "
-                    "place, then run again. The table stays at its last good version."
-                ) from None
+        if fault := _fault(uri, error):
+            raise fault from None
         raise
+
+
+def _fault(uri: str, error: Exception) -> LakehouseError | None:
+    """The fault of the storage behind an error, if it is one that a user can mend."""
+    said = str(error).lower()
+    for sign, meaning in FAULTS.items():
+        if sign in said:
+            return LakehouseError(
+                f"{uri} cannot be used: {meaning} or set STEDI_LAKEHOUSE_URI to another place, "
+                "then run again. The table stays at its last good version."
+            )
+    return None

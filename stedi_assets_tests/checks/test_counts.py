@@ -1,0 +1,141 @@
+"""The recounts give what the rules promise, on frames where a careless join would multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pyspark.sql import DataFrame
+
+from stedi_assets import tables
+from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.checks import counts
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets_tests.rows import (
+    CUSTOMERS,
+    DEVICE_READINGS,
+    MORNING,
+    NOON,
+    PHONE_READINGS,
+    customer,
+    device_reading,
+    phone_reading,
+    rows,
+)
+
+Frame = Callable[[str, list[tuple]], DataFrame]
+ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
+
+
+@pytest.mark.parametrize(
+    ("consents", "expected"),
+    [([MORNING, NOON, None, 0], 2), ([None, 0], 0), ([MORNING], 1), ([], 0)],
+)
+def test__customer_trusted(consents: list, expected: int, frame: Frame) -> None:
+    landed = frame(CUSTOMERS, [customer(ANN, consent=consent) for consent in consents])
+    assert rows(counts.customer_trusted(landed)) == [(expected,)]
+
+
+def test__accelerometer_trusted__repeated_customers(frame: Frame) -> None:
+    readings = frame(
+        PHONE_READINGS,
+        [phone_reading(ANN), phone_reading(ANN), phone_reading(BOB), phone_reading(EVE)],
+    )
+    people = frame(CUSTOMERS, [customer(ANN), customer(ANN, "device-2"), customer(BOB)])
+    assert rows(counts.accelerometer_trusted(readings, people)) == [(3,)]
+
+
+def test__customer_curated__repeated_records_and_readings(frame: Frame) -> None:
+    people = frame(
+        CUSTOMERS,
+        [customer(ANN), customer(ANN), customer(ANN, updated=NOON), customer(BOB)],
+    )
+    readings = frame(PHONE_READINGS, [phone_reading(ANN), phone_reading(ANN, NOON + 1)])
+    assert rows(counts.customer_curated(people, readings)) == [(2,)]
+
+
+def test__step_trainer_trusted__shared_device(frame: Frame) -> None:
+    readings = frame(
+        DEVICE_READINGS,
+        [device_reading("device-1"), device_reading("device-1"), device_reading("device-2")],
+    )
+    people = frame(CUSTOMERS, [customer(ANN, "device-1"), customer(BOB, "device-1")])
+    assert rows(counts.step_trainer_trusted(readings, people)) == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # rows, pairs of two people, readings before consent
+        ({}, (9, 4, 3)),
+        ({"match_device": True}, (5, 0, 1)),
+        ({"after_consent_only": True}, (6, 2, 0)),
+        ({"match_device": True, "after_consent_only": True}, (4, 0, 0)),
+    ],
+)
+def test__machine_learning_curated(options: dict, expected: tuple, frame: Frame) -> None:
+    devices = frame(
+        DEVICE_READINGS,
+        [
+            device_reading("device-ann", NOON, 201),
+            device_reading("device-ann", NOON, 202),
+            device_reading("device-bob", NOON),
+            device_reading("device-bob", NOON + 1),
+        ],
+    )
+    # Ann's two readings meet three devices', Bob's one meets three; one pair more is Eve's.
+    phones = frame(
+        PHONE_READINGS,
+        [
+            phone_reading(ANN, NOON, 0.25),
+            phone_reading(ANN, NOON, 0.5),
+            phone_reading(BOB, NOON),
+            phone_reading(EVE, NOON),
+            phone_reading(ANN, NOON + 2),
+        ],
+    )
+    people = frame(
+        CUSTOMERS,
+        [
+            customer(ANN, "device-ann", MORNING),
+            customer(ANN, "device-ann", MORNING, updated=NOON),
+            customer(BOB, "device-bob", NOON),
+        ],
+    )
+    config = MachineLearningConfig(**options)
+    assert rows(counts.machine_learning_curated(devices, phones, people, config)) == [expected]
+
+
+def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
+    counted = counts.machine_learning_curated(
+        frame(DEVICE_READINGS, []),
+        frame(PHONE_READINGS, []),
+        frame(CUSTOMERS, []),
+        MachineLearningConfig(),
+    )
+    assert counted.columns == ["expected", "pairs_of_two_people", "readings_before_consent"]
+    assert rows(counted) == [(0, 0, 0)]
+
+
+def test__counts__of_stored_tables_with_one_value_a_key(
+    lakehouse: LakehouseIOManager, frame: Frame
+) -> None:
+    """A table's log tells the engine that a column is constant, which must not matter."""
+    people, phones, devices = (
+        _stored(lakehouse, table, frame(table.ddl, made))
+        for table, made in [
+            (tables.CUSTOMER_CURATED, [customer(ANN, "device-1", MORNING)]),
+            (tables.ACCELEROMETER_TRUSTED, [phone_reading(ANN), phone_reading(ANN)]),
+            (tables.STEP_TRAINER_TRUSTED, [device_reading("device-1")]),
+        ]
+    )
+    options = MachineLearningConfig()
+    assert rows(counts.accelerometer_trusted(phones, people)) == [(2,)]
+    assert rows(counts.customer_curated(people, phones)) == [(1,)]
+    assert rows(counts.step_trainer_trusted(devices, people)) == [(1,)]
+    assert rows(counts.machine_learning_curated(devices, phones, people, options)) == [(2, 0, 0)]
+
+
+def _stored(lakehouse: LakehouseIOManager, table: tables.Table, made: DataFrame) -> DataFrame:
+    lakehouse.write(table, made, {})
+    return lakehouse.read(table)

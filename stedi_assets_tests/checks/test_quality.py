@@ -1,0 +1,187 @@
+"""What a declaration promises is told row by row, and counted in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from stedi_assets import tables
+from stedi_assets.checks import quality
+from stedi_assets.tables import YEAR_2000, YEAR_2100, Table
+from stedi_assets_tests.rows import (
+    NOON,
+    customer,
+    device_reading,
+    pair,
+    phone_reading,
+    rows,
+)
+
+Frame = Callable[[str, list[tuple]], DataFrame]
+
+
+IMPLAUSIBLE = {
+    "user is null": (tables.ACCELEROMETER_TRUSTED, phone_reading(None)),
+    "timestamp is null": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", None)),
+    "timestamp in seconds": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", NOON // 1000)),
+    "timestamp in microseconds": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", NOON * 1000)),
+    "timestamp before 2000": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2000 - 1)),
+    "timestamp after 2100": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2100 + 1)),
+    "timestamp is negative": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", -1)),
+    "x is null": (tables.ACCELEROMETER_TRUSTED, ("a", NOON, None, 0.0, 0.0)),
+    "x is not a number": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", x=float("nan"))),
+    "y is infinite": (tables.ACCELEROMETER_TRUSTED, ("a", NOON, 0.0, float("inf"), 0.0)),
+    "z is minus infinite": (tables.ACCELEROMETER_TRUSTED, ("a", NOON, 0.0, 0.0, float("-inf"))),
+    "serial number is null": (tables.STEP_TRAINER_TRUSTED, device_reading(None)),
+    "distance is null": (tables.STEP_TRAINER_TRUSTED, (NOON, "device-1", None)),
+    "distance is zero": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=0)),
+    "distance is negative": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=-5)),
+    "e-mail is null": (tables.CUSTOMER_TRUSTED, customer(None)),
+    "device is null": (tables.CUSTOMER_TRUSTED, customer("a", None)),
+    "consent in seconds": (tables.CUSTOMER_TRUSTED, customer("a", consent=NOON // 1000)),
+    "update in seconds": (tables.CUSTOMER_TRUSTED, customer("a", updated=NOON // 1000)),
+    "pair of distance zero": (tables.MACHINE_LEARNING_CURATED, pair("device-1", distance=0)),
+    "pair not a number": (tables.MACHINE_LEARNING_CURATED, pair("device-1", x=float("nan"))),
+}
+
+
+@pytest.mark.parametrize(("table", "row"), IMPLAUSIBLE.values(), ids=IMPLAUSIBLE.keys())
+def test__implausible__row(table: Table, row: tuple, frame: Frame) -> None:
+    found = frame(table.ddl, [row]).where(quality.implausible(table))
+    assert found.count() == 1
+
+
+PLAUSIBLE = {
+    "first millisecond of 2000": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2000)),
+    "first millisecond of 2100": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2100)),
+    "acceleration is large": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", x=-1e300)),
+    "least distance": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=1)),
+    "name, phone and dates are null": (
+        tables.CUSTOMER_TRUSTED,
+        customer("a", consent=None, name=None, phone=None, updated=None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("table", "row"), PLAUSIBLE.values(), ids=PLAUSIBLE.keys())
+def test__plausible__row(table: Table, row: tuple, frame: Frame) -> None:
+    found = frame(table.ddl, [row]).where(~quality.implausible(table))
+    assert rows(found) == [row]
+
+
+@pytest.mark.parametrize(
+    ("ddl", "faults"),
+    [
+        (tables.STEP_TRAINER_TRUSTED.ddl, []),
+        (
+            "sensorReadingTime bigint, serialNumber string",
+            ["distanceFromObject is missing"],
+        ),
+        (
+            f"{tables.STEP_TRAINER_TRUSTED.ddl}, battery int",
+            ["battery is not declared"],
+        ),
+        (
+            "sensorReadingTime string, serialNumber string, distanceFromObject bigint",
+            [
+                "sensorReadingTime is string instead of bigint",
+                "distanceFromObject is bigint instead of int",
+            ],
+        ),
+        (
+            "sensorReadingTime bigint, serialnumber string, distanceFromObject int",
+            ["serialNumber is missing", "serialnumber is not declared"],
+        ),
+    ],
+)
+def test__schema_faults(ddl: str, faults: list[str], frame: Frame) -> None:
+    assert quality.schema_faults(tables.STEP_TRAINER_TRUSTED, frame(ddl, [])) == faults
+
+
+def test__mark__rows_stay_one_each_and_are_told_apart(frame: Frame) -> None:
+    readings = frame("device string, time bigint", [("a", 1), ("a", 1), ("b", 2), (None, 3)])
+    known = frame("device string", [("a",), ("a",), (None,)])
+    times = frame("time bigint", [(2,), (3,), (3,)])
+    marked, broken = quality.mark(
+        readings,
+        among={"known": [(["device"], known)]},
+        not_among={"late": [(["time"], times)]},
+    )
+    told = marked.select("device", "time", *[fault.alias(rule) for rule, fault in broken.items()])
+    assert told.columns == ["device", "time", "known", "late"]
+    assert rows(told) == [
+        ("a", 1, False, False),
+        ("a", 1, False, False),
+        ("b", 2, True, True),
+        (None, 3, True, True),
+    ]
+
+
+def test__mark__among_every_and_not_among_any(frame: Frame) -> None:
+    numbers = frame("one int, other int", [(1, 1), (1, 2), (2, 1), (2, 2)])
+    ones = frame("one int", [(1,)])
+    marked, broken = quality.mark(
+        numbers,
+        among={"every": [(["one"], ones), (["other"], ones)]},
+        not_among={"any": [(["one"], ones), (["other"], ones)]},
+    )
+    told = marked.select("one", "other", broken["every"].alias("e"), broken["any"].alias("a"))
+    assert rows(told) == [
+        (1, 1, False, True),
+        (1, 2, True, True),
+        (2, 1, True, True),
+        (2, 2, True, False),
+    ]
+
+
+def test__mark__columns_are_looked_up_together(frame: Frame) -> None:
+    readings = frame("device string, time bigint", [("a", 1), ("a", 2)])
+    known = frame("device string, time bigint", [("a", 1), ("b", 2)])
+    marked, broken = quality.mark(readings, {"known": [(["device", "time"], known)]}, {})
+    assert rows(marked.where(broken["known"]).select("device", "time")) == [("a", 2)]
+
+
+@pytest.mark.parametrize(
+    ("landed", "key", "counted"),
+    [
+        ([("a", 1), ("a", 1), ("a", 2), ("b", -1)], ["device", "time"], (3, 4, 1)),
+        ([("a", 1), ("a", 1), ("a", 2), ("b", -1)], ["device"], (2, 4, 1)),
+        ([(None, 1), (None, -1)], ["device"], (1, 2, 1)),
+        ([], ["device"], (0, 0, 0)),
+        ([("a", 1), ("a", -1)], [], (2, 1)),
+        ([], [], (0, 0)),
+    ],
+)
+def test__count(landed: list[tuple], key: list[str], counted: tuple, frame: Frame) -> None:
+    readings = frame("device string, time bigint", landed)
+    found = quality.count(readings, key, {"negative": F.col("time") < 0})
+    assert found.columns == [*(["keys"] if key else []), "rows", "negative"]
+    assert rows(found) == [counted]
+
+
+def test__personal_values__in_each_columns_type(frame: Frame) -> None:
+    landed = frame(
+        tables.CUSTOMER_LANDING.ddl,
+        [
+            customer("ann@example.com", name="Ann", phone="5550101"),
+            customer("bob@example.com", name=None, phone="+1 555 0102"),
+        ],
+    )
+    values = {
+        column: rows(known)
+        for (column,), known in quality.personal_values(tables.STEP_TRAINER_TRUSTED, landed)
+    }
+    assert values == {
+        "sensorReadingTime": [(5550101,)],
+        "serialNumber": [
+            ("+1 555 0102",),
+            ("5550101",),
+            ("Ann",),
+            ("ann@example.com",),
+            ("bob@example.com",),
+        ],
+        "distanceFromObject": [(5550101,)],
+    }

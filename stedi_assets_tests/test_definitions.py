@@ -1,0 +1,157 @@
+"""What Dagster loads is the design: every table, who owns it, what it is made of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from stedi_assets import tables
+from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.assets.landing import LandingConfig
+from stedi_assets.definitions import defs
+from stedi_assets.tables import TABLES, Zone
+
+PARENTS = {
+    "customer_landing": set(),
+    "accelerometer_landing": set(),
+    "step_trainer_landing": set(),
+    "customer_quarantine": {"customer_landing"},
+    "accelerometer_quarantine": {"accelerometer_landing"},
+    "step_trainer_quarantine": {"step_trainer_landing"},
+    "customer_trusted": {"customer_landing"},
+    "accelerometer_trusted": {"accelerometer_landing", "customer_trusted"},
+    "customer_curated": {"customer_trusted", "accelerometer_trusted"},
+    "step_trainer_trusted": {"step_trainer_landing", "customer_curated"},
+    "machine_learning_curated": {
+        "step_trainer_trusted",
+        "accelerometer_trusted",
+        "customer_curated",
+    },
+}
+PERSONAL = {
+    "customer_landing",
+    "customer_quarantine",
+    "customer_trusted",
+    "customer_curated",
+    "accelerometer_landing",
+    "accelerometer_quarantine",
+    "accelerometer_trusted",
+    "step_trainer_quarantine",
+}
+
+
+@pytest.fixture(scope="module")
+def specs() -> dict[str, dg.AssetSpec]:
+    """Every asset that Dagster loads, by name."""
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test__definitions__can_be_loaded() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test__assets__are_the_tables_and_depend_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
+    found = {
+        name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()
+    }
+    assert found == PARENTS
+    assert set(TABLES) == set(PARENTS)
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test__asset__is_described(name: str, specs: dict[str, dg.AssetSpec]) -> None:
+    table, spec = TABLES[name], specs[name]
+    assert spec.group_name == ("landing" if table.zone is Zone.QUARANTINE else table.zone.value)
+    assert spec.kinds == ({"json"} if table.zone is Zone.LANDING else {"spark", "deltalake"})
+    early = table.zone in (Zone.LANDING, Zone.QUARANTINE)
+    assert spec.owners == ["team:ingest" if early else "team:data-engineering"]
+    assert spec.tags["personal_data"] == ("true" if name in PERSONAL else "false")
+    assert spec.description
+    assert spec.description.startswith(table.description)
+    assert spec.code_version
+    assert spec.metadata["dagster/table_name"] == name
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test__asset__columns_are_described(name: str, specs: dict[str, dg.AssetSpec]) -> None:
+    table = TABLES[name]
+    schema = specs[name].metadata["dagster/column_schema"]
+    assert [(column.name, column.type) for column in schema.columns] == [
+        (column.name, column.type) for column in table.columns
+    ]
+    assert all(column.description for column in schema.columns)
+    tagged = {column.name for column in schema.columns if column.tags.get("personal_data")}
+    known = {"customerName", "email", "phone", "birthDay", "user", "line"}
+    assert tagged == known & set(table.column_names)
+
+
+@pytest.mark.parametrize("table", tables.DELTA_TABLES, ids=lambda table: table.name)
+def test__asset__description_tells_its_rule(
+    table: tables.Table, specs: dict[str, dg.AssetSpec]
+) -> None:
+    description = specs[table.name].description
+    assert description
+    _, rule = description.split("\n\n", 1)
+    assert rule.startswith(("Keeps", "Pairs"))
+
+
+@pytest.mark.parametrize("config", [MachineLearningConfig, LandingConfig])
+def test__run_options__are_described(config: type[dg.Config]) -> None:
+    assert config.model_fields
+    for option in config.model_fields.values():
+        assert option.description
+        assert option.description.endswith(".")
+
+
+def test__run_options__are_off_by_default() -> None:
+    assert MachineLearningConfig().model_dump() == {
+        "after_consent_only": False,
+        "match_device": False,
+    }
+
+
+def test__job__makes_and_checks_everything() -> None:
+    job = defs.resolve_job_def("materialize_lakehouse")
+    assert job.description
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(TABLES)
+    graph = defs.resolve_asset_graph()
+    assert job.asset_layer.asset_graph.asset_check_keys == graph.asset_check_keys
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert blocking == {"consent", "counts", "objects_accounted_for", "malformed_share"}
+
+
+IMPORT = """
+import sys, warnings
+import dagster
+for category in (dagster.BetaWarning, dagster.PreviewWarning, dagster.SupersessionWarning):
+    warnings.simplefilter("error", category)
+warnings.filterwarnings("error", category=DeprecationWarning, module=r"stedi_assets(\\.|$)")
+import stedi_assets.definitions
+print(*sorted(sys.modules))
+"""
+
+
+def test__definitions__import_is_light_and_silent() -> None:
+    """A code location loads in every process of Dagster, so what a run needs waits for the run."""
+    fresh = subprocess.run(
+        [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=False
+    )
+    assert fresh.stderr == ""
+    assert fresh.returncode == 0
+    loaded = set(fresh.stdout.split())
+    assert "stedi_assets.checks.suites" in loaded
+    waiting = {"pysail", "deltalake", "pyarrow", "pandas", "numpy", "pyspark.sql.connect"}
+    assert loaded & waiting == set()
+
+
+def test__definitions__import_needs_no_beta_api_of_dagster() -> None:
+    """The filter above is seen to work: the same script with a beta call does not end well."""
+    script = IMPORT + "\nwarnings.warn('beta', dagster.BetaWarning)"
+    fresh = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "BetaWarning" in fresh.stderr
+    assert fresh.returncode == 1
