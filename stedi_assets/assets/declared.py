@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from stedi_assets.lakehouse import describe
-from stedi_assets.tables import Table, Zone
+from stedi_assets.tables import TABLES, Table, Zone
 
 OWNERS = {Zone.LANDING: "team:ingest", Zone.QUARANTINE: "team:ingest"}
 DATA_TEAM = "team:data-engineering"
@@ -44,10 +44,13 @@ def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinit
 
     def decorate(rule: Callable[..., Any]) -> dg.AssetsDefinition:
         source = inspect.getsource(rule) + repr(table.columns)
+        parents = [TABLES[name] for name in inspect.signature(rule).parameters if name in TABLES]
+        declared = definition(table, kinds={"spark", "deltalake"}, rule=inspect.getdoc(rule) or "")
+        declared["metadata"] |= describe.lineage(table, parents)
         asset: dg.AssetsDefinition = dg.asset(
             name=table.name,
             code_version=hashlib.sha256(source.encode()).hexdigest()[:12],
-            **definition(table, kinds={"spark", "deltalake"}, rule=inspect.getdoc(rule) or ""),
+            **declared,
         )(rule)
         return asset
 

@@ -1,22 +1,18 @@
 """The landing zone: files copied as they are, read once, with what cannot be read set aside."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import dagster as dg
-from dagster import AssetCheckResult, AssetCheckSeverity, MaterializeResult
+from dagster import MaterializeResult
 from pydantic import Field
-from pyspark.sql import functions as F
 
 from stedi_assets import tables
 from stedi_assets.assets.declared import definition
-from stedi_assets.lakehouse import describe, landing, reader
+from stedi_assets.checks import landing as landing_checks
+from stedi_assets.lakehouse import describe, landing
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.landing import LandingProfile
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import Table
-
-ALL_ACCOUNTED_FOR = "objects_accounted_for"
-MALFORMED_SHARE = "malformed_share"
 
 
 class LandingConfig(dg.Config):
@@ -50,23 +46,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 **definition(quarantine, kinds={"spark", "deltalake"}),
             ),
         ],
-        check_specs=[
-            dg.AssetCheckSpec(
-                ALL_ACCOUNTED_FOR,
-                asset=table.name,
-                blocking=True,
-                description="Records and quarantined fragments add up to all that landed.",
-            ),
-            dg.AssetCheckSpec(
-                MALFORMED_SHARE,
-                asset=table.name,
-                blocking=True,
-                description=(
-                    "No more of what landed is unreadable than max_malformed_share allows; "
-                    "a warning if anything is."
-                ),
-            ),
-        ],
+        check_specs=landing_checks.specs(table),
     )
     def land(
         context: dg.AssetExecutionContext,
@@ -88,7 +68,6 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             )
             commit = {"run": context.run.run_id, "landing": profile.as_dict()}
             state = io_manager.write(quarantine, malformed, commit)
-        reasons = _commonest_reasons(io_manager, quarantine) if profile.malformed else {}
         recorded = source.recorded_rows({table.source: profile.fingerprint}).get(table.name)
         version = dg.DataVersion(profile.fingerprint)
         yield MaterializeResult(
@@ -105,8 +84,13 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 "malformed": profile.malformed,
             },
             check_results=[
-                _accounted_for(profile, state.rows, recorded),
-                _malformed_share(table, profile, config.max_malformed_share, reasons),
+                landing_checks.accounted_for(profile, state.rows, recorded),
+                landing_checks.malformed_share(
+                    table,
+                    profile,
+                    config.max_malformed_share,
+                    lambda: io_manager.read(quarantine),
+                ),
             ],
         )
         yield MaterializeResult(
@@ -116,57 +100,6 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         )
 
     return land
-
-
-def _accounted_for(
-    profile: LandingProfile, quarantined: int, recorded: int | None
-) -> AssetCheckResult:
-    figures = {
-        "objects": profile.objects,
-        "records": profile.records,
-        "quarantined": quarantined,
-    }
-    if recorded is not None:
-        figures["recorded_in_manifest"] = recorded
-    return AssetCheckResult(
-        check_name=ALL_ACCOUNTED_FOR,
-        passed=profile.records + quarantined == profile.objects
-        and recorded in (None, profile.records),
-        metadata=figures,
-    )
-
-
-def _malformed_share(
-    table: Table, profile: LandingProfile, allowed: float, reasons: Mapping[str, int]
-) -> AssetCheckResult:
-    share = profile.malformed / profile.objects if profile.objects else 0.0
-    passed = share <= allowed
-    mend = f"Correct or remove them in {table.location}; {table.source}_quarantine lists them."
-    if reader.every_field_missing(table) in reasons:
-        mend = f"Some are another source's records: move that file out of {table.location}."
-    return AssetCheckResult(
-        check_name=MALFORMED_SHARE,
-        passed=passed and not profile.malformed,
-        severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
-        description=(
-            f"{profile.malformed} of {profile.objects} objects in {table.location} cannot be read "
-            f"({share:.2%}, {allowed:.2%} allowed). {mend}"
-            if profile.malformed
-            else None
-        ),
-        metadata={
-            "malformed": profile.malformed,
-            "objects": profile.objects,
-            "share": share,
-            "allowed_share": allowed,
-            "commonest_reasons": dict(reasons),
-        },
-    )
-
-
-def _commonest_reasons(io_manager: LakehouseIOManager, quarantine: Table) -> dict[str, int]:
-    counted = io_manager.read(quarantine).groupBy("reason").count()
-    return {row.reason: row["count"] for row in counted.orderBy(F.desc("count")).limit(5).collect()}
 
 
 customer_landing, accelerometer_landing, step_trainer_landing = (

@@ -25,4 +25,5 @@ def accelerometer_trusted(
 @table_asset(tables.STEP_TRAINER_TRUSTED)
 def step_trainer_trusted(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
     """Keeps the readings of devices that belong to a curated customer."""
-    return step_trainer_landing.join(customer_curated, "serialNumber", "left_semi")
+    same_device = step_trainer_landing.serialNumber == customer_curated.serialNumber
+    return step_trainer_landing.join(customer_curated, same_device, "left_semi")

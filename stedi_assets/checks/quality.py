@@ -8,7 +8,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from stedi_assets.tables import Column, Table
+from stedi_assets.tables import TABLES, Column, Table
 
 # The columns of a table and the values that they are compared with.
 Values = tuple[Sequence[str], DataFrame]
@@ -24,7 +24,10 @@ DESCRIPTIONS = {
     REFERENCES: "Every reference leads to a row of the table that it names.",
     SCHEMA: "The columns and their types are just those declared.",
     VALUES: "Required values are there, numbers are finite and in their plausible range.",
-    NO_PERSONAL_DATA: ("No value equals the name, e-mail or phone of a customer that landed."),
+    NO_PERSONAL_DATA: (
+        "No column is a personal one, and no value equals the name, e-mail or phone of a "
+        "customer that landed."
+    ),
 }
 
 
@@ -47,6 +50,9 @@ def mark(
     for rule, lookups in {**among, **not_among}.items():
         found: list[Expression] = []
         for columns, known in lookups:
+            if not set(columns) <= set(frame.columns):
+                found.append(F.lit(False))
+                continue
             mark = f"_{rule}_{len(found)}"
             frame = _look_up(frame, columns, known, mark)
             found.append(F.col(mark).isNotNull())
@@ -74,11 +80,12 @@ def count(frame: DataFrame, key: Sequence[str], broken: Mapping[str, Expression]
     return each.agg(F.count(F.lit(1)).alias("keys"), *sums)
 
 
-def implausible(table: Table) -> Expression:
+def implausible(table: Table, frame: DataFrame) -> Expression:
     """Whether any value of a row is missing, not finite or out of range."""
     found = F.lit(False)
     for column in table.columns:
-        found = found | _implausible(column)
+        if column.name in frame.columns:
+            found = found | _implausible(column)
     return found
 
 
@@ -86,7 +93,7 @@ def schema_faults(table: Table, frame: DataFrame) -> list[str]:
     """The columns that differ from the declaration, each as a short sentence."""
     declared = {column.name: column.type for column in table.columns}
     found = dict(frame.dtypes)
-    return [
+    faults = [
         *(f"{name} is missing" for name in declared if name not in found),
         *(f"{name} is not declared" for name in found if name not in declared),
         *(
@@ -95,6 +102,14 @@ def schema_faults(table: Table, frame: DataFrame) -> list[str]:
             if name in found and found[name] != declared[name]
         ),
     ]
+    out_of_order = not faults and list(found) != list(declared)
+    return ["the columns are in another order"] if out_of_order else faults
+
+
+def personal_columns(frame: DataFrame) -> list[str]:
+    """The columns that some table declares to identify a person."""
+    personal = {c.name for table in TABLES.values() for c in table.columns if c.personal}
+    return [name for name in frame.columns if name in personal]
 
 
 def personal_values(table: Table, customer_landing: DataFrame) -> list[Values]:

@@ -159,7 +159,7 @@ def machine_learning_curated_checks(
     """Consent by device and by reading; as many rows as the products of both sides' counts."""
     table = tables.MACHINE_LEARNING_CURATED
     made = io_manager.state(table)
-    options = MachineLearningConfig(**(made.commit["config"] if made else {}))
+    options = MachineLearningConfig(**(made.commit.get("config", {}) if made else {}))
     enabled = sorted(name for name, on in options.model_dump().items() if on)
     serial = ["serialNumber"]
     devices = consent.consenting(customer_landing).select(*serial)
@@ -211,12 +211,13 @@ def _evaluate(
         among: Checks that a row passes if it is among all of these values.
         not_among: Checks that a row passes if it is among none of these values.
     """
+    faults = quality.schema_faults(table, frame)
     marked, broken = quality.mark(frame, among, not_among or {})
-    broken[quality.VALUES] = quality.implausible(table)
-    [counted] = quality.count(marked, table.key, broken).crossJoin(expected).collect()
+    broken[quality.VALUES] = quality.implausible(table, frame)
+    key = table.key if set(table.key) <= set(frame.columns) else ()
+    [counted] = quality.count(marked, key, broken).crossJoin(expected).collect()
     figures = counted.asDict()
     rows = figures["rows"]
-    faults = quality.schema_faults(table, frame)
 
     wanted = {"expected": figures["expected"]}
     wanted |= {} if recorded is None else {"recorded_in_manifest": recorded}
@@ -234,8 +235,10 @@ def _evaluate(
         metadata={"faults": faults},
     )
     found = {name: figures[name] for name in broken}
-    found |= {quality.KEYS: rows - figures["keys"]} if table.key else {}
+    found |= {quality.KEYS: rows - figures.get("keys", 0)} if table.key else {}
     found |= {name: figures[name] for name in counts.COUNTED_ALONG if name in figures}
+    if quality.NO_PERSONAL_DATA in found and quality.personal_columns(frame):
+        found[quality.NO_PERSONAL_DATA] = rows
     for name, count in found.items():
         yield AssetCheckResult(
             check_name=name,

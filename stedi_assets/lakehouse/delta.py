@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import storage
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -57,18 +59,20 @@ def open_table(uri: str) -> DeltaTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
+    damaged = LakehouseError(
+        f"The Delta log of {uri} is damaged: {uri}/_delta_log lacks a file or holds one that "
+        "cannot be read. Restore it from a backup, or move the table's folder away and "
+        "materialise the asset again."
+    )
     try:
-        return DeltaTable(uri)
+        table = DeltaTable(uri)
+        if _lacks_a_commit(uri):
+            raise damaged
     except TableNotFoundError:
         return None
     except (DeltaError, OSError, ValueError) as error:
-        if fault := _fault(uri, error):
-            raise fault from None
-        raise LakehouseError(
-            f"The Delta log of {uri} is damaged: {uri}/_delta_log cannot be read. Restore the "
-            "newest file there from a backup, or move the table's folder away and materialise "
-            "the asset again."
-        ) from None
+        raise _fault(uri, error) or damaged from None
+    return table
 
 
 def state(uri: str) -> TableState | None:
@@ -81,14 +85,34 @@ def state(uri: str) -> TableState | None:
     if table is None:
         return None
     files = table.get_add_actions(flatten=True)
-    [last] = table.history(1)
     return TableState(
         version=table.version(),
         rows=table.count(),
         files=files.num_rows,
         size_bytes=sum(files["size_bytes"].to_pylist()),
-        commit=json.loads(last.get(COMMIT_METADATA) or "{}"),
+        commit=_last_said(table),
     )
+
+
+def _last_said(table: DeltaTable) -> dict[str, Any]:
+    """What the last writer said; maintenance, which commits too, says nothing."""
+    for limit in (1, None):
+        for entry in table.history(limit):
+            if said := entry.get(COMMIT_METADATA):
+                return dict(json.loads(said))
+    return {}
+
+
+def _lacks_a_commit(uri: str) -> bool:
+    """Whether a commit between the last checkpoint and the newest commit is gone."""
+    from pyarrow.fs import FileSelector
+
+    filesystem, path = storage.open_filesystem(f"{uri}/_delta_log")
+    names = [info.base_name for info in filesystem.get_file_info(FileSelector(path))]
+    commits = {int(name[:20]) for name in names if re.fullmatch(r"\d{20}\.json", name)}
+    checkpoints = [int(name[:20]) for name in names if re.match(r"\d{20}\.checkpoint\.", name)]
+    needed = range(max(checkpoints, default=-1) + 1, max(commits, default=-1) + 1)
+    return not commits.issuperset(needed)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.tables import Column, Table
 
 PERSONAL_DATA = "personal_data"
+LINEAGE = "dagster/column_lineage"
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -68,7 +69,7 @@ def lineage(table: Table, parents: Sequence[Table]) -> Mapping[str, Any]:
         origin = next((parent for parent in parents if column in parent.column_names), None)
         if origin is not None:
             deps[column] = [dg.TableColumnDep(dg.AssetKey(origin.name), column)]
-    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
+    return {LINEAGE: dg.TableColumnLineage(deps)}
 
 
 def _bounds(column: Column) -> list[str]:

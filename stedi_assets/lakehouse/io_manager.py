@@ -35,9 +35,9 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         table = TABLES[context.asset_key.to_user_string()]
         commit = {"run": context.run_id, "config": context.step_context.op_config or {}}
         written = self.write(table, obj, commit)
-        parents = [TABLES[dep.asset_key.to_user_string()] for dep in context.asset_spec.deps]
         context.add_output_metadata(describe.materialization(table, self.uri_of(table), written))
-        context.add_output_metadata(describe.lineage(table, parents))
+        declared = context.asset_spec.metadata
+        context.add_output_metadata({describe.LINEAGE: declared[describe.LINEAGE]})
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Loads a table as the type that the input is annotated with.
@@ -66,7 +66,8 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
     @property
     def spark_session(self) -> SparkSession:
         """The run's session."""
-        return self.spark.spark_session
+        session: SparkSession = self.spark.spark_session
+        return session
 
     def uri_of(self, table: Table) -> str:
         """Where a table is.

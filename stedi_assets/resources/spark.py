@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
+from dagster_pyspark import LazyPySparkResource
+from dagster_pyspark.resources import spark_session_from_config
 from pydantic import Field, PrivateAttr
+from pyspark.sql import SparkSession
 
 from stedi_assets.errors import LakehouseError
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 CONNECT_TIMEOUT_SECONDS = 10
 
@@ -22,13 +22,14 @@ DELTA_JARS = {
 }
 
 
-class SparkResource(dg.ConfigurableResource):
-    """One Spark Connect session for a whole run.
+class SparkResource(LazyPySparkResource):
+    """One Spark Connect session for a whole run, and for no other.
 
     The session starts when first asked for and stops with the run. Without a remote, so does the
     engine: Sail, a Spark Connect server in this very process, on a free loopback port.
     """
 
+    spark_config: dict[str, Any] = Field(default={}, description="Further settings of the session.")
     remote: str = Field(
         default="",
         description=(
@@ -37,29 +38,21 @@ class SparkResource(dg.ConfigurableResource):
         ),
     )
     _server: Any = PrivateAttr(default=None)
-    _pyspark: Any = PrivateAttr(default=None)
 
-    @property
-    def spark_session(self) -> SparkSession:
-        """The run's session.
-
-        Raises:
-            LakehouseError: If no Spark Connect server answers at `remote`.
-        """
-        if self._pyspark is None:
-            from dagster_pyspark import LazyPySparkResource
-
-            self._pyspark = LazyPySparkResource(spark_config=self._connect())
-        session: SparkSession = self._pyspark.spark_session
-        return session
-
-    def _connect(self) -> dict[str, str]:
-        if not self.remote:
-            return {"spark.remote": self._start_embedded()}
+    def _init_session(self) -> None:
+        if self._spark_session is not None:
+            return
         if self.remote.startswith("local"):
-            return {"spark.remote": self.remote, **_local_delta()}
-        _require_answer(self.remote)
-        return {"spark.remote": self.remote}
+            config = {"spark.remote": self.remote, **_local_delta(), **self.spark_config}
+            self._spark_session = spark_session_from_config(config)
+            return
+        if self.remote:
+            _require_answer(self.remote)
+        builder = SparkSession.builder.remote(self.remote or self._start_embedded())
+        for name, value in self.spark_config.items():
+            builder = builder.config(name, value)
+        # getOrCreate would hand out a session of another engine if this process has one.
+        self._spark_session = builder.create()
 
     def _start_embedded(self) -> str:
         os.environ.setdefault("RUST_LOG", "error")
@@ -72,9 +65,9 @@ class SparkResource(dg.ConfigurableResource):
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Stops the session and the engine that this resource started."""
-        if self._pyspark is not None:
-            self._pyspark.spark_session.stop()
-            self._pyspark = None
+        if self._spark_session is not None:
+            self._spark_session.stop()
+            self._spark_session = None
         if self._server is not None:
             self._server.stop()
             self._server = None

@@ -1,0 +1,101 @@
+"""The checks of a landing folder, made while it is read for the first time."""
+
+from collections.abc import Callable
+
+import dagster as dg
+from dagster import AssetCheckResult, AssetCheckSeverity
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from stedi_assets.lakehouse import reader
+from stedi_assets.lakehouse.landing import LandingProfile
+from stedi_assets.tables import Table
+
+ALL_ACCOUNTED_FOR = "objects_accounted_for"
+MALFORMED_SHARE = "malformed_share"
+
+DESCRIPTIONS = {
+    ALL_ACCOUNTED_FOR: "Records and quarantined fragments add up to all that landed.",
+    MALFORMED_SHARE: (
+        "No more of what landed is unreadable than max_malformed_share allows; a warning if "
+        "anything is."
+    ),
+}
+
+
+def specs(table: Table) -> list[dg.AssetCheckSpec]:
+    """The checks of a landing table."""
+    return [
+        dg.AssetCheckSpec(name, asset=table.name, blocking=True, description=description)
+        for name, description in DESCRIPTIONS.items()
+    ]
+
+
+def accounted_for(
+    profile: LandingProfile, quarantined: int, recorded: int | None
+) -> AssetCheckResult:
+    """Whether nothing was lost between the files and the tables.
+
+    Args:
+        profile: What was found in the files.
+        quarantined: The rows of the quarantine table, by its own log.
+        recorded: The records that a manifest tells of, or None.
+    """
+    figures = {
+        "objects": profile.objects,
+        "records": profile.records,
+        "quarantined": quarantined,
+    }
+    if recorded is not None:
+        figures["recorded_in_manifest"] = recorded
+    return AssetCheckResult(
+        check_name=ALL_ACCOUNTED_FOR,
+        passed=profile.records + quarantined == profile.objects
+        and recorded in (None, profile.records),
+        metadata=figures,
+    )
+
+
+def malformed_share(
+    table: Table,
+    profile: LandingProfile,
+    allowed: float,
+    quarantined: Callable[[], DataFrame],
+) -> AssetCheckResult:
+    """Whether as much could be read as must be.
+
+    Args:
+        table: The landing table.
+        profile: What was found in its files.
+        allowed: The share of fragments up to which the check only warns.
+        quarantined: The quarantine table, looked at only if it has rows.
+    """
+    reasons = _commonest(quarantined()) if profile.malformed else {}
+    share = profile.malformed / profile.objects if profile.objects else 0.0
+    passed = share <= allowed
+    mend = f"Correct or remove them in {table.location}; {table.source}_quarantine lists them."
+    if reader.every_field_missing(table) in reasons:
+        mend = f"Some are another source's records: move that file out of {table.location}."
+    return AssetCheckResult(
+        check_name=MALFORMED_SHARE,
+        passed=passed and not profile.malformed,
+        severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
+        description=(
+            f"{profile.malformed} of {profile.objects} objects in {table.location} cannot be read "
+            f"({share:.2%}, {allowed:.2%} allowed). {mend}"
+            if profile.malformed
+            else None
+        ),
+        metadata={
+            "malformed": profile.malformed,
+            "objects": profile.objects,
+            "share": share,
+            "allowed_share": allowed,
+            "commonest_reasons": reasons,
+        },
+    )
+
+
+def _commonest(quarantined: DataFrame) -> dict[str, int]:
+    counted = quarantined.groupBy("reason").count().orderBy(F.desc("count")).limit(5)
+    return {row.reason: row["count"] for row in counted.collect()}
