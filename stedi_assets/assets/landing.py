@@ -60,7 +60,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         profile = io_manager.landing_profile(table)
         state = io_manager.state(quarantine)
         if profile is None or state is None:
-            profile = folder.profile()
+            profile = folder.profile
             malformed = (
                 folder.malformed(profile)
                 if profile.malformed

@@ -105,7 +105,8 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
             LakehouseError: If it has not been materialised, or its log is damaged.
         """
         if table.zone is Zone.LANDING:
-            return self.landing(table).records(self.landing_profile(table))
+            folder = self.landing(table)
+            return folder.records(self.landing_profile(table) or folder.profile)
         self._existing(table)
         return self.spark_session.read.format("delta").load(self.uri_of(table))
 

@@ -141,8 +141,9 @@ class LandingFolder:
         """The fingerprint of the files' names and contents."""
         return fingerprint(storage.digests(self.files))
 
+    @functools.cached_property
     def profile(self) -> LandingProfile:
-        """Reads everything once and counts.
+        """What one pass over everything finds.
 
         Raises:
             LakehouseError: If a file is damaged as a whole.
@@ -165,13 +166,13 @@ class LandingFolder:
         """Whether a profile tells of these very files, as this code reads them."""
         return (profile.fingerprint, profile.reader) == (self.fingerprint, self.reader_version)
 
-    def records(self, profile: LandingProfile | None) -> DataFrame:
+    def records(self, profile: LandingProfile) -> DataFrame:
         """The well-formed records, with the table's columns.
 
         Args:
-            profile: What is known of these very files, if anything; it saves looking again.
+            profile: What is known of these very files.
         """
-        if profile is not None and profile.tidy:
+        if profile.tidy:
             return reader.parse_tidy(self._lines([]), self.table)
         return (
             self._parsed(profile).where(f"{reader.REASON} is null").select(*self.table.column_names)
@@ -191,8 +192,8 @@ class LandingFolder:
             )
         )
 
-    def _parsed(self, profile: LandingProfile | None) -> DataFrame:
-        lines = self._lines(profile.not_utf8 if profile else [])
+    def _parsed(self, profile: LandingProfile) -> DataFrame:
+        lines = self._lines(profile.not_utf8)
         return reader.parse(reader.fragments(lines), self.table)
 
     def _lines(self, not_utf8: list[str]) -> DataFrame:

@@ -59,7 +59,7 @@ def fragments(lines: DataFrame) -> DataFrame:
     """
     line = F.col("value")
     text = F.btrim(line, F.lit(PADDING))
-    is_one_object = text.startswith("{") & (F.json_array_length(_bracketed(text)) == 1)
+    is_one_object = text.startswith("{") & (F.size(_parsed_whole(text)) == 1)
     objects = F.regexp_extract_all(text, F.lit(OBJECT), F.lit(0))
     between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
     cut = F.filter(F.concat(objects, between), lambda piece: ~piece.rlike(FRAMING))
@@ -158,8 +158,11 @@ def _as_parsed(table: Table) -> Expression:
     return as_parsed
 
 
-def _bracketed(text: Expression) -> Expression:
-    return F.concat(F.lit("["), text, F.lit("]"))
+def _parsed_whole(text: Expression) -> Expression:
+    """The objects that a text is a list of; null where anything else stands between or after."""
+    listed = F.concat(F.lit("["), text, F.lit("]"))
+    objects = F.from_json(listed, "array<map<string,string>>", STRICT)
+    return F.when(F.json_array_length(listed) == F.size(objects), objects)
 
 
 def _once(expression: Expression) -> Expression:
@@ -184,7 +187,7 @@ def _value(column: Column) -> Expression:
     """The column's value: as parsed, or read from its text where that loses nothing."""
     parsed = F.col("parsed")[column.name]
     if column.type == "string":
-        return F.when(_is_scalar_text(parsed), parsed)
+        return F.when(_is_scalar_text(column.name, parsed), parsed)
     read = {"bigint": _integer, "int": _integer, "double": _finite}[column.type]
     value = F.coalesce(parsed, *[read(text) for text in _texts(column)])
     if column.type == "int":
@@ -194,11 +197,17 @@ def _value(column: Column) -> Expression:
     return value
 
 
-def _is_scalar_text(text: Expression) -> Expression:
+def _is_scalar_text(name: str, text: Expression) -> Expression:
     """Whether a field read as text was a string or a number, not an object, array or boolean."""
-    suspect = F.substring(text, 1, 1).isin("{", "[") | text.isin("true", "false")
+    kinds = ("map<string,string>", "array<string>")
+    fields = [F.from_json("value", f"`{name}` {kind}", STRICT)[name] for kind in kinds]
     quoted = F.col("value").contains(F.concat(F.lit('"'), text, F.lit('"')))
-    return ~text.contains(NOT_UTF8) & (~suspect | quoted)
+    scalar = (
+        F.when(F.substring(text, 1, 1).isin("{", "["), F.coalesce(*map(F.to_json, fields)).isNull())
+        .when(text.isin("true", "false"), quoted)
+        .otherwise(True)
+    )
+    return scalar & ~text.contains(NOT_UTF8)
 
 
 def _integer(text: Expression) -> Expression:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 JSON_LINES = (".json", ".json.gz")
+LOCAL = "file://"
 CHUNK_BYTES = 1 << 20
 ABANDONED_AFTER_SECONDS = 24 * 3600
 
@@ -33,7 +34,7 @@ def as_uri(location: str) -> str:
     """
     if location.startswith("s3://"):
         return location.rstrip("/")
-    path = location.removeprefix("file://")
+    path = location.removeprefix(LOCAL)
     if "://" in path:
         raise LakehouseError(
             f"STEDI_LAKEHOUSE_URI={location} is neither a folder nor an s3:// address."
@@ -44,7 +45,7 @@ def as_uri(location: str) -> str:
             f"The lakehouse folder {absolute} has characters that the engine cannot write to. "
             "Set STEDI_LAKEHOUSE_URI to a path of letters, digits and . _ - only."
         )
-    return f"file://{absolute}"
+    return f"{LOCAL}{absolute}"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ class StoredFile:
 
 def open_filesystem(uri: str) -> tuple[FileSystem, str]:
     """The file system that an URI names, and the path in it."""
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileSystem, LocalFileSystem
 
+    # A file's name may have characters that an URI would have to escape.
+    if uri.startswith(LOCAL):
+        return LocalFileSystem(), uri.removeprefix(LOCAL)
     filesystem, path = FileSystem.from_uri(uri)
     return filesystem, path
 
@@ -152,7 +156,7 @@ def copy_atomically(file: StoredFile, folder_uri: str, name: str) -> None:
 
 def remove_abandoned(folder_uri: str) -> None:
     """Deletes what copies that were killed left in a local folder a day ago or earlier."""
-    folder = Path(folder_uri.removeprefix("file://"))
+    folder = Path(folder_uri.removeprefix(LOCAL))
     for part in folder.glob(".*.part"):
         if time.time() - part.stat().st_mtime > ABANDONED_AFTER_SECONDS:
             part.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse.storage import LOCAL
 from stedi_assets.tables import Table
 
 
@@ -34,7 +35,7 @@ class SourceData(dg.ConfigurableResource):
                 f"STEDI_SOURCE_DATA names {root}, which is not a folder. Correct the path, or set "
                 "it to nothing where files arrive in landing by themselves."
             )
-        return (root / table.location).as_uri()
+        return f"{LOCAL}{root / table.location}"
 
     def recorded_rows(self, fingerprints: Mapping[str, str]) -> dict[str, int]:
         """The row counts that a manifest beside the data records for just these files.

@@ -50,7 +50,8 @@ IMPLAUSIBLE = {
 
 @pytest.mark.parametrize(("table", "row"), IMPLAUSIBLE.values(), ids=IMPLAUSIBLE.keys())
 def test__implausible__row(table: Table, row: tuple, frame: Frame) -> None:
-    found = frame(table.ddl, [row]).where(quality.implausible(table))
+    given = frame(table.ddl, [row])
+    found = given.where(quality.implausible(table, given))
     assert found.count() == 1
 
 
@@ -68,7 +69,8 @@ PLAUSIBLE = {
 
 @pytest.mark.parametrize(("table", "row"), PLAUSIBLE.values(), ids=PLAUSIBLE.keys())
 def test__plausible__row(table: Table, row: tuple, frame: Frame) -> None:
-    found = frame(table.ddl, [row]).where(~quality.implausible(table))
+    given = frame(table.ddl, [row])
+    found = given.where(~quality.implausible(table, given))
     assert rows(found) == [row]
 
 

@@ -15,7 +15,6 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import landing, storage
 from stedi_assets.lakehouse.fingerprint import fingerprint
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import ACCELEROMETER_LANDING, quarantine_of
 from stedi_assets_tests.rows import rows
 
@@ -53,7 +52,7 @@ def read(lakehouse: LakehouseIOManager) -> list[tuple]:
 
 
 def profile(lakehouse: LakehouseIOManager) -> landing.LandingProfile:
-    return lakehouse.landing(ACCELEROMETER_LANDING).profile()
+    return lakehouse.landing(ACCELEROMETER_LANDING).profile
 
 
 @pytest.mark.parametrize(
@@ -136,7 +135,7 @@ def test__read__no_folder(lakehouse, tmp_path):
     assert str(tmp_path / "lakehouse" / "accelerometer" / "landing") in str(error.value)
 
 
-def test__profile__not_utf8(lakehouse, folder, spark_resource: SparkResource):
+def test__profile__not_utf8(lakehouse, folder, spark_resource):
     """The bad line is set aside with its reason; the rest is read, now and in later runs."""
     caf = ANN.replace("ann", "caf\xe9").encode("latin-1")
     write(folder, {"a.json": b"\n".join([ANN.encode(), caf, b""]), "b.json": BEN})
@@ -196,7 +195,7 @@ def test__profile__damaged_gzip(lakehouse, folder, content):
 
 
 def upload(source: Path, folder: Path) -> list[str]:
-    return [file.name for file in landing.upload(source.as_uri(), folder.as_uri())]
+    return [file.name for file in landing.upload(f"file://{source}", f"file://{folder}")]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -248,7 +247,7 @@ def test__upload__changed_file_lands_beside_the_earlier(source, folder, name, ve
     upload(source, folder)
     earlier = (source / name).read_bytes()
     (source / name).write_bytes(gzip.compress(BEN.encode(), mtime=0))
-    [digest] = storage.digests(storage.list_json_lines(source.as_uri())).values()
+    [digest] = storage.digests(storage.list_json_lines(f"file://{source}")).values()
 
     assert upload(source, folder) == [name]
     expected = {name: earlier, versioned.format(digest[:12]): (source / name).read_bytes()}
@@ -344,7 +343,7 @@ def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
 
 
 def fingerprint_of(folder: Path) -> str:
-    return fingerprint(storage.digests(storage.list_json_lines(folder.as_uri())))
+    return fingerprint(storage.digests(storage.list_json_lines(f"file://{folder}")))
 
 
 def test__fingerprint__does_not_depend_on_the_order():
