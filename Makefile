@@ -25,6 +25,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/dagster definitions validate
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

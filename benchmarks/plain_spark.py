@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 CUSTOMER = (
@@ -29,11 +29,11 @@ def main(source: str, output: str) -> None:
     )
     spark.sparkContext.setLogLevel("ERROR")
 
-    def land(name: str, schema: str):
+    def land(name: str, schema: str) -> DataFrame:
         frame = spark.read.schema(schema).json(f"{source}/{name}/landing/*.json")
         return keep(frame, f"{name}/landing")
 
-    def keep(frame, table: str):
+    def keep(frame: DataFrame, table: str) -> DataFrame:
         frame.write.mode("overwrite").parquet(f"{output}/{table}")
         return spark.read.parquet(f"{output}/{table}")
 

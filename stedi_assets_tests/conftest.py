@@ -66,7 +66,7 @@ class Materialized:
         events = self.result.get_asset_materialization_events()
         made = [event.step_materialization_data.materialization for event in events]
         return {
-            each.asset_key.to_user_string(): each.metadata["dagster/row_count"].value
+            each.asset_key.to_user_string(): int(str(each.metadata["dagster/row_count"].value))
             for each in made
         }
 

@@ -22,7 +22,7 @@ SAMPLE = PROJECT / "data"
 def small(tmp_path: Path) -> Path:
     """Two customers, one with consent, and a reading each."""
     day = 1_655_000_000_000
-    people = [
+    people: list[dict[str, object]] = [
         {"customerName": "Ada", "email": "ada@example.com", "phone": "5550100001"},
         {"customerName": "Bob", "email": "bob@example.com", "phone": "5550100002"},
     ]

@@ -94,9 +94,15 @@ def parse(pieces: DataFrame, table: Table) -> DataFrame:
     values = parsed.select(
         *[_value(column).alias(column.name) for column in table.columns],
         F.col("value").alias(LINE),
-        (F.col(TIDY) & _as_parsed(table)).alias(TIDY),
+        TIDY,
+        "parsed",
     )
-    return values.withColumn(REASON, _reason(table))
+    return values.select(
+        *table.column_names,
+        LINE,
+        (F.col(TIDY) & _as_parsed(table)).alias(TIDY),
+        _reason(table).alias(REASON),
+    )
 
 
 def parse_tidy(lines: DataFrame, table: Table) -> DataFrame:
@@ -154,7 +160,8 @@ def _as_parsed(table: Table) -> Expression:
     """Whether every value stood under its own name in its own type."""
     as_parsed = F.lit(True)
     for column in table.columns:
-        as_parsed = as_parsed & (F.col("parsed")[column.name].isNotNull() | _value(column).isNull())
+        value = F.col(column.name)
+        as_parsed = as_parsed & (F.col("parsed")[column.name].isNotNull() | value.isNull())
     return as_parsed
 
 

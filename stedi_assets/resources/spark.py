@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
-from dagster_pyspark.resources import spark_session_from_config
 from pydantic import Field, PrivateAttr
 from pyspark.sql import SparkSession
 
@@ -44,7 +43,7 @@ class SparkResource(LazyPySparkResource):
             return
         if self.remote.startswith("local"):
             config = {"spark.remote": self.remote, **_local_delta(), **self.spark_config}
-            self._spark_session = spark_session_from_config(config)
+            self._spark_session = SparkSession.builder.config(map=config).getOrCreate()
             return
         if self.remote:
             _require_answer(self.remote)
