@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 CUSTOMER = (
     "customerName string, email string, phone string, birthDay string, serialNumber string, "
@@ -55,7 +54,7 @@ def main(source: str, output: str) -> None:
         pairs.join(curated, pairs.user == curated.email, "left_semi").drop("user"),
         "machine_learning/curated",
     )
-    print(learning.agg(F.count(F.lit(1))).first()[0])
+    print(learning.count())
     spark.stop()
 
 
