@@ -125,6 +125,8 @@ def personal_values(table: Table, customer_landing: DataFrame) -> list[Values]:
 
 def _implausible(column: Column) -> Expression:
     value = F.col(column.name)
+    if column.type == "bigint" and not column.required:
+        value = F.nullif(value, F.lit(0))  # a consent that was never given may be sent as 0
     faults = value.isNull() if column.required else F.lit(False)
     if column.type == "double":
         faults = faults | F.isnan(value) | (F.abs(value) == float("inf"))

@@ -60,6 +60,7 @@ PLAUSIBLE = {
     "first millisecond of 2100": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2100)),
     "acceleration is large": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", x=-1e300)),
     "least distance": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=1)),
+    "consent is zero": (tables.CUSTOMER_TRUSTED, customer("a", consent=0)),
     "name, phone and dates are null": (
         tables.CUSTOMER_TRUSTED,
         customer("a", consent=None, name=None, phone=None, updated=None),
