@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -43,13 +42,9 @@ def address(tmp_path: Path) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            server.send_signal(signal.SIGINT)
-            try:
-                server.wait(timeout=20)
-            finally:
-                # What the server started may outlive it.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(server.pid, signal.SIGKILL)
+            # The webserver, the daemon and the code server are processes of this group.
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def test__make_dev__serves_every_table(address: str, tmp_path: Path) -> None:

@@ -29,19 +29,26 @@ STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 PADDING = " \t\r\n,\ufeff"
 NOT_UTF8 = "\ufffd"
 FRAMING = r"^[\s,\[\]]*$"
-NESTING = 3
+# Objects and arrays within an object that shares its line with others; more is quarantined.
+NESTING = 6
 EXACT_DOUBLE = 2**53
 INT_RANGE = (-(2**31), 2**31 - 1)
 
 
 def _object_pattern(nesting: int) -> str:
-    """A regular expression for a JSON object; commas are left to the parser to judge."""
+    """A regular expression for a JSON object; commas are left to the parser to judge.
+
+    No text matches it in two ways, so that a search for it cannot go astray in an object cut short.
+    """
     text = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-    values = [text, r'[^\s"{}\[\],:]+']
-    if nesting:
-        inner = _object_pattern(nesting - 1)
-        values += [rf"\[(?:(?:{text}|[^\s\"{{}}\[\],:]+|{inner})[\s,]*)*\]", inner]
-    return rf"\{{\s*(?:{text}\s*:\s*(?:{'|'.join(values)})[\s,]*)*\}}"
+    scalars = r'[^"{}\[\]]*'
+    nested = text
+    for _ in range(nesting):
+        array = rf"\[{scalars}(?:(?:{nested}){scalars})*\]"
+        member = rf'{text}\s*:\s*(?:{nested}|[^\s"{{}}\[\],:]+)'
+        item = rf"\{{\s*(?:{member}[\s,]*)*\}}"
+        nested = f"{text}|{array}|{item}"
+    return item
 
 
 OBJECT = _object_pattern(NESTING)

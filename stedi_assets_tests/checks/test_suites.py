@@ -118,7 +118,7 @@ def test__consent__customer_trusted_holds_one_who_never_agreed(check: Check) -> 
 
 def test__consent__customer_trusted_holds_one_whose_consent_is_zero(check: Check) -> None:
     results = check("customer_trusted", customer_trusted=[ANN, BOB, ZOE])
-    assert faults(results) == {"consent": 1, "counts": (3, 2), "values": 1}
+    assert faults(results) == {"consent": 1, "counts": (3, 2)}
 
 
 def test__consent__accelerometer_trusted_after_a_tampered_parent(check: Check) -> None:
@@ -555,7 +555,7 @@ def test__run__failed_consent_stops_all_downstream(run: Run) -> None:
     result = run(forgetful)
     assert not result.success
     blocking = {("customer_trusted", "consent"), ("customer_trusted", "counts")}
-    assert failed(result) == {*blocking, ("customer_trusted", "values")}
+    assert failed(result) == blocking
     assert materialized(result) == {*LANDED, "customer_trusted"}
 
 
