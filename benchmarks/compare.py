@@ -24,7 +24,7 @@ from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import ACCELEROMETER_LANDING
 
 PROJECT = Path(__file__).resolve().parent.parent
-ROUNDS = 5
+ROUNDS = 3
 READER_COPIES = 30
 
 
