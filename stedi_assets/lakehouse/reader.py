@@ -66,7 +66,10 @@ def fragments(lines: DataFrame) -> DataFrame:
     """
     line = F.col("value")
     text = F.btrim(line, F.lit(PADDING))
-    is_one_object = text.startswith("{") & (F.size(_parsed_whole(text)) == 1)
+    # Where JVM Spark stops reading at the end of a value, a second wrapping shows what follows it.
+    wrapped = F.concat(F.lit('{"of":'), text, F.lit("}"))
+    alone = (F.size(_parsed_whole(text)) == 1) & (F.size(F.json_object_keys(wrapped)) == 1)
+    is_one_object = text.startswith("{") & alone
     objects = F.regexp_extract_all(text, F.lit(OBJECT), F.lit(0))
     between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
     cut = F.filter(F.concat(objects, between), lambda piece: ~piece.rlike(FRAMING))
