@@ -94,14 +94,17 @@ YEAR_2000 = 946_684_800_000
 YEAR_2100 = 4_102_444_800_000
 
 
-def _time(name: str, description: str, **options: object) -> Column:
+def _time(
+    name: str, description: str, *, required: bool = True, aliases: tuple[str, ...] = ()
+) -> Column:
     return Column(
         name,
         "bigint",
         f"{description} (epoch milliseconds, UTC)",
+        required=required,
         minimum=YEAR_2000,
         maximum=YEAR_2100,
-        **options,  # type: ignore[arg-type]
+        aliases=aliases,
     )
 
 
