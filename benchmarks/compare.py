@@ -71,7 +71,8 @@ def compare_readers(source: Path) -> None:
     table = ACCELEROMETER_LANDING
     spark = SparkResource()
     files = [f"file://{path}" for path in (source / table.location).glob("*.json")]
-    lines = spark.spark_session.read.text(files * READER_COPIES)
+    files *= READER_COPIES
+    lines = spark.spark_session.read.text(files)
 
     def trusting() -> None:
         consume(lines.select(F.from_json("value", table.ddl).alias("of")).select("of.*"))
@@ -80,7 +81,7 @@ def compare_readers(source: Path) -> None:
         reader.profile(lines, table)
 
     def reading() -> None:
-        consume(reader.parse_tidy(lines, table))
+        consume(reader.read_tidy(spark.spark_session, files, table))
 
     def consume(frame: DataFrame) -> None:
         frame.agg(F.count("user"), *[F.sum(name) for name in table.column_names[1:]]).collect()

@@ -173,7 +173,10 @@ class LandingFolder:
             profile: What is known of these very files.
         """
         if profile.tidy:
-            return reader.parse_tidy(self._lines([]), self.table)
+            frames = [
+                reader.read_tidy(self.spark(), uris, self.table) for uris in self._readable([])
+            ]
+            return functools.reduce(lambda one, other: one.unionByName(other), frames)
         return (
             self._parsed(profile).where(f"{reader.REASON} is null").select(*self.table.column_names)
         )
@@ -201,17 +204,22 @@ class LandingFolder:
         from pyspark.sql import functions as F
 
         spark = self.spark()
-        # The embedded engine reads one kind of compression at a time.
-        plain = [f.uri for f in self.files if not f.gzipped and f.name not in not_utf8]
-        gzipped = [f.uri for f in self.files if f.gzipped]
-        frames = [spark.read.text(uris) for uris in (plain, gzipped) if uris]
+        # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
+        valid = F.make_valid_utf8("value").alias("value")
+        frames = [spark.read.text(uris).select(valid) for uris in self._readable(not_utf8)]
         damaged = [f.uri for f in self.files if f.name in not_utf8]
         if damaged:
-            # That engine refuses a text file with a byte that is not UTF-8; this marks the byte.
+            # The embedded engine refuses a text file with such a byte.
             text = F.make_valid_utf8(F.col("content"))
             whole = spark.read.format("binaryFile").load(damaged)
             frames.append(whole.select(F.explode(F.split(text, "\r?\n")).alias("value")))
         return functools.reduce(lambda one, other: one.unionByName(other), frames)
+
+    def _readable(self, not_utf8: list[str]) -> list[list[str]]:
+        """The files of UTF-8 text; the embedded engine reads one kind of compression at a time."""
+        plain = [f.uri for f in self.files if not f.gzipped and f.name not in not_utf8]
+        gzipped = [f.uri for f in self.files if f.gzipped]
+        return [uris for uris in (plain, gzipped) if uris]
 
 
 def _is_utf8(file: StoredFile) -> bool:

@@ -1,8 +1,9 @@
 """Reads JSON lines as a declared table: every complete object, and a reason for the rest.
 
-The text is parsed here rather than by the engine's JSON reader, which gives up on a whole file at
-one bad line. Nothing is inferred and nothing is dropped: each piece of text becomes one row,
-either a record or a fragment with the reason why it is none.
+The engine's own JSON reader is the fastest, but gives up on a whole file at one bad line and
+coerces what does not fit. So it reads only lines that have been found tidy. All others are parsed
+here: nothing is inferred and nothing is dropped, each piece of text becomes one row, either a
+record or a fragment with the reason why it is none.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from stedi_assets.tables import Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 LINE = "_line"
 REASON = "_reason"
-TIDY = "_tidy"
 
 # Off in the JSON standard and in the embedded engine, on by default in JVM Spark.
 STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
@@ -31,6 +31,9 @@ NOT_UTF8 = "\ufffd"
 FRAMING = r"^[\s,\[\]]*$"
 # Objects and arrays within an object that shares its line with others; more is quarantined.
 NESTING = 6
+NUMBER = r"-?\d+(\.\d+)?([eE][-+]?\d+)?"
+# What the text of a field looks like that may have been no string.
+NO_STRING = rf"^(\[.*|true|false|{NUMBER})$"
 EXACT_DOUBLE = 2**53
 INT_RANGE = (-(2**31), 2**31 - 1)
 
@@ -62,7 +65,7 @@ def fragments(lines: DataFrame) -> DataFrame:
 
     Returns:
         A column `value`, one row an object or a piece of text between objects, nothing for blank
-        lines, commas and brackets; and `_tidy`, whether the whole line was one flat object.
+        lines, commas and brackets.
     """
     line = F.col("value")
     text = F.btrim(line, F.lit(PADDING))
@@ -73,11 +76,11 @@ def fragments(lines: DataFrame) -> DataFrame:
     objects = F.regexp_extract_all(text, F.lit(OBJECT), F.lit(0))
     between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
     cut = F.filter(F.concat(objects, between), lambda piece: ~piece.rlike(FRAMING))
-    tidy = _is_one_flat_object(line)
     return lines.select(
-        tidy.alias(TIDY),
         F.explode(
-            F.when(tidy, F.array(line)).when(is_one_object, F.array(text)).otherwise(cut)
+            F.when(_is_one_flat_object(line), F.array(line))
+            .when(is_one_object, F.array(text))
+            .otherwise(cut)
         ).alias("value"),
     )
 
@@ -92,45 +95,35 @@ def parse(pieces: DataFrame, table: Table) -> DataFrame:
     """Reads each piece of text as a record of a table.
 
     Args:
-        pieces: The columns `value`, at most one JSON object a row, and `_tidy`.
+        pieces: A column `value`, at most one JSON object a row.
         table: The declaration of the columns.
 
     Returns:
         The table's columns; as `_line` the text; as `_reason` null for a record, or else the
-        fields at fault, without their values; as `_tidy` whether `parse_tidy` would have read
-        the same.
+        fields at fault, without their values.
     """
-    parsed = pieces.select(TIDY, "value", _once(_typed(table)).alias("parsed"))
-    values = parsed.select(
+    values = _with_parsed(pieces, table).select(
         *[_value(column).alias(column.name) for column in table.columns],
         F.col("value").alias(LINE),
-        TIDY,
-        "parsed",
     )
-    return values.select(
-        *table.column_names,
-        LINE,
-        (F.col(TIDY) & _as_parsed(table)).alias(TIDY),
-        _reason(table).alias(REASON),
-    )
+    return values.select(*table.column_names, LINE, _reason(table).alias(REASON))
 
 
-def parse_tidy(lines: DataFrame, table: Table) -> DataFrame:
-    """Reads lines that `parse` has called tidy, without looking at each piece again.
+def read_tidy(spark: SparkSession, uris: list[str], table: Table) -> DataFrame:
+    """Reads files in which `is_tidy` holds for every line.
 
     Args:
-        lines: A column `value` of text lines, each one a record as declared.
+        spark: The session.
+        uris: The files, all compressed or none.
         table: The declaration of the columns.
 
     Returns:
         The table's columns.
     """
-    parsed = lines.select(_typed(table).alias("parsed"))
-    return parsed.select(
-        *[
-            F.col("parsed")[column.name].cast(column.type).alias(column.name)
-            for column in table.columns
-        ]
+    return (
+        spark.read.schema(_parsed_ddl(table))
+        .json(uris)
+        .select(*[F.col(column.name).cast(column.type) for column in table.columns])
     )
 
 
@@ -141,7 +134,7 @@ class Profile:
     Attributes:
         objects: Records and fragments together.
         malformed: The fragments.
-        tidy: Whether every line is one record as declared, so that `parse_tidy` reads them all.
+        tidy: Whether every line is one record as declared, so that `read_tidy` reads them all.
     """
 
     objects: int
@@ -150,29 +143,44 @@ class Profile:
 
 
 def profile(lines: DataFrame, table: Table) -> Profile:
-    """Counts records and fragments in one pass."""
-    found = parse(fragments(lines), table).agg(
-        F.count(F.lit(1)).alias("objects"),
-        F.count(REASON).alias("malformed"),
-        F.count_if(TIDY).alias("tidy"),
-    )
-    # Blank lines are no objects, yet parse_tidy would make records of them.
-    [row] = found.crossJoin(lines.agg(F.count(F.lit(1)).alias("lines"))).collect()
-    return Profile(row.objects, row.malformed, row.malformed == 0 and row.tidy == row.lines)
+    """Counts records and fragments: in one pass if every line is tidy, else in a second one."""
+    counts = (F.count(F.lit(1)).alias("lines"), F.count_if(is_tidy(table)).alias("tidy"))
+    [found] = _with_parsed(lines, table).agg(*counts).collect()
+    if found.tidy == found.lines:
+        return Profile(found.lines, 0, tidy=True)
+    counts = (F.count(F.lit(1)).alias("objects"), F.count(REASON).alias("malformed"))
+    [found] = parse(fragments(lines), table).agg(*counts).collect()
+    return Profile(found.objects, found.malformed, tidy=False)
 
 
-def _typed(table: Table) -> Expression:
-    schema = ", ".join(f"`{column.name}` {_parsed_type(column)}" for column in table.columns)
-    return F.from_json("value", schema, STRICT)
+def is_tidy(table: Table) -> Expression:
+    """Whether the engine's JSON reader reads a line `value`, once `parsed`, as `parse` would.
 
-
-def _as_parsed(table: Table) -> Expression:
-    """Whether every value stood under its own name in its own type."""
-    as_parsed = F.lit(True)
+    It is a flat object whose values all stand under their own names in their own types.
+    """
+    tidy = _is_one_flat_object(F.col("value"))
     for column in table.columns:
-        value = F.col(column.name)
-        as_parsed = as_parsed & (F.col("parsed")[column.name].isNotNull() | value.isNull())
-    return as_parsed
+        value = F.col("parsed")[column.name]
+        fits = {
+            "string": F.when(value.rlike(NO_STRING), _is_quoted(value)).otherwise(
+                value.isNotNull()
+            ),
+            "bigint": value.isNotNull(),
+            "int": value.between(*INT_RANGE),
+            "double": F.abs(value) < float("inf"),
+        }[column.type]
+        tidy = tidy & (fits if column.required else fits | F.coalesce(*_texts(column)).isNull())
+    return tidy
+
+
+def _with_parsed(lines: DataFrame, table: Table) -> DataFrame:
+    return lines.select(
+        "value", _once(F.from_json("value", _parsed_ddl(table), STRICT)).alias("parsed")
+    )
+
+
+def _parsed_ddl(table: Table) -> str:
+    return ", ".join(f"`{column.name}` {_parsed_type(column)}" for column in table.columns)
 
 
 def _parsed_whole(text: Expression) -> Expression:
@@ -218,25 +226,28 @@ def _is_scalar_text(name: str, text: Expression) -> Expression:
     """Whether a field read as text was a string or a number, not an object, array or boolean."""
     kinds = ("map<string,string>", "array<string>")
     fields = [F.from_json("value", f"`{name}` {kind}", STRICT)[name] for kind in kinds]
-    quoted = F.col("value").contains(F.concat(F.lit('"'), text, F.lit('"')))
     scalar = (
         F.when(F.substring(text, 1, 1).isin("{", "["), F.coalesce(*map(F.to_json, fields)).isNull())
-        .when(text.isin("true", "false"), quoted)
+        .when(text.isin("true", "false"), _is_quoted(text))
         .otherwise(True)
     )
     return scalar & ~text.contains(NOT_UTF8)
+
+
+def _is_quoted(text: Expression) -> Expression:
+    return F.col("value").contains(F.concat(F.lit('"'), text, F.lit('"')))
 
 
 def _integer(text: Expression) -> Expression:
     number = text.try_cast("double")
     whole = (F.rint(number) == number) & (F.abs(number) < EXACT_DOUBLE)
     return F.when(text.rlike(r"^-?\d+$"), text.try_cast("bigint")).when(
-        text.rlike(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$") & whole, number.cast("bigint")
+        text.rlike(rf"^{NUMBER}$") & whole, number.cast("bigint")
     )
 
 
 def _finite(text: Expression) -> Expression:
-    return F.when(text.rlike(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$"), text.try_cast("double"))
+    return F.when(text.rlike(rf"^{NUMBER}$"), text.try_cast("double"))
 
 
 def every_field_missing(table: Table) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -477,10 +479,53 @@ def test__profile(spark, lines, expected):
     assert reader.profile(lines_of(spark, lines), ACCELEROMETER_LANDING) == expected
 
 
-def test__parse_tidy__reads_the_columns_as_declared(spark):
-    frame = reader.parse_tidy(lines_of(spark, [ANN, BEN]), ACCELEROMETER_LANDING)
+def test__read_tidy__reads_the_columns_as_declared(spark, tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text(f"{ANN}\n{BEN}\n")
+    frame = reader.read_tidy(spark, [file.as_uri()], ACCELEROMETER_LANDING)
     assert [tuple(row) for row in frame.collect()] == [ANN_READ, BEN_READ]
     assert frame.dtypes == [(column.name, column.type) for column in ACCELEROMETER_LANDING.columns]
+
+
+@pytest.mark.parametrize(
+    ("line", "tidy"),
+    [
+        pytest.param(ANN.replace("{", '{"x":7.0,'), True, id="repeated_key"),
+        pytest.param(ANN.replace("}", ',"note":null}'), True, id="unknown_field"),
+        pytest.param(ANN.replace(":", " : ").replace(",", " ,\t"), True, id="spaces"),
+        pytest.param(ANN.replace("ann", "\\u0061nn"), True, id="escapes"),
+        pytest.param(ANN.replace("ann@x.io", "12"), True, id="number_as_quoted_text"),
+        pytest.param(ANN.replace("ann@x.io", "[1]"), True, id="array_as_quoted_text"),
+        pytest.param(ANN.replace("ann@x.io", ""), True, id="empty_text"),
+        pytest.param(ANN.replace("1.0", "1e3"), True, id="exponent"),
+        pytest.param(ANN.replace("1.0", "1"), True, id="integer_for_a_double"),
+        pytest.param(ANN.replace('"ann@x.io"', "12"), False, id="number_for_a_text"),
+        pytest.param(ANN.replace('"ann@x.io"', "1e3"), False, id="exponent_for_a_text"),
+        pytest.param(ANN.replace('"ann@x.io"', "true"), False, id="boolean_for_a_text"),
+        pytest.param(ANN.replace('"ann@x.io"', "[1]"), False, id="array_for_a_text"),
+        pytest.param(ANN.replace('"ann@x.io"', '"ann"} '), False, id="text_after_the_object"),
+        pytest.param(ANN.replace("1.0", "1e999"), False, id="double_beyond_all_doubles"),
+        pytest.param(ANN.replace("1.0", '"1.0"'), False, id="text_for_a_double"),
+        pytest.param(ANN.replace("361,", "361.5,"), False, id="fraction_for_an_integer"),
+        pytest.param(ANN.replace("361,", "361000000000,"), False, id="integer_beyond_bigint"),
+        pytest.param(ANN.replace("}", "} "), False, id="space_at_the_end"),
+        pytest.param("\ufeff" + ANN, False, id="byte_order_mark"),
+    ],
+)
+def test__profile__tidy_is_what_both_readers_read_alike(spark, tmp_path, line, tidy):
+    assert reader.profile(lines_of(spark, [line]), ACCELEROMETER_LANDING).tidy == tidy
+    if tidy:
+        file = tmp_path / "a.json"
+        file.write_text(line, encoding="utf-8")
+        again = reader.read_tidy(spark, [file.as_uri()], ACCELEROMETER_LANDING).collect()
+        assert read(spark, ACCELEROMETER_LANDING, line) == ([tuple(row) for row in again], [])
+
+
+def test__profile__int_beyond_its_range_is_not_tidy(spark):
+    lines = [DEVICE, DEVICE.replace(":7", ":99999999999")]
+    assert reader.profile(lines_of(spark, lines), STEP_TRAINER_LANDING) == reader.Profile(
+        2, 1, tidy=False
+    )
 
 
 def test__parse__reads_the_columns_as_declared(spark):
@@ -529,12 +574,16 @@ def test__parse__reads_what_was_written(spark, table, data):
     rows = rows_of(spark, table, lines)
     assert [tuple(row)[: len(table.columns)] for row in rows] == written
     assert {row[reader.REASON] for row in rows} == {None}
-    tidy = {row[reader.LINE] for row in rows if row[reader.TIDY]}
-    # Braces within a text are the only thing that keeps a record just written from being tidy.
-    assert tidy == {line for line in lines if line.count("{") == line.count("}") == 1}
-    pairs = [(line, row) for line, row in zip(lines, written, strict=True) if line in tidy]
-    again = reader.parse_tidy(lines_of(spark, [line for line, _ in pairs]), table).collect()
-    assert [tuple(row) for row in again] == [row for _, row in pairs]
+
+    # Only braces and escapes within a text keep a record just written from being tidy.
+    tidy = ["\\" not in line and line.count("{") == line.count("}") == 1 for line in lines]
+    plain = list(itertools.compress(lines, tidy))
+    assert reader.profile(lines_of(spark, plain), table).tidy
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
+        file.writelines(f"{line}\n" for line in plain)
+        file.flush()
+        again = reader.read_tidy(spark, [f"file://{file.name}"], table).collect()
+    assert [tuple(row) for row in again] == list(itertools.compress(written, tidy))
 
 
 # Structure within texts, after a letter; a cut through such a text leaves stray braces and quotes.
