@@ -1,0 +1,1 @@
+"""The tables as the Glue Data Catalog, Athena and SQL know them."""
