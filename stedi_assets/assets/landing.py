@@ -55,20 +55,16 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         io_manager: dg.ResourceParam[LakehouseIOManager],
     ) -> Iterator[MaterializeResult]:
         folder = io_manager.landing(table)
-        source_uri = source.folder(table)
-        copied = landing.upload(source_uri, folder.uri) if source_uri else []
+        arriving = source.folder(table)
+        copied = landing.upload(arriving, folder.folder) if arriving else []
         profile = io_manager.landing_profile(table)
         state = io_manager.state(quarantine)
         if profile is None or state is None:
             profile = folder.profile
-            malformed = (
-                folder.malformed(profile)
-                if profile.malformed
-                else io_manager.spark_session.createDataFrame([], quarantine.ddl)
-            )
+            malformed = folder.malformed(profile) if profile.malformed else None
             commit = {"run": context.run.run_id, "landing": profile.as_dict()}
             state = io_manager.write(quarantine, malformed, commit)
-        recorded = source.recorded_rows({table.source: profile.fingerprint}).get(table.name)
+        recorded = source.recorded_rows({table.source: profile.content}).get(table.name)
         version = dg.DataVersion(profile.fingerprint)
         yield MaterializeResult(
             asset_key=table.name,

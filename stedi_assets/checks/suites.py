@@ -186,10 +186,11 @@ def _recorded(
     io_manager: LakehouseIOManager, source: SourceData, table: Table, options: Sequence[str] = ()
 ) -> int | None:
     """The rows that a manifest records for a table made of the very files that landed."""
-    fingerprints = {
-        landing.source: io_manager.landing(landing).fingerprint for landing in tables.LANDING_TABLES
-    }
-    return source.recorded_rows(fingerprints).get("+".join([table.name, *options]))
+    contents = {}
+    for landing in tables.LANDING_TABLES:
+        profile = io_manager.landing_profile(landing)
+        contents[landing.source] = profile.content if profile else None
+    return source.recorded_rows(contents).get("+".join([table.name, *options]))
 
 
 def _evaluate(

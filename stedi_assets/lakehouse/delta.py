@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import storage
+from stedi_assets.lakehouse.faults import fault, storage_faults
+from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 # The key under which Spark's Delta writers keep what a writer says of its commit.
 COMMIT_METADATA = "userMetadata"
-
-
-# What engines and file systems say, and what it means for the person who reads it.
-FAULTS = {
-    "no space left": "the disk is full. Make room",
-    "disk quota": "the disk quota is used up. Make room",
-    "permission denied": "this user may not write there. Grant the permission",
-    "read-only file system": "the file system is read-only. Mount it for writing",
-    "not a directory": "a file stands where a folder belongs. Move it away",
-    "path does not exist": "a file stands where a folder belongs. Move it away",
-    "file exists": "a file stands where a folder belongs. Move it away",
-}
 
 
 @dataclass(frozen=True)
@@ -65,13 +53,14 @@ def open_table(uri: str) -> DeltaTable | None:
         "materialise the asset again."
     )
     try:
-        table = DeltaTable(uri)
-        if _lacks_a_commit(uri):
+        log = storage.open_folder(f"{uri}/_delta_log")
+        table = DeltaTable(uri, storage_options=log.delta_options())
+        if _lacks_a_commit(log):
             raise damaged
     except TableNotFoundError:
         return None
     except (DeltaError, OSError, ValueError) as error:
-        raise _fault(uri, error) or damaged from None
+        raise fault(uri, error) or damaged from None
     return table
 
 
@@ -94,6 +83,39 @@ def state(uri: str) -> TableState | None:
     )
 
 
+def write_empty(uri: str, table: Table, said: str) -> None:
+    """Replaces a table by no rows, in one atomic commit and without Spark.
+
+    Args:
+        uri: Where the table is.
+        table: The declaration of its columns.
+        said: What to keep with the commit.
+
+    Raises:
+        LakehouseError: If the table cannot be written; it stays at its last good version.
+    """
+    import pyarrow as pa
+    from deltalake import CommitProperties, write_deltalake
+
+    types = {
+        "string": pa.string(),
+        "bigint": pa.int64(),
+        "int": pa.int32(),
+        "double": pa.float64(),
+        "timestamp": pa.timestamp("us", "UTC"),
+    }
+    schema = pa.schema([(column.name, types[column.type]) for column in table.columns])
+    with storage_faults(uri):
+        write_deltalake(
+            uri,
+            schema.empty_table(),
+            mode="overwrite",
+            schema_mode="overwrite",
+            storage_options=storage.open_folder(uri).delta_options(),
+            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
+        )
+
+
 def _last_said(table: DeltaTable) -> dict[str, Any]:
     """What the last writer said; maintenance, which commits too, says nothing."""
     for limit in (1, None):
@@ -103,42 +125,10 @@ def _last_said(table: DeltaTable) -> dict[str, Any]:
     return {}
 
 
-def _lacks_a_commit(uri: str) -> bool:
+def _lacks_a_commit(log: storage.Folder) -> bool:
     """Whether a commit between the last checkpoint and the newest commit is gone."""
-    from pyarrow.fs import FileSelector
-
-    filesystem, path = storage.open_filesystem(f"{uri}/_delta_log")
-    names = [info.base_name for info in filesystem.get_file_info(FileSelector(path))]
+    names = [file.name for file in log.files()]
     commits = {int(name[:20]) for name in names if re.fullmatch(r"\d{20}\.json", name)}
     checkpoints = [int(name[:20]) for name in names if re.match(r"\d{20}\.checkpoint\.", name)]
     needed = range(max(checkpoints, default=-1) + 1, max(commits, default=-1) + 1)
     return not commits.issuperset(needed)
-
-
-@contextlib.contextmanager
-def write_faults(uri: str) -> Iterator[None]:
-    """Says in one sentence why a table could not be written.
-
-    Raises:
-        LakehouseError: For the faults that a user can mend; others pass as they are.
-    """
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (PySparkException, OSError) as error:
-        if fault := _fault(uri, error):
-            raise fault from None
-        raise
-
-
-def _fault(uri: str, error: Exception) -> LakehouseError | None:
-    """The fault of the storage behind an error, if it is one that a user can mend."""
-    said = str(error).lower()
-    for sign, meaning in FAULTS.items():
-        if sign in said:
-            return LakehouseError(
-                f"{uri} cannot be used: {meaning} or set STEDI_LAKEHOUSE_URI to another place, "
-                "then run again. The table stays at its last good version."
-            )
-    return None

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta, describe, storage
+from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import TABLES, Table, Zone, quarantine_of
@@ -29,6 +30,9 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
     uri: str = Field(description="A folder or s3://bucket/prefix.")
     spark: SparkResource
     _landing: dict[str, LandingFolder] = PrivateAttr(default_factory=dict)
+    _profiles: dict[str, LandingProfile] = PrivateAttr(default_factory=dict)
+    _frames: dict[str, DataFrame] = PrivateAttr(default_factory=dict)
+    _states: dict[str, delta.TableState | None] = PrivateAttr(default_factory=dict)
 
     def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
         """Replaces the table by a frame, in one atomic commit."""
@@ -60,7 +64,10 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         if table.zone is Zone.LANDING:
             rows = self.read(table).select(*(columns or table.column_names)).toArrow()
         else:
-            rows = self._existing(table).to_pyarrow_table(columns=columns)
+            self._require(table)
+            existing = delta.open_table(self.uri_of(table))
+            assert existing is not None
+            rows = existing.to_pyarrow_table(columns=columns)
         return rows.to_pandas() if kind == "pandas.DataFrame" else rows
 
     @property
@@ -80,42 +87,52 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
     def landing(self, table: Table) -> LandingFolder:
         """A source's landing folder, listed once a run."""
         if table.name not in self._landing:
-            self._landing[table.name] = LandingFolder(
-                table, self.uri_of(table), lambda: self.spark_session
-            )
+            self._landing[table.name] = LandingFolder(table, self.uri_of(table), self.spark)
         return self._landing[table.name]
 
     def landing_profile(self, table: Table) -> LandingProfile | None:
         """What is known of a landing folder as it is now; None where it must be read first."""
-        state = self.state(quarantine_of(table))
-        known = (state.commit if state else {}).get("landing")
-        if known is None:
-            return None
-        profile = LandingProfile(**known)
-        return profile if self.landing(table).knows(profile) else None
+        quarantine = quarantine_of(table)
+        if quarantine.name not in self._profiles:
+            state = self.state(quarantine)
+            known = (state.commit if state else {}).get("landing")
+            profile = LandingProfile(**known) if known else None
+            if profile is None or not self.landing(table).knows(profile):
+                return None
+            self._profiles[quarantine.name] = profile
+        return self._profiles[quarantine.name]
 
     def state(self, table: Table) -> delta.TableState | None:
-        """What a table's log says, or None where it has not been materialised."""
-        return delta.state(self.uri_of(table))
+        """What a table's log says, read once a run; None where it has not been materialised."""
+        if table.name not in self._states:
+            self._states[table.name] = delta.state(self.uri_of(table))
+        return self._states[table.name]
 
     def read(self, table: Table) -> DataFrame:
-        """A table as a Spark frame.
+        """A table as a Spark frame, fetched once a run however often it is read.
 
         Raises:
             LakehouseError: If it has not been materialised, or its log is damaged.
         """
-        if table.zone is Zone.LANDING:
-            folder = self.landing(table)
-            return folder.records(self.landing_profile(table) or folder.profile)
-        self._existing(table)
-        return self.spark_session.read.format("delta").load(self.uri_of(table))
+        uri = self.uri_of(table)
+        with storage_faults(uri):
+            if table.zone is Zone.LANDING:
+                folder = self.landing(table)
+                return folder.records(self.landing_profile(table) or folder.profile)
+            if table.name not in self._frames:
+                self._require(table)
+                stored = self.spark_session.read.format("delta").load(uri)
+                self._frames[table.name] = self.spark.hold(stored)
+            return self._frames[table.name]
 
-    def write(self, table: Table, frame: DataFrame, commit: dict[str, Any]) -> delta.TableState:
+    def write(
+        self, table: Table, frame: DataFrame | None, commit: dict[str, Any]
+    ) -> delta.TableState:
         """Replaces a table by a frame, in one atomic commit.
 
         Args:
             table: The table.
-            frame: Its new rows.
+            frame: Its new rows; None for no rows, which takes no engine.
             commit: What to keep with the commit.
 
         Returns:
@@ -125,19 +142,25 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
             LakehouseError: If the table cannot be written; it stays at its last good version.
         """
         uri = self.uri_of(table)
-        delta.open_table(uri)
-        writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-        with delta.write_faults(uri):
-            writer.option(delta.COMMIT_METADATA, json.dumps(commit)).save(uri)
-        written = delta.state(uri)
+        self._profiles.pop(table.name, None)
+        self._frames.pop(table.name, None)
+        if table.name not in self._states:
+            delta.open_table(uri)
+        said = json.dumps(commit)
+        if frame is None:
+            delta.write_empty(uri, table, said)
+        else:
+            options = {"overwriteSchema": "true", delta.COMMIT_METADATA: said}
+            with storage_faults(uri):
+                frame.write.format("delta").mode("overwrite").options(**options).save(uri)
+        self._states.pop(table.name, None)
+        written = self.state(table)
         assert written is not None
         return written
 
-    def _existing(self, table: Table) -> Any:
-        existing = delta.open_table(self.uri_of(table))
-        if existing is None:
+    def _require(self, table: Table) -> None:
+        if self.state(table) is None:
             raise LakehouseError(
                 f"{table.name} is not in the lakehouse yet: there is no Delta table at "
                 f"{self.uri_of(table)}. Materialise it first."
             )
-        return existing

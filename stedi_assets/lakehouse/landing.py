@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import codecs
 import functools
+import gzip
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+import itertools
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import reader, storage
+from stedi_assets.lakehouse import faults, reader, storage
+from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.fingerprint import fingerprint
-from stedi_assets.lakehouse.storage import StoredFile
+from stedi_assets.lakehouse.storage import Folder, LocalFolder, StoredFile
+from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+UPLOADS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -25,16 +34,19 @@ class LandingProfile:
     """What was found in a landing folder, kept with the quarantine table that came of it.
 
     Attributes:
-        fingerprint: The fingerprint of the files' names and contents.
+        fingerprint: Changes with the files' names and contents.
         reader: The version of the code that read them.
         objects: Records and fragments together.
         malformed: The fragments.
         tidy: Whether every line is one record as declared.
+        content: The fingerprint of the files' names and SHA-256 digests, by which a manifest knows
+            them; None where a bucket has no record of those.
         not_utf8: Names of the files that hold bytes which are not UTF-8.
     """
 
     fingerprint: str
     reader: str
+    content: str | None
     objects: int
     malformed: int
     tidy: bool
@@ -50,15 +62,15 @@ class LandingProfile:
         return asdict(self)
 
 
-def upload(source_uri: str, landing_uri: str) -> list[StoredFile]:
+def upload(source: LocalFolder, landing: Folder) -> list[StoredFile]:
     """Copies into landing what it does not hold yet, byte for byte.
 
     What has landed stays as it is: a source file that has changed since lands beside its earlier
     version, as `name-<digest>.json`.
 
     Args:
-        source_uri: The folder to copy from.
-        landing_uri: The folder to copy to.
+        source: The folder to copy from.
+        landing: The folder to copy to.
 
     Returns:
         The source files that were copied.
@@ -67,32 +79,38 @@ def upload(source_uri: str, landing_uri: str) -> list[StoredFile]:
         LakehouseError: If a file cannot be read or landing cannot be written.
     """
     try:
-        storage.remove_abandoned(landing_uri)
-        source = storage.list_json_lines(source_uri)
-        landed = storage.digests(storage.list_json_lines(landing_uri))
-        arriving = storage.digests(source)
-        copied = []
-        for file in source:
-            name = _landing_name(file.name, arriving[file.name], landed)
+        landing.remove_abandoned()
+        landed = {file.name: file for file in landing.json_lines()}
+        files = source.json_lines()
+        arriving = source.digests(files)
+
+        def land(file: StoredFile) -> bool:
+            name = _landing_name(file.name, arriving[file.name], landing, landed)
             if name is not None:
-                storage.copy_atomically(file, landing_uri, name)
-                copied.append(file)
-        return copied
+                landing.upload(source.path / file.name, name, arriving[file.name])
+            return name is not None
+
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            return list(itertools.compress(files, pool.map(land, files)))
     except OSError as error:
+        cause = faults.meaning(error) or error.strerror or type(error).__name__
         raise LakehouseError(
-            f"Files could not be copied from {source_uri} to {landing_uri}: "
-            f"{error.strerror or type(error).__name__}. Check that the first can be read and the "
-            "second written, with room on the disk; what had landed is untouched."
+            f"Files could not be copied from {source.uri} to {landing.uri}: {cause}. "
+            "Then run again; what had landed is untouched."
         ) from None
 
 
-def _landing_name(name: str, digest: str, landed: dict[str, str]) -> str | None:
+def _landing_name(
+    name: str, digest: str, landing: Folder, landed: dict[str, StoredFile]
+) -> str | None:
     """The name to land under, or None for a file that has landed already."""
     if name not in landed:
         return name
     stem, dot, suffix = name.partition(".json")
     versioned = f"{stem}-{digest[:12]}{dot}{suffix}"
-    return None if digest in (landed[name], landed.get(versioned)) else versioned
+    if versioned in landed or digest == landing.digest(landed[name]):
+        return None
+    return versioned
 
 
 def reader_version(table: Table) -> str:
@@ -101,7 +119,7 @@ def reader_version(table: Table) -> str:
     return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
+@dataclass
 class LandingFolder:
     """The files of one source as one run sees them: listed once, so that every reader agrees.
 
@@ -113,7 +131,8 @@ class LandingFolder:
 
     table: Table
     uri: str
-    spark: Callable[[], SparkSession]
+    spark: SparkResource
+    _records: DataFrame | None = field(default=None, init=False)
 
     @functools.cached_property
     def files(self) -> list[StoredFile]:
@@ -122,7 +141,8 @@ class LandingFolder:
         Raises:
             LakehouseError: If there is none.
         """
-        files = storage.list_json_lines(self.uri)
+        with storage_faults(self.uri):
+            files = self.folder.json_lines()
         if not files:
             raise LakehouseError(
                 f"The landing folder {self.uri} has no *.json or *.json.gz file. "
@@ -138,8 +158,18 @@ class LandingFolder:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of the files' names and contents."""
-        return fingerprint(storage.digests(self.files))
+        """Changes with the files' names and contents."""
+        return fingerprint(self.folder.versions(self.files))
+
+    @property
+    def _content(self) -> str | None:
+        digests = self.folder.recorded_digests(self.files)
+        return fingerprint(digests) if digests is not None else None
+
+    @functools.cached_property
+    def folder(self) -> Folder:
+        """The folder that they are in."""
+        return storage.open_folder(self.uri)
 
     @functools.cached_property
     def profile(self) -> LandingProfile:
@@ -149,17 +179,33 @@ class LandingFolder:
             LakehouseError: If a file is damaged as a whole.
         """
         from pyspark.errors import PySparkException
+        from pyspark.sql import functions as F
 
         not_utf8: list[str] = []
         try:
-            found = reader.profile(self._lines(not_utf8), self.table)
-        except PySparkException:
-            not_utf8 = [file.name for file in self.files if not _is_utf8(file)]
+            records = self.spark.hold(reader.tidy_records(self._lines(not_utf8), self.table))
+            counts = (F.count(F.lit(1)).alias("lines"), F.count_if(reader.TIDY).alias("tidy"))
+            [found] = records.agg(*counts).collect()
+            if found.tidy == found.lines:
+                self._records = records.drop(reader.TIDY)
+                objects, malformed = found.lines, 0
+            else:
+                objects, malformed = reader.count(self._lines(not_utf8), self.table)
+        except PySparkException as error:
+            if meant := faults.fault(self.uri, error):
+                raise meant from None
+            not_utf8 = [file.name for file in self.files if not _is_utf8(self.folder, file)]
             if not not_utf8:
                 raise
-            found = reader.profile(self._lines(not_utf8), self.table)
+            objects, malformed = reader.count(self._lines(not_utf8), self.table)
         return LandingProfile(
-            self.fingerprint, self.reader_version, **asdict(found), not_utf8=not_utf8
+            self.fingerprint,
+            self.reader_version,
+            self._content,
+            objects,
+            malformed,
+            tidy=self._records is not None,
+            not_utf8=not_utf8,
         )
 
     def knows(self, profile: LandingProfile) -> bool:
@@ -167,15 +213,19 @@ class LandingFolder:
         return (profile.fingerprint, profile.reader) == (self.fingerprint, self.reader_version)
 
     def records(self, profile: LandingProfile) -> DataFrame:
-        """The well-formed records, with the table's columns.
+        """The well-formed records, with the table's columns, fetched once a run.
 
         Args:
             profile: What is known of these very files.
         """
+        if self._records is None:
+            self._records = self.spark.hold(self._read(profile))
+        return self._records
+
+    def _read(self, profile: LandingProfile) -> DataFrame:
         if profile.tidy:
-            frames = [
-                reader.read_tidy(self.spark(), uris, self.table) for uris in self._readable([])
-            ]
+            session: SparkSession = self.spark.spark_session
+            frames = [reader.read_tidy(session, uris, self.table) for uris in self._readable([])]
             return functools.reduce(lambda one, other: one.unionByName(other), frames)
         return (
             self._parsed(profile).where(f"{reader.REASON} is null").select(*self.table.column_names)
@@ -203,7 +253,7 @@ class LandingFolder:
         """The text lines of all files, in a column `value`."""
         from pyspark.sql import functions as F
 
-        spark = self.spark()
+        spark: SparkSession = self.spark.spark_session
         # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
         valid = F.make_valid_utf8("value").alias("value")
         frames = [spark.read.text(uris).select(valid) for uris in self._readable(not_utf8)]
@@ -222,14 +272,14 @@ class LandingFolder:
         return [uris for uris in (plain, gzipped) if uris]
 
 
-def _is_utf8(file: StoredFile) -> bool:
+def _is_utf8(folder: Folder, file: StoredFile) -> bool:
     """Whether a file is UTF-8 text.
 
     Raises:
         LakehouseError: If its compression is damaged or holds text that is not UTF-8.
     """
     try:
-        for _ in codecs.iterdecode(_decompressed(file), "utf-8"):
+        for _ in codecs.iterdecode(_decompressed(folder, file), "utf-8"):
             pass
     except UnicodeDecodeError:
         if file.gzipped:
@@ -241,10 +291,13 @@ def _is_utf8(file: StoredFile) -> bool:
     return True
 
 
-def _decompressed(file: StoredFile) -> Iterator[bytes]:
+def _decompressed(folder: Folder, file: StoredFile) -> Iterator[bytes]:
     try:
-        yield from storage.chunks(file, decompress=True)
-    except OSError:
+        with folder.open(file) as stored:
+            stream = gzip.GzipFile(fileobj=stored) if file.gzipped else stored
+            while chunk := stream.read(storage.CHUNK_BYTES):
+                yield chunk
+    except (OSError, EOFError, zlib.error):
         raise LakehouseError(
             f"{file.uri} cannot be read: it is damaged or was cut short. "
             "Replace it by a whole copy."

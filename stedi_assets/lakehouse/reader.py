@@ -8,7 +8,6 @@ record or a fragment with the reason why it is none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 LINE = "_line"
 REASON = "_reason"
+TIDY = "_tidy"
 
 # Off in the JSON standard and in the embedded engine, on by default in JVM Spark.
 STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
@@ -110,7 +110,7 @@ def parse(pieces: DataFrame, table: Table) -> DataFrame:
 
 
 def read_tidy(spark: SparkSession, uris: list[str], table: Table) -> DataFrame:
-    """Reads files in which `is_tidy` holds for every line.
+    """Reads files in which every line is tidy, by `tidy_records`.
 
     Args:
         spark: The session.
@@ -127,33 +127,31 @@ def read_tidy(spark: SparkSession, uris: list[str], table: Table) -> DataFrame:
     )
 
 
-@dataclass(frozen=True)
-class Profile:
-    """What one pass over a source's landing found.
+def tidy_records(lines: DataFrame, table: Table) -> DataFrame:
+    """Reads lines as if all were tidy.
 
-    Attributes:
-        objects: Records and fragments together.
-        malformed: The fragments.
-        tidy: Whether every line is one record as declared, so that `read_tidy` reads them all.
+    Args:
+        lines: A column `value` of text lines.
+        table: The declaration of the columns.
+
+    Returns:
+        The table's columns; and `_tidy`, false where they do not hold what `parse` would read.
     """
+    parsed = [F.col("parsed")[column.name].try_cast(column.type) for column in table.columns]
+    names = zip(parsed, table.column_names, strict=True)
+    return _with_parsed(lines, table).select(
+        *[value.alias(name) for value, name in names], _is_tidy(table).alias(TIDY)
+    )
 
-    objects: int
-    malformed: int
-    tidy: bool
 
-
-def profile(lines: DataFrame, table: Table) -> Profile:
-    """Counts records and fragments: in one pass if every line is tidy, else in a second one."""
-    counts = (F.count(F.lit(1)).alias("lines"), F.count_if(is_tidy(table)).alias("tidy"))
-    [found] = _with_parsed(lines, table).agg(*counts).collect()
-    if found.tidy == found.lines:
-        return Profile(found.lines, 0, tidy=True)
+def count(lines: DataFrame, table: Table) -> tuple[int, int]:
+    """How many objects and fragments there are, and how many of them are fragments."""
     counts = (F.count(F.lit(1)).alias("objects"), F.count(REASON).alias("malformed"))
     [found] = parse(fragments(lines), table).agg(*counts).collect()
-    return Profile(found.objects, found.malformed, tidy=False)
+    return found.objects, found.malformed
 
 
-def is_tidy(table: Table) -> Expression:
+def _is_tidy(table: Table) -> Expression:
     """Whether the engine's JSON reader reads a line `value`, once `parsed`, as `parse` would.
 
     It is a flat object whose values all stand under their own names in their own types.

@@ -1,24 +1,23 @@
-"""Files by URI, on a local disk or an object store alike."""
+"""Folders by URI, on a local disk or in a bucket alike."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 from urllib.parse import quote
 
 from stedi_assets.errors import LakehouseError
 
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
-
 JSON_LINES = (".json", ".json.gz")
 LOCAL = "file://"
+S3 = "s3://"
 CHUNK_BYTES = 1 << 20
 ABANDONED_AFTER_SECONDS = 24 * 3600
 
@@ -32,9 +31,15 @@ def as_uri(location: str) -> str:
     Raises:
         LakehouseError: If the engine cannot write to such a path, or the scheme is unknown.
     """
-    if location.startswith("s3://"):
-        return location.rstrip("/")
+    address = location.rstrip("/")
     path = location.removeprefix(LOCAL)
+    if location.startswith(S3):
+        if address.count("/") > 1 and quote(address, safe="/:") == address:
+            return address
+        raise LakehouseError(
+            f"STEDI_LAKEHOUSE_URI={location} cannot be used. Write it as s3://bucket/prefix, "
+            "in letters, digits and . _ - only."
+        )
     if "://" in path:
         raise LakehouseError(
             f"STEDI_LAKEHOUSE_URI={location} is neither a folder nor an s3:// address."
@@ -50,11 +55,19 @@ def as_uri(location: str) -> str:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in a folder: its name, its URI and its size in bytes."""
+    """A file in a folder.
+
+    Attributes:
+        name: Its name in the folder.
+        uri: The folder's URI and the name.
+        size: Its size in bytes.
+        etag: What a bucket tells of its content without reading it.
+    """
 
     name: str
     uri: str
     size: int
+    etag: str = ""
 
     @property
     def gzipped(self) -> bool:
@@ -62,101 +75,134 @@ class StoredFile:
         return self.name.endswith(".gz")
 
 
-def open_filesystem(uri: str) -> tuple[FileSystem, str]:
-    """The file system that an URI names, and the path in it."""
-    from pyarrow.fs import FileSystem, LocalFileSystem
+class Folder(ABC):
+    """A folder that files are read from and uploaded to.
 
-    # A file's name may have characters that an URI would have to escape.
-    if uri.startswith(LOCAL):
-        return LocalFileSystem(), uri.removeprefix(LOCAL)
-    filesystem, path = FileSystem.from_uri(uri)
-    return filesystem, path
-
-
-def list_json_lines(uri: str) -> list[StoredFile]:
-    """The JSON-lines files directly in a folder, by name; none where there is no folder.
-
-    Raises:
-        LakehouseError: If a name would be read as a pattern.
+    Attributes:
+        uri: Its URI, without a trailing slash.
     """
-    from pyarrow.fs import FileSelector
 
-    filesystem, path = open_filesystem(uri)
-    entries = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
-    files = [
-        StoredFile(entry.base_name, f"{uri}/{entry.base_name}", entry.size)
-        for entry in entries
-        if entry.is_file and entry.base_name.endswith(JSON_LINES) and entry.base_name[0] not in "._"
-    ]
-    for file in files:
-        if PATTERN_CHARACTERS.intersection(file.name):
-            raise LakehouseError(
-                f"The file {file.uri} cannot be read by that name. "
-                "Rename it without any of " + " ".join(sorted(PATTERN_CHARACTERS)) + "."
-            )
-    return sorted(files, key=lambda file: file.name)
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
 
+    def json_lines(self) -> list[StoredFile]:
+        """The JSON-lines files directly in the folder, by name; none where there is no folder.
 
-def chunks(file: StoredFile, *, decompress: bool = False) -> Iterator[bytes]:
-    """A file's content, a piece at a time.
+        Raises:
+            LakehouseError: If a name would be read as a pattern.
+        """
+        files = [
+            file
+            for file in self.files()
+            if file.name.endswith(JSON_LINES) and file.name[0] not in "._"
+        ]
+        for file in files:
+            if PATTERN_CHARACTERS.intersection(file.name):
+                raise LakehouseError(
+                    f"The file {file.uri} cannot be read by that name. "
+                    "Rename it without any of " + " ".join(sorted(PATTERN_CHARACTERS)) + "."
+                )
+        return sorted(files, key=lambda file: file.name)
 
-    Args:
-        file: The file to read.
-        decompress: Whether to yield what a gzipped file holds rather than its own bytes.
+    def digests(self, files: list[StoredFile]) -> dict[str, str]:
+        """Each file's name and the SHA-256 of its content, in hexadecimal."""
+        with ThreadPoolExecutor() as pool:
+            names = (file.name for file in files)
+            return dict(zip(names, pool.map(self.digest, files), strict=True))
 
-    Raises:
-        OSError: If the file cannot be read or its compression is damaged.
-    """
-    filesystem, path = open_filesystem(file.uri)
-    compression = "gzip" if decompress and file.gzipped else None
-    with filesystem.open_input_stream(path, compression=compression) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            yield chunk
-
-
-def digests(files: list[StoredFile]) -> dict[str, str]:
-    """Each file's name and the SHA-256 of its content, in hexadecimal."""
-
-    def digest(file: StoredFile) -> str:
+    def digest(self, file: StoredFile) -> str:
+        """The SHA-256 of a file's content, in hexadecimal."""
         sha256 = hashlib.sha256()
-        for chunk in chunks(file):
-            sha256.update(chunk)
+        with self.open(file) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                sha256.update(chunk)
         return sha256.hexdigest()
 
-    with ThreadPoolExecutor() as pool:
-        return dict(zip((file.name for file in files), pool.map(digest, files), strict=True))
+    def delta_options(self) -> dict[str, str] | None:
+        """What delta-rs needs to be told to open a table here."""
+        return None
+
+    @abstractmethod
+    def files(self) -> list[StoredFile]:
+        """The files directly in the folder; none where there is no folder."""
+
+    @abstractmethod
+    def open(self, file: StoredFile) -> BinaryIO:
+        """Opens a file to be read as it is."""
+
+    @abstractmethod
+    def versions(self, files: list[StoredFile]) -> dict[str, str]:
+        """Each file's name and what changes with its content, as cheaply as can be told."""
+
+    @abstractmethod
+    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str] | None:
+        """Each file's name and SHA-256, or None where that would take reading what is stored."""
+
+    @abstractmethod
+    def upload(self, path: Path, name: str, digest: str) -> None:
+        """Copies a local file into the folder so that no reader ever sees a part of it.
+
+        Args:
+            path: The file.
+            name: Its name in the folder.
+            digest: The SHA-256 of its content, in hexadecimal.
+
+        Raises:
+            OSError: If the folder cannot be written; nothing of the file is visible then.
+        """
+
+    @abstractmethod
+    def remove_abandoned(self) -> None:
+        """Deletes what uploads that were killed a day ago or earlier left behind."""
 
 
-def copy_atomically(file: StoredFile, folder_uri: str, name: str) -> None:
-    """Copies a file into a folder so that no reader ever sees a part of it.
+def open_folder(uri: str) -> Folder:
+    """The folder at an URI."""
+    if uri.startswith(S3):
+        # A local lakehouse does without boto3, which takes long to import.
+        from stedi_assets.lakehouse.s3 import S3Folder
 
-    Raises:
-        OSError: If the folder cannot be written; nothing of the file is visible then.
-    """
-    from pyarrow.fs import LocalFileSystem
-
-    filesystem, folder = open_filesystem(folder_uri)
-    # An object appears whole or not at all; a local file needs the rename.
-    local = isinstance(filesystem, LocalFileSystem)
-    target = f"{folder}/{name}"
-    written = f"{folder}/.{name}.{uuid.uuid4().hex}.part" if local else target
-    if local:
-        filesystem.create_dir(folder)
-    try:
-        with filesystem.open_output_stream(written) as stream:
-            for chunk in chunks(file):
-                stream.write(chunk)
-    except BaseException:
-        if local and Path(written).exists():
-            filesystem.delete_file(written)
-        raise
-    if local:
-        filesystem.move(written, target)
+        return S3Folder(uri)
+    return LocalFolder(uri)
 
 
-def remove_abandoned(folder_uri: str) -> None:
-    """Deletes what copies that were killed left in a local folder a day ago or earlier."""
-    folder = Path(folder_uri.removeprefix(LOCAL))
-    for part in folder.glob(".*.part"):
-        if time.time() - part.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+class LocalFolder(Folder):
+    """A folder on a disk."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.uri.removeprefix(LOCAL))
+
+    def files(self) -> list[StoredFile]:  # noqa: D102
+        if not self.path.exists():
+            return []
+        paths = [path for path in self.path.iterdir() if path.is_file()]
+        return [
+            StoredFile(path.name, f"{self.uri}/{path.name}", path.stat().st_size) for path in paths
+        ]
+
+    def open(self, file: StoredFile) -> BinaryIO:  # noqa: D102
+        return (self.path / file.name).open("rb")
+
+    def versions(self, files: list[StoredFile]) -> dict[str, str]:  # noqa: D102
+        return self.digests(files)
+
+    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str]:  # noqa: D102
+        return self.digests(files)
+
+    def upload(self, path: Path, name: str, digest: str) -> None:  # noqa: D102
+        self.path.mkdir(parents=True, exist_ok=True)
+        part = self.path / f".{name}.{uuid.uuid4().hex}.part"
+        try:
+            with path.open("rb") as source, part.open("wb") as target:
+                shutil.copyfileobj(source, target, CHUNK_BYTES)
+            part.replace(self.path / name)
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
+
+    def remove_abandoned(self) -> None:  # noqa: D102
+        for part in self.path.glob(".*.part"):
+            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+                part.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.storage import LOCAL
+from stedi_assets.lakehouse.storage import LOCAL, LocalFolder
 from stedi_assets.tables import Table
 
 
@@ -21,8 +21,8 @@ class SourceData(dg.ConfigurableResource):
         description="A folder with customer/landing/*.json and so on; empty: files arrive alone."
     )
 
-    def folder(self, table: Table) -> str | None:
-        """The URI of the folder to upload a landing table's files from, if there is one.
+    def folder(self, table: Table) -> LocalFolder | None:
+        """The folder to upload a landing table's files from, if there is one.
 
         Raises:
             LakehouseError: If the path does not exist.
@@ -35,13 +35,13 @@ class SourceData(dg.ConfigurableResource):
                 f"STEDI_SOURCE_DATA names {root}, which is not a folder. Correct the path, or set "
                 "it to nothing where files arrive in landing by themselves."
             )
-        return f"{LOCAL}{root / table.location}"
+        return LocalFolder(f"{LOCAL}{root / table.location}")
 
-    def recorded_rows(self, fingerprints: Mapping[str, str]) -> dict[str, int]:
+    def recorded_rows(self, contents: Mapping[str, str | None]) -> dict[str, int]:
         """The row counts that a manifest beside the data records for just these files.
 
         Args:
-            fingerprints: Source name to the fingerprint of what has landed of it.
+            contents: Source name to the fingerprint of the content that has landed of it.
 
         Returns:
             Table name to rows, with the options of a table after a plus sign; nothing where there
@@ -52,5 +52,5 @@ class SourceData(dg.ConfigurableResource):
             return {}
         recorded = json.loads(manifest.read_text())
         sources = recorded["sources"]
-        same = all(sources[name]["fingerprint"] == value for name, value in fingerprints.items())
+        same = all(sources[name]["fingerprint"] == value for name, value in contents.items())
         return recorded["rows"] if same else {}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
 from pydantic import Field, PrivateAttr
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from stedi_assets.errors import LakehouseError
 
 CONNECT_TIMEOUT_SECONDS = 10
+SCRATCH = "stedi-assets-"
 
 # The Delta release built for each Spark release; the jars come from Maven Central.
 DELTA_JARS = {
@@ -37,6 +41,7 @@ class SparkResource(LazyPySparkResource):
         ),
     )
     _server: Any = PrivateAttr(default=None)
+    _scratch: str = PrivateAttr(default="")
 
     def _init_session(self) -> None:
         if self._spark_session is not None:
@@ -53,8 +58,23 @@ class SparkResource(LazyPySparkResource):
         # getOrCreate would hand out a session of another engine if this process has one.
         self._spark_session = builder.create()
 
+    def hold(self, frame: DataFrame) -> DataFrame:
+        """Keeps a frame's rows at hand on this machine or its cluster until the session stops.
+
+        Sail, which does not cache, writes them to a folder that only this user can read.
+        """
+        if self._server is None:
+            return frame.cache()
+        held: Any = frame.localCheckpoint()
+        # PySpark binds it to the thread's active session, which may be that of another engine.
+        held._session = held._plan._spark_session = frame.sparkSession
+        return cast(DataFrame, held)
+
     def _start_embedded(self) -> str:
         os.environ.setdefault("RUST_LOG", "error")
+        _remove_abandoned()
+        self._scratch = tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
+        os.environ["SAIL_EXECUTION__CHECKPOINT__PATH"] = f"file://{self._scratch}"
         from pysail.spark import SparkConnectServer
 
         self._server = SparkConnectServer(ip="127.0.0.1", port=0)
@@ -70,6 +90,14 @@ class SparkResource(LazyPySparkResource):
         if self._server is not None:
             self._server.stop()
             self._server = None
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _remove_abandoned() -> None:
+    """Removes what runs that were killed had at hand."""
+    for scratch in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*"):
+        if not Path(f"/proc/{scratch.name.removeprefix(SCRATCH).partition('-')[0]}").exists():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _local_delta() -> dict[str, str]:

@@ -15,7 +15,7 @@ from stedi_assets.assets.landing import accelerometer_landing, customer_landing
 from stedi_assets.lakehouse.describe import column_schema
 from stedi_assets.lakehouse.fingerprint import fingerprint
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.storage import digests, list_json_lines
+from stedi_assets.lakehouse.storage import open_folder
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, Table, quarantine_of
@@ -167,8 +167,8 @@ def test__data_version__is_the_fingerprint_of_what_landed(landing):
     landing.arrive("a.json", ANN)
     first = landing.run()
     again = landing.run()
-    landed = list_json_lines(landing.lakehouse.uri_of(ACCELEROMETER_LANDING))
-    assert data_version(first) == fingerprint(digests(landed))
+    landed = open_folder(landing.lakehouse.uri_of(ACCELEROMETER_LANDING))
+    assert data_version(first) == fingerprint(landed.digests(landed.json_lines()))
     assert data_version(again) == data_version(first)
 
     landing.arrive("b.json", BEN)

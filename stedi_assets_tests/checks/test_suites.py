@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ from stedi_assets_tests.rows import (
     PAIRS,
     customer,
     device_reading,
+    function_of,
     pair,
     phone_reading,
 )
@@ -209,8 +211,12 @@ def test__counts__every_row_was_lost(table: str, check: Check) -> None:
 
 
 @pytest.fixture
-def manifest(tmp_path: Path, landed: LakehouseIOManager) -> Callable[..., SourceData]:
+def manifest(tmp_path: Path, landed: LakehouseIOManager, frame: Frame) -> Callable[..., SourceData]:
     """Makes source data with a manifest that records some counts for what has landed."""
+    for table in LANDING_TABLES:
+        known = {"landing": landed.landing(table).profile.as_dict()}
+        quarantine = tables.quarantine_of(table)
+        landed.write(quarantine, frame(quarantine.ddl, []), known)
 
     def record(rows: dict[str, int], changed: str = "") -> SourceData:
         sources = {
@@ -243,6 +249,19 @@ def test__counts__manifest_tells_of_other_files(
     results = check("customer_trusted", source=source)
     assert faults(results) == {}
     assert "recorded_in_manifest" not in results["counts"].metadata
+
+
+def test__counts__another_source_has_not_landed(
+    check: Check, manifest: Callable[..., SourceData], landed: LakehouseIOManager, spark_resource
+) -> None:
+    source = manifest({"customer_trusted": 3})
+    shutil.rmtree(Path(landed.uri) / "step_trainer")
+    rules = function_of(SUITES["customer_trusted"])
+    later = LakehouseIOManager(uri=landed.uri, spark=spark_resource)
+    customers = later.read(tables.CUSTOMER_LANDING)
+    trusted = customers.where("shareWithResearchAsOfDate > 0")
+    results = rules(later, source, trusted, customers)
+    assert faults({result.check_name: result for result in results}) == {}
 
 
 def test__counts__manifest_records_the_options(

@@ -51,11 +51,13 @@ def data_files(lakehouse: LakehouseIOManager) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def stored(lakehouse: LakehouseIOManager, frame: Frame) -> LakehouseIOManager:
-    """A lakehouse with two versions of one table."""
+def stored(
+    lakehouse: LakehouseIOManager, frame: Frame, spark_resource: SparkResource
+) -> LakehouseIOManager:
+    """A lakehouse with two versions of one table, as a later run sees it."""
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS[:1]), {"run": "first"})
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {"run": "second"})
-    return lakehouse
+    return LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
 
 
 # Writing
@@ -129,17 +131,18 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 
 
 @pytest.fixture
-def run(lakehouse: LakehouseIOManager) -> Run:
-    """Materialises an asset, reading whatever it needs from the lakehouse."""
+def run(lakehouse: LakehouseIOManager, spark_resource: SparkResource) -> Run:
+    """Materialises an asset in a run of its own, reading what it needs from the lakehouse."""
 
     def materialize(
         asset: dg.AssetsDefinition, config: dict | None = None
     ) -> dg.ExecuteInProcessResult:
         others = [dg.AssetSpec(name) for name in TABLES if dg.AssetKey(name) not in asset.keys]
+        fresh = LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
         return dg.materialize(
             [asset, *others],
             selection=[asset],
-            resources={"io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse)},
+            resources={"io_manager": dg.IOManagerDefinition.hardcoded_io_manager(fresh)},
             run_config={"ops": config or {}},
         )
 

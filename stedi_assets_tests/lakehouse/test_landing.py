@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -195,7 +196,15 @@ def test__profile__damaged_gzip(lakehouse, folder, content):
 
 
 def upload(source: Path, folder: Path) -> list[str]:
-    return [file.name for file in landing.upload(f"file://{source}", f"file://{folder}")]
+    copied = landing.upload(
+        storage.LocalFolder(f"file://{source}"), storage.LocalFolder(f"file://{folder}")
+    )
+    return [file.name for file in copied]
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    stored = storage.open_folder(f"file://{folder}")
+    return stored.digests(stored.json_lines())
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -247,7 +256,7 @@ def test__upload__changed_file_lands_beside_the_earlier(source, folder, name, ve
     upload(source, folder)
     earlier = (source / name).read_bytes()
     (source / name).write_bytes(gzip.compress(BEN.encode(), mtime=0))
-    [digest] = storage.digests(storage.list_json_lines(f"file://{source}")).values()
+    [digest] = digests_of(source).values()
 
     assert upload(source, folder) == [name]
     expected = {name: earlier, versioned.format(digest[:12]): (source / name).read_bytes()}
@@ -259,27 +268,21 @@ def test__upload__changed_file_lands_beside_the_earlier(source, folder, name, ve
     assert upload(source, folder) == []
 
 
-def fail_after_first_chunk(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
-    """Makes the second reading of a file, the copy after the digest, fail in the middle."""
-    whole = storage.chunks
-    seen = set()
+def fail_in_the_middle(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
+    """Makes the copying of a file fail after its first bytes."""
 
-    def chunks(file: storage.StoredFile, *, decompress: bool = False) -> Iterator[bytes]:
-        if file.uri not in seen:
-            seen.add(file.uri)
-            yield from whole(file, decompress=decompress)
-            return
-        yield next(whole(file, decompress=decompress))[:10]
+    def copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
+        target.write(source.read(10))
         raise fault
 
-    monkeypatch.setattr(storage, "chunks", chunks)
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
 
 
 def test__upload__killed_in_the_middle(source, folder, monkeypatch):
     write(source, {"a.json": ANN})
     write(folder, {"b.json": BEN})
     with monkeypatch.context() as patch:
-        fail_after_first_chunk(patch, KeyboardInterrupt())
+        fail_in_the_middle(patch, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             upload(source, folder)
     assert contents(folder) == {"b.json": BEN.encode()}
@@ -289,8 +292,8 @@ def test__upload__killed_in_the_middle(source, folder, monkeypatch):
 
 def test__upload__disk_full(source, folder, monkeypatch):
     write(source, {"a.json": ANN})
-    fail_after_first_chunk(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(LakehouseError, match="No space left on device"):
+    fail_in_the_middle(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(LakehouseError, match="the disk is full"):
         upload(source, folder)
     assert contents(folder) == {}
 
@@ -343,7 +346,7 @@ def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
 
 
 def fingerprint_of(folder: Path) -> str:
-    return fingerprint(storage.digests(storage.list_json_lines(f"file://{folder}")))
+    return fingerprint(digests_of(folder))
 
 
 def test__fingerprint__does_not_depend_on_the_order():

@@ -47,6 +47,13 @@ def lines_of(spark: SparkSession, lines: list[str]) -> DataFrame:
     return spark.createDataFrame([(line,) for line in lines], "value string")
 
 
+def profile(spark: SparkSession, table: Table, lines: list[str]) -> tuple[int, int, bool]:
+    """Objects, fragments, and whether every line is tidy."""
+    frame = lines_of(spark, lines)
+    tidy = all(row[reader.TIDY] for row in reader.tidy_records(frame, table).collect())
+    return (*reader.count(frame, table), tidy)
+
+
 def rows_of(spark: SparkSession, table: Table, lines: list[str]) -> list[Any]:
     return reader.parse(reader.fragments(lines_of(spark, lines)), table).collect()
 
@@ -458,25 +465,19 @@ def test__reasons__hold_no_values(spark, table):
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        pytest.param([ANN, BEN], reader.Profile(2, 0, tidy=True), id="tidy"),
-        pytest.param([ANN, ""], reader.Profile(1, 0, tidy=False), id="blank_line"),
-        pytest.param([f"{ANN}{BEN}"], reader.Profile(2, 0, tidy=False), id="two_on_a_line"),
-        pytest.param([f"{ANN},"], reader.Profile(1, 0, tidy=False), id="comma"),
-        pytest.param([ANN, "{"], reader.Profile(2, 1, tidy=False), id="malformed"),
-        pytest.param(
-            [ANN.replace("timestamp", "timeStamp")], reader.Profile(1, 0, tidy=False), id="alias"
-        ),
-        pytest.param(
-            [ANN.replace(":1.0", ':"1.0"')], reader.Profile(1, 0, tidy=False), id="number_in_text"
-        ),
-        pytest.param(
-            [ANN.replace(":1.0", ":[1.0]"), BEN], reader.Profile(2, 1, tidy=False), id="wrong_type"
-        ),
-        pytest.param([], reader.Profile(0, 0, tidy=True), id="nothing"),
+        pytest.param([ANN, BEN], (2, 0, True), id="tidy"),
+        pytest.param([ANN, ""], (1, 0, False), id="blank_line"),
+        pytest.param([f"{ANN}{BEN}"], (2, 0, False), id="two_on_a_line"),
+        pytest.param([f"{ANN},"], (1, 0, False), id="comma"),
+        pytest.param([ANN, "{"], (2, 1, False), id="malformed"),
+        pytest.param([ANN.replace("timestamp", "timeStamp")], (1, 0, False), id="alias"),
+        pytest.param([ANN.replace(":1.0", ':"1.0"')], (1, 0, False), id="number_in_text"),
+        pytest.param([ANN.replace(":1.0", ":[1.0]"), BEN], (2, 1, False), id="wrong_type"),
+        pytest.param([], (0, 0, True), id="nothing"),
     ],
 )
 def test__profile(spark, lines, expected):
-    assert reader.profile(lines_of(spark, lines), ACCELEROMETER_LANDING) == expected
+    assert profile(spark, ACCELEROMETER_LANDING, lines) == expected
 
 
 def test__read_tidy__reads_the_columns_as_declared(spark, tmp_path):
@@ -513,7 +514,7 @@ def test__read_tidy__reads_the_columns_as_declared(spark, tmp_path):
     ],
 )
 def test__profile__tidy_is_what_both_readers_read_alike(spark, tmp_path, line, tidy):
-    assert reader.profile(lines_of(spark, [line]), ACCELEROMETER_LANDING).tidy == tidy
+    assert profile(spark, ACCELEROMETER_LANDING, [line])[-1] == tidy
     if tidy:
         file = tmp_path / "a.json"
         file.write_text(line, encoding="utf-8")
@@ -523,9 +524,7 @@ def test__profile__tidy_is_what_both_readers_read_alike(spark, tmp_path, line, t
 
 def test__profile__int_beyond_its_range_is_not_tidy(spark):
     lines = [DEVICE, DEVICE.replace(":7", ":99999999999")]
-    assert reader.profile(lines_of(spark, lines), STEP_TRAINER_LANDING) == reader.Profile(
-        2, 1, tidy=False
-    )
+    assert profile(spark, STEP_TRAINER_LANDING, lines) == (2, 1, False)
 
 
 def test__parse__reads_the_columns_as_declared(spark):
@@ -578,7 +577,7 @@ def test__parse__reads_what_was_written(spark, table, data):
     # Only braces and escapes within a text keep a record just written from being tidy.
     tidy = ["\\" not in line and line.count("{") == line.count("}") == 1 for line in lines]
     plain = list(itertools.compress(lines, tidy))
-    assert reader.profile(lines_of(spark, plain), table).tidy
+    assert profile(spark, table, plain) == (len(plain), 0, True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
         file.writelines(f"{line}\n" for line in plain)
         file.flush()
@@ -629,8 +628,8 @@ def test__fragments__mixture(spark, mixture):
     malformed = [row for row in rows if row[reader.REASON] is not None]
 
     assert Counter(read_well) == Counter(complete)
-    found = reader.profile(lines_of(spark, lines), ACCELEROMETER_LANDING)
-    assert (found.objects, found.malformed) == (len(complete) + len(malformed), len(malformed))
+    counted = reader.count(lines_of(spark, lines), ACCELEROMETER_LANDING)
+    assert counted == (len(complete) + len(malformed), len(malformed))
     assert all(REASONS.fullmatch(row[reader.REASON]) for row in malformed)
     assert letters(row[reader.LINE] for row in rows) == letters(lines)
 

@@ -1,0 +1,75 @@
+"""What storage says when it fails, and what that means for the person who reads it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from stedi_assets.errors import LakehouseError
+
+# What file systems, S3, boto3 and the engines say, in the order in which it is looked for.
+MEANINGS = {
+    "no space left|errno 28": "the disk is full. Make room",
+    "disk quota": "the disk quota is used up. Make room",
+    "read-only file system": "the file system is read-only. Mount it for writing",
+    "not a directory|file exists|path does not exist": (
+        "a file stands where a folder belongs. Move it away"
+    ),
+    "nosuchbucket|bucket does not exist": "the bucket does not exist. Create it",
+    "expiredtoken|token has expired|token included in the request is expired": (
+        "the AWS credentials have expired. Renew them"
+    ),
+    "invalidaccesskeyid|signaturedoesnotmatch|invalidtoken": (
+        "the AWS credentials are wrong. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+        "AWS_PROFILE"
+    ),
+    "unable to locate credentials|no providers in chain|not loaded from": (
+        "there are no AWS credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+        "AWS_PROFILE"
+    ),
+    "config profile": "AWS_PROFILE names a profile that does not exist. Correct it",
+    "accessdenied|access denied|permission denied|forbidden": (
+        "there is no permission for that. Grant it"
+    ),
+    "connection refused|could not connect|connection was closed|connection reset": (
+        "the object store does not answer. Start it, or correct AWS_ENDPOINT_URL"
+    ),
+    "slowdown|slow down|reduce your request rate|service ?unavailable|internal ?(server ?)?error": (
+        "the object store fails or is overloaded. Wait for it"
+    ),
+}
+
+
+def meaning(error: Exception) -> str | None:
+    """What an error means for storage and how to mend it, or None if it is no fault of storage."""
+    said = str(error).lower()
+    return next((means for signs, means in MEANINGS.items() if re.search(signs, said)), None)
+
+
+def fault(uri: str, error: Exception) -> LakehouseError | None:
+    """The fault of the storage behind an error, if it is one that a user can mend."""
+    means = meaning(error)
+    if means is None:
+        return None
+    return LakehouseError(
+        f"{uri} cannot be used: {means}, or set STEDI_LAKEHOUSE_URI to another place, then run "
+        "again. The table stays at its last good version."
+    )
+
+
+@contextlib.contextmanager
+def storage_faults(uri: str) -> Iterator[None]:
+    """Says in one sentence why a place could not be read or written.
+
+    Raises:
+        LakehouseError: For the faults that a user can mend; others pass as they are.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, OSError) as error:
+        if meant := fault(uri, error):
+            raise meant from None
+        raise

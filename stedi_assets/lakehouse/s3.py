@@ -1,0 +1,157 @@
+"""Folders in an S3 bucket, or in any store that speaks S3."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import boto3
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from dagster_aws.s3 import S3Resource
+
+from stedi_assets.lakehouse.storage import S3, Folder, StoredFile
+
+# S3 keeps no digest of a whole file that came in parts, so it travels along.
+DIGEST = "sha256"
+DEFAULT_REGION = "us-east-1"
+REQUESTS_AT_ONCE = 16
+
+
+@functools.cache
+def _client() -> Any:
+    """This process's S3 client, by the usual AWS_* settings.
+
+    The engine finds credentials as boto3 does, but reads neither the endpoint nor the region from
+    a profile; it is handed what boto3 found, in variables that boto3 ignores.
+
+    Raises:
+        OSError: If the settings name a profile that does not exist.
+    """
+    with _as_os_errors():
+        s3 = S3Resource(region_name=os.environ.get("AWS_REGION")).get_client()
+    os.environ.setdefault("AWS_REGION", s3.meta.region_name or DEFAULT_REGION)
+    endpoint = s3.meta.endpoint_url
+    if not endpoint.endswith(".amazonaws.com"):
+        os.environ.setdefault("AWS_ENDPOINT", endpoint)
+    if endpoint.startswith("http://"):
+        os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+    return s3
+
+
+class S3Folder(Folder):
+    """A prefix in a bucket."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.bucket, _, self.prefix = uri.removeprefix(S3).partition("/")
+        self.client = _client()
+        self._digests: dict[str, str] = {}
+
+    def _at(self, name: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": f"{self.prefix}/{name}"}
+
+    def delta_options(self) -> dict[str, str]:
+        """The credentials that boto3 found, and less patience than three minutes."""
+        found = boto3.Session().get_credentials()
+        options = {"max_retries": "6", "retry_timeout": "20s"}
+        if found is not None:
+            credentials = found.get_frozen_credentials()
+            options["AWS_ACCESS_KEY_ID"] = credentials.access_key
+            options["AWS_SECRET_ACCESS_KEY"] = credentials.secret_key
+            options |= {"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}
+        return options
+
+    def files(self) -> list[StoredFile]:  # noqa: D102
+        pages = self.client.get_paginator("list_objects_v2")
+        prefix = f"{self.prefix}/"
+        with _as_os_errors():
+            found = [
+                (entry["Key"].removeprefix(prefix), entry["Size"], entry["ETag"].strip('"'))
+                for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+                for entry in page.get("Contents", [])
+            ]
+        return [
+            StoredFile(name, f"{self.uri}/{name}", size, etag) for name, size, etag in found if name
+        ]
+
+    def open(self, file: StoredFile) -> BinaryIO:  # noqa: D102
+        with _as_os_errors():
+            body = self.client.get_object(**self._at(file.name))["Body"]
+        return cast(BinaryIO, io.BufferedReader(_Body(body)))
+
+    def versions(self, files: list[StoredFile]) -> dict[str, str]:  # noqa: D102
+        return {file.name: f"{file.etag} {file.size}" for file in files}
+
+    def digest(self, file: StoredFile) -> str:  # noqa: D102
+        return self._recorded_digest(file) or super().digest(file)
+
+    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str] | None:  # noqa: D102
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            recorded = list(pool.map(self._recorded_digest, files))
+        digests = {f.name: digest for f, digest in zip(files, recorded, strict=True) if digest}
+        return digests if len(digests) == len(files) else None
+
+    def _recorded_digest(self, file: StoredFile) -> str | None:
+        if file.name not in self._digests:
+            with _as_os_errors():
+                metadata = self.client.head_object(**self._at(file.name))["Metadata"]
+            if DIGEST not in metadata:
+                return None
+            self._digests[file.name] = metadata[DIGEST]
+        return self._digests[file.name]
+
+    def upload(self, path: Path, name: str, digest: str) -> None:  # noqa: D102
+        with _as_os_errors():
+            self.client.upload_file(
+                str(path),
+                *self._at(name).values(),
+                ExtraArgs={
+                    "ChecksumAlgorithm": "SHA256",
+                    "Metadata": {DIGEST: digest},
+                    **_encryption(),
+                },
+            )
+        self._digests[name] = digest
+
+    def remove_abandoned(self) -> None:
+        """Leaves that to the bucket's lifecycle rule for incomplete multipart uploads."""
+
+
+def _encryption() -> dict[str, str]:
+    """The server-side encryption, by the variables that the engine and delta-rs read too."""
+    settings = {
+        "ServerSideEncryption": os.environ.get("AWS_SERVER_SIDE_ENCRYPTION"),
+        "SSEKMSKeyId": os.environ.get("AWS_SSE_KMS_KEY_ID"),
+    }
+    return {name: value for name, value in settings.items() if value}
+
+
+class _Body(io.RawIOBase):
+    """A response's body as a file, with the faults of one."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _as_os_errors():
+            chunk = self.body.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+@contextmanager
+def _as_os_errors() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError, Boto3Error) as error:
+        raise OSError(str(error)) from None
