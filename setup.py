@@ -28,6 +28,7 @@ setup(
     extras_require={
         "dev": [
             "hypothesis>=6.130",
+            "moto[server]>=5.2.5,<6",  # the server needs every service's extra: it loads them all
             "mypy>=1.15",
             "pytest>=8",
             "pytest-timeout>=2.3",
