@@ -27,13 +27,18 @@ setup(
     ],
     extras_require={
         "dev": [
+            "cfn-lint>=1.58,<2",
+            "cloud-radar>=0.17,<0.18",  # renders a CloudFormation template
             "hypothesis>=6.130",
+            "iamprover>=0.7.1,<0.8",  # IAM's rules for the Z3 solver
+            "moto[server]>=5.2.5,<6",  # the server needs every service's extra: it loads them all
             "mypy>=1.15",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "ruff>=0.11",
             "setuptools>=68",  # builds the editable install
             "uv>=0.7",  # resolves requirements.lock
+            "z3-solver>=4.12,<6",
         ],
     },
     classifiers=[

@@ -18,6 +18,7 @@ import stedi_assets.materialize
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
+from stedi_assets_tests.moto_server import moto_server
 
 PROJECT = Path(__file__).resolve().parent.parent
 REFERENCE_DATA = PROJECT.parent / "shared" / "data" / "stedi"
@@ -106,6 +107,13 @@ def materialize(tmp_path: Path) -> Materialize:
         return Materialized(result, printed.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    """The endpoint URL of one moto server for all tests, so name what you make there apart."""
+    with moto_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,222 @@
+"""What the roles may do and may not, action by action, for every table there is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stedi_assets.tables import (
+    DELTA_TABLES,
+    LANDING_TABLES,
+    MACHINE_LEARNING_CURATED,
+    QUARANTINE_TABLES,
+    TABLES,
+)
+from stedi_assets_tests.deploy.conftest import KEY, REGION, Stack
+from stedi_assets_tests.deploy.policy_prover import allowed_request
+
+MANAGED_POLICY_CHARACTERS = 6144  # IAM's limit, white space not counted
+VERSION_ACTIONS = ("s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:PutBucketVersioning")
+WRITTEN_TABLES = (*QUARANTINE_TABLES, *DELTA_TABLES)
+PERSONAL_SOURCES = tuple(table.source for table in LANDING_TABLES)
+
+
+def _queries(role: str, workgroup: str) -> list[tuple[str, str, str]]:
+    """What a role needs to query in its workgroup."""
+    run = ("StartQueryExecution", "StopQueryExecution", "GetQueryExecution", "GetQueryResults")
+    keep = ("GetObject", "PutObject", "AbortMultipartUpload", "ListMultipartUploadParts")
+    return [
+        *((role, f"athena:{action}", f"{{workgroup}}-{workgroup}") for action in run),
+        *((role, f"s3:{action}", f"{{results}}/{workgroup}/1.csv") for action in keep),
+        (role, "s3:GetBucketLocation", "{bucket}"),
+    ]
+
+
+ALLOWED = [
+    *(
+        ("Ingest", f"s3:{action}", f"{{objects}}/{table.location}/a.json")
+        for table in LANDING_TABLES
+        for action in ("PutObject", "AbortMultipartUpload")
+    ),
+    *(
+        ("Pipeline", "s3:GetObject", f"{{objects}}/{table.location}/a.json")
+        for table in TABLES.values()
+    ),
+    *(
+        ("Pipeline", f"s3:{action}", f"{{objects}}/{table.location}/_delta_log/0.json")
+        for table in WRITTEN_TABLES
+        for action in ("PutObject", "DeleteObject", "AbortMultipartUpload")
+    ),
+    *(
+        ("Pipeline", f"glue:{action}", f"{{glue}}:{resource}")
+        for action in ("GetTable", "GetTableVersions", "CreateTable", "UpdateTable")
+        for resource in ("catalog", "database/stedi", *(f"table/stedi/{name}" for name in TABLES))
+    ),
+    *(
+        ("Pipeline", "glue:GetDatabase", f"{{glue}}:{each}")
+        for each in ("catalog", "database/stedi")
+    ),
+    *_queries("Pipeline", "pipeline"),
+    ("DataScientist", "s3:GetObject", f"{{objects}}/{MACHINE_LEARNING_CURATED.location}/a.parquet"),
+    *(
+        ("DataScientist", f"glue:{action}", f"{{glue}}:{resource}")
+        for action in ("GetDatabase", "GetTable")
+        for resource in ("catalog", "database/stedi", "table/stedi/machine_learning_curated")
+    ),
+    *_queries("DataScientist", "data-scientist"),
+]
+
+
+@pytest.mark.parametrize(("role", "action", "resource"), ALLOWED)
+def test__policy__allows(kms_stack: Stack, role: str, action: str, resource: str):
+    assert allowed_request(kms_stack.documents(role), [action], [kms_stack.arn(resource)])
+
+
+# Patterns: none of the requests that they stand for is allowed, whatever its context.
+DENIED = [
+    ("Ingest", "s3:Get*", "*"),
+    ("Ingest", "s3:Delete*", "*"),
+    ("Ingest", "glue:*", "*"),
+    ("Ingest", "athena:*", "*"),
+    *(("Ingest", "*", f"{{objects}}/{table.location}/*") for table in WRITTEN_TABLES),
+    *(
+        ("Pipeline", f"s3:{action}*", f"{{objects}}/{table.location}/*")
+        for table in LANDING_TABLES
+        for action in ("Put", "Delete", "Abort")
+    ),
+    *(("Pipeline", action, "*") for action in VERSION_ACTIONS),
+    ("Pipeline", "*", "{results}/data-scientist/*"),
+    ("Pipeline", "*", "{workgroup}-data-scientist"),
+    ("Pipeline", "glue:Delete*", "*"),
+    ("Pipeline", "glue:*", "{glue}:database/other"),
+    ("Pipeline", "glue:*", "{glue}:table/other/*"),
+    *(
+        ("DataScientist", "*", f"{{objects}}/{table.location}/*")
+        for table in TABLES.values()
+        if table != MACHINE_LEARNING_CURATED
+    ),
+    *(("DataScientist", "*", f"{{objects}}/{source}/*") for source in PERSONAL_SOURCES),
+    *(
+        ("DataScientist", "*", f"{{glue}}:table/stedi/{name}")
+        for name in TABLES
+        if name != MACHINE_LEARNING_CURATED.name
+    ),
+    ("DataScientist", "s3:Put*", "{objects}/*"),
+    ("DataScientist", "s3:Delete*", "*"),
+    *(("DataScientist", action, "*") for action in VERSION_ACTIONS),
+    ("DataScientist", "*", "{results}/pipeline/*"),
+    ("DataScientist", "*", "{workgroup}-pipeline"),
+    *(
+        ("DataScientist", f"glue:{action}*", "*")
+        for action in ("Create", "Update", "Delete", "Batch")
+    ),
+    *((role, "iam:*", "*") for role in ("Ingest", "Pipeline", "DataScientist")),
+    *((role, "s3:PutBucket*", "*") for role in ("Ingest", "Pipeline", "DataScientist")),
+]
+
+
+@pytest.mark.parametrize(("role", "action", "resource"), DENIED)
+def test__policy__denies(kms_stack: Stack, role: str, action: str, resource: str):
+    assert allowed_request(kms_stack.documents(role), [action], [kms_stack.arn(resource)]) is None
+
+
+# All that a role may touch, in any way.
+REACH = {
+    "Ingest": ["{bucket}", *(f"{{objects}}/{table.location}/*" for table in LANDING_TABLES)],
+    "Pipeline": [
+        "{bucket}",
+        *(f"{{objects}}/{table.location}/*" for table in TABLES.values()),
+        "{results}/pipeline/*",
+        "{glue}:catalog",
+        "{glue}:database/stedi",
+        "{glue}:table/stedi/*",
+        "{workgroup}-pipeline",
+    ],
+    "DataScientist": [
+        "{bucket}",
+        f"{{objects}}/{MACHINE_LEARNING_CURATED.source}/*",
+        "{results}/data-scientist/*",
+        "{glue}:catalog",
+        "{glue}:database/stedi",
+        f"{{glue}}:table/stedi/{MACHINE_LEARNING_CURATED.name}",
+        "{workgroup}-data-scientist",
+    ],
+}
+
+
+@pytest.mark.parametrize("role", REACH)
+def test__policy__reaches_nothing_else(stack: Stack, role: str):
+    reach = [*map(stack.arn, REACH[role]), *([KEY] if stack.key else [])]
+    assert allowed_request(stack.documents(role), ["*"], ["*"], not_resources=reach) is None
+
+
+LISTED = [
+    *(("Ingest", table.location, table in LANDING_TABLES) for table in TABLES.values()),
+    *(("Pipeline", table.location, True) for table in TABLES.values()),
+    *(
+        ("DataScientist", table.location, table == MACHINE_LEARNING_CURATED)
+        for table in TABLES.values()
+    ),
+]
+
+
+@pytest.mark.parametrize(("role", "location", "listed"), LISTED)
+def test__policy__lists_by_prefix(kms_stack: Stack, role: str, location: str, listed: bool):
+    request = allowed_request(
+        kms_stack.documents(role),
+        ["s3:ListBucket"],
+        [kms_stack.arn("{bucket}")],
+        context={"s3:prefix": f"{kms_stack.prefix}/{location}/*"},
+    )
+    assert bool(request) is listed, request
+
+
+@pytest.mark.parametrize("role", REACH)
+@pytest.mark.parametrize(
+    "prefix", ["", "{prefix}", "{prefix}/customer", "other/*", "athena-results/"]
+)
+def test__policy__lists_no_folder_above(kms_stack: Stack, role: str, prefix: str):
+    request = allowed_request(
+        kms_stack.documents(role),
+        ["s3:List*"],
+        [kms_stack.arn("{bucket}")],
+        context={"s3:prefix": kms_stack.arn(prefix)},
+    )
+    assert request is None or (role, prefix) == ("Pipeline", "{prefix}/customer")
+
+
+def test__bucket_policy__denies_all_without_tls(stack: Stack):
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    administrator = [{"Statement": everything}]
+    for resource in (stack.arn("{bucket}"), stack.arn("{bucket}/*")):
+        for tls, answered in (("false", False), ("true", True)):
+            request = allowed_request(
+                administrator,
+                ["s3:*"],
+                [resource],
+                context={"aws:SecureTransport": tls},
+                bucket=stack.bucket_policy,
+            )
+            assert bool(request) is answered, request
+
+
+def test__key_policy__works_through_s3_alone(s3_stack: Stack, kms_stack: Stack):
+    assert "KeyPolicyArn" not in s3_stack.outputs
+    policy = [kms_stack.policies["KeyPolicyArn"]]
+    through_s3 = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        assert allowed_request(policy, [action], [KEY], context=through_s3)
+    for service in ("", "ec2.*", "s3.us-east-1.*"):
+        assert not allowed_request(policy, ["*"], ["*"], context={"kms:ViaService": service})
+    assert not allowed_request(policy, ["*"], ["*"], not_resources=[KEY])
+    assert not allowed_request(policy, ["kms:CreateGrant", "kms:Put*", "kms:Schedule*"], ["*"])
+
+
+@pytest.mark.parametrize("role", REACH)
+def test__policy__fits_iam(stack: Stack, role: str):
+    text = json.dumps(stack.policies[f"{role}PolicyArn"], separators=(",", ":"))
+    # A bucket's name may be this much longer than here, and so may a folder's.
+    assert (
+        len(text) + text.count(stack.bucket) * (63 - len(stack.bucket)) < MANAGED_POLICY_CHARACTERS
+    )
