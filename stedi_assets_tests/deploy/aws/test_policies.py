@@ -13,8 +13,8 @@ from stedi_assets.tables import (
     QUARANTINE_TABLES,
     TABLES,
 )
-from stedi_assets_tests.deploy.conftest import KEY, REGION, Stack
-from stedi_assets_tests.deploy.policy_prover import allowed_request
+from stedi_assets_tests.deploy.aws.conftest import KEY, REGION, Stack
+from stedi_assets_tests.deploy.aws.policy_prover import allowed_request
 
 MANAGED_POLICY_CHARACTERS = 6144  # IAM's limit, white space not counted
 VERSION_ACTIONS = ("s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:PutBucketVersioning")

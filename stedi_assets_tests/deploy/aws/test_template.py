@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cloud_radar.cf.unit import Template
 
-from stedi_assets_tests.deploy.conftest import ACCOUNT, KEY, REGION, TEMPLATE, Stack
+from stedi_assets_tests.deploy.aws.conftest import ACCOUNT, KEY, REGION, TEMPLATE, Stack
 
 
 def test__template__passes_cfn_lint():
