@@ -4,6 +4,11 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+SQL = [
+    "duckdb>=2.0.1,<2.1",  # its wheel has the JSON reader; Delta comes to it as Arrow
+    "fsspec>=2026.9,<2027",  # through which it reads landing files, on S3 too
+]
+
 setup(
     name="stedi_assets",
     version="0.1.0",
@@ -26,12 +31,15 @@ setup(
         "rich>=14",
     ],
     extras_require={
+        "sql": SQL,
         "dev": [
+            *SQL,
             "hypothesis>=6.130",
             "mypy>=1.15",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "ruff>=0.11",
+            "sqlglot>=30.30,<31",  # parses Athena's dialect
             "setuptools>=68",  # builds the editable install
             "uv>=0.7",  # resolves requirements.lock
         ],
