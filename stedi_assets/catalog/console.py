@@ -19,7 +19,7 @@ from stedi_assets.tables import TABLES
 
 ROWS_SHOWN = 40
 ROWS_AT_ONCE = 10_000
-HELP = "End a query with ; — .tables lists the tables, .schema <name> the columns, .quit leaves."
+HELP = "End a query with ; or type .tables, .schema <table> or .quit."
 
 
 def run(uri: str, sql: str, output: str) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation, Statement
 
 PROTOCOL = "lakehouse"
+# So begins what DuckDB says of an error in Python, which here is one of the file system.
+TRACE = "Traceback"
 
 
 class _LandingFiles(ArrowFSWrapper):  # type: ignore[misc]  # fsspec declares no types
@@ -32,8 +34,8 @@ class _LandingFiles(ArrowFSWrapper):  # type: ignore[misc]  # fsspec declares no
         return path.removeprefix(f"{PROTOCOL}://")
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
-        if mode != "rb":
-            raise PermissionError("the lakehouse is open for reading only")
+        if mode != "rb" or ".." in path.split("/"):
+            raise PermissionError(f"{path}: only the lakehouse's own files are open, for reading")
         return super()._open(path, mode, **options)
 
 
@@ -107,11 +109,15 @@ def read_faults() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        # What DuckDB says of a row quotes its values, which may be personal data.
+        if isinstance(error, duckdb.IOException) or str(error).startswith(TRACE):
+            raise LakehouseError(
+                f"{_in_one_line(error)}. Mend that file or the access to it, then run again."
+            ) from None
         kind = str(error).partition(":")[0]
         raise LakehouseError(
-            f"{kind}: the query stopped at a value or a file that does not fit it, which is not "
-            "shown as it may be personal. Where a cast is at fault, use try_cast."
+            f"{kind}: the query stopped at a value or a file of a table; the reason is not shown, "
+            "as it may quote personal data. Use try_cast where a cast is at fault, and run "
+            "`make materialize` where a table's file is gone."
         ) from None
 
 
@@ -174,7 +180,7 @@ def _without_trailing_comments(sql: str) -> str:
 def _in_one_line(error: Exception) -> str:
     """What an error says, without the excerpt of the statement or the trace that goes with it."""
     said = str(error).partition("\n\nLINE ")[0]
-    if said.startswith("Traceback"):
+    if said.startswith(TRACE):
         said = said.splitlines()[-1]
     if said.startswith("Catalog Error: Table with name"):
         # DuckDB would suggest one of its own.
