@@ -27,7 +27,7 @@ class _LandingFiles(ArrowFSWrapper):  # type: ignore[misc]  # fsspec declares no
     """The lakehouse's files as DuckDB may open them: none outside of it, and none for writing."""
 
     protocol = PROTOCOL
-    cachable = False
+    cachable = False  # each query makes its own, and fsspec would keep them all
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -126,9 +126,8 @@ def _connect(uri: str) -> DuckDBPyConnection:
     filesystem, path = storage.open_filesystem(uri)
     connection.register_filesystem(_LandingFiles(SubTreeFileSystem(path, filesystem)))
     connection.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
+    # No other file, no extension, and no variable of this program by a table's name.
     connection.execute("SET enable_external_access = false")
-    # A table's name must never find a variable of this program.
-    connection.execute("SET python_enable_replacements = false")
     return connection
 
 

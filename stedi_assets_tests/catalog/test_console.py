@@ -123,6 +123,20 @@ def test__run__limits_the_rows_shown_and_says_so(
     assert len(shown.splitlines()) < console.ROWS_SHOWN + 15
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 'é;' AS a",
+        "SELECT 'é;' AS a; -- é",
+        "-- first\nSELECT 'é;' AS a /* ; */ ;\n-- last\n",
+    ],
+)
+def test__run__comments_around(uri: str, capsys: pytest.CaptureFixture[str], sql: str) -> None:
+    console.run(uri, sql, "table")
+
+    assert "│ é;      │" in capsys.readouterr().out
+
+
 def test__run__csv_has_every_row(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     console.run(uri, "SELECT range AS n, 'a,\"b' AS t, NULL AS e FROM range(25000)", "csv")
 

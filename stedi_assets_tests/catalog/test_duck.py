@@ -228,13 +228,6 @@ def test__read_faults__file_of_a_table_is_gone(small: Path, uri: str) -> None:
     assert said.endswith("and run `make materialize` where a table's file is gone.")
 
 
-@pytest.mark.parametrize(
-    "sql", ["SELECT 'é;' AS a; -- é", "-- first\nSELECT 'é;' AS a /* ; */ ;\n-- last\n"]
-)
-def test__statements__comments_around(uri: str, sql: str) -> None:
-    assert rows(uri, sql) == [("é;",)]
-
-
 def _fault(uri: str, sql: str) -> str:
     [statement] = duck.statements(sql)
     with pytest.raises(LakehouseError) as caught, duck.read_faults():
