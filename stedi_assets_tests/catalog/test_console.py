@@ -1,0 +1,195 @@
+"""`make sql` as a person uses it: real processes, piped and at a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.catalog import console
+from stedi_assets.errors import LakehouseError
+from stedi_assets.tables import TABLES
+from stedi_assets_tests.conftest import PROJECT
+
+CONSOLE = [sys.executable, "-m", "stedi_assets.catalog.console"]
+WITHIN_SECONDS = 30
+README = (PROJECT / "README.md").read_text()
+QUERY_IT = README.split("## Query it")[1].split("\n## ")[0].split("```")[1].strip().splitlines()
+
+
+def _run(small: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CONSOLE, *arguments],
+        env={**os.environ, "STEDI_LAKEHOUSE_URI": str(small)},
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WITHIN_SECONDS,
+    )
+
+
+def test__query__shows_an_aligned_table(small: Path) -> None:
+    run = _run(small, "--query", "SELECT email, 7 AS n FROM customer_trusted")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert [re.split(r" *│ *", line)[1:-1] for line in run.stdout.splitlines() if "│" in line] == [
+        ["email", "n"],
+        ["varchar", "int32"],
+        ["ann@example.com", "7"],
+    ]
+
+
+def test__query__mistake_ends_in_one_sentence(small: Path) -> None:
+    run = _run(small, "--query", "SELECT nope FROM customer_trusted")
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert re.fullmatch(r'Binder Error: Referenced column "nope" not found.*\n', run.stderr)
+
+
+def test__file__absent(small: Path) -> None:
+    run = _run(small, "--file", "nowhere.sql")
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == (
+        "nowhere.sql cannot be read as a file of SQL. "
+        "Name one, such as sql/queries/row_counts.sql.\n"
+    )
+
+
+def test__query__reader_that_has_had_enough(small: Path) -> None:
+    command = [*CONSOLE, "--format", "csv", "--query", "SELECT * FROM range(1000000)"]
+    environment = {**os.environ, "STEDI_LAKEHOUSE_URI": str(small)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None and run.stderr is not None
+        assert run.stdout.readline() == b"range\r\n"
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 0
+
+
+def test__piped__goes_on_after_a_mistake(small: Path) -> None:
+    typed = "SELECT\n  41 + 1 AS answer\n;\nSELEC 1;\n.nope\nSELECT count(*) FROM customer_trusted"
+
+    run = _run(small, "--format", "csv", typed=typed)
+
+    assert run.returncode == 1
+    assert run.stdout.split() == ["answer", "42", "count_star()", "1"]
+    assert run.stderr == (
+        'Parser Error: syntax error at or near "SELEC"\n'
+        "There is no command .nope. End a query with ; or type .tables, .schema <table> or .quit.\n"
+    )
+
+
+def test__terminal__prompts_runs_and_quits(small: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "STEDI_LAKEHOUSE_URI": str(small), "TERM": "dumb"}
+    with subprocess.Popen(
+        CONSOLE, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        assert f"The lakehouse at file://{small}, read only." in _until(ours, "sql> ")
+        os.write(ours, b"SELECT 40\n")
+        _until(ours, "...> ")
+        os.write(ours, b"+ 2 AS answer;\n")
+        assert re.search(r"│ +42 │", _until(ours, "sql> "))
+        os.write(ours, b"SELECT * FROM nope;\n")
+        assert "Table with name nope does not exist!" in _until(ours, "sql> ")
+        os.write(ours, b"\x1b[A\x1b[A\n")  # "+ 2 AS answer;", which is no query by itself
+        assert "Parser Error" in _until(ours, "sql> ")
+        os.write(ours, b".quit\n")
+        assert process.wait(WITHIN_SECONDS) == 0
+    os.close(ours)
+
+
+def test__run__limits_the_rows_shown_and_says_so(
+    uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console.run(uri, "SELECT * FROM range(5000)", "table")
+
+    shown = capsys.readouterr().out
+    assert "5000 rows" in shown and f"({console.ROWS_SHOWN} shown)" in shown
+    assert len(shown.splitlines()) < console.ROWS_SHOWN + 15
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 'é;' AS a",
+        "SELECT 'é;' AS a; -- é",
+        "-- first\nSELECT 'é;' AS a /* ; */ ;\n-- last\n",
+    ],
+)
+def test__run__comments_around(uri: str, capsys: pytest.CaptureFixture[str], sql: str) -> None:
+    console.run(uri, sql, "table")
+
+    assert "│ é;      │" in capsys.readouterr().out
+
+
+def test__run__csv_has_every_row(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console.run(uri, "SELECT range AS n, 'a,\"b' AS t, NULL AS e FROM range(25000)", "csv")
+
+    found = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert found == [["n", "t", "e"], *([str(n), 'a,"b', ""] for n in range(25_000))]
+
+
+def test__tables__every_one_and_what_it_holds() -> None:
+    listed = [line.split(maxsplit=1) for line in console.tables().splitlines()]
+
+    assert listed == [[table.name, table.description] for table in TABLES.values()]
+
+
+def test__schema__as_declared() -> None:
+    assert console.schema("CUSTOMER_quarantine").splitlines() == [
+        "line           string     What could not be read, as it landed",
+        "reason         string     Why: the field and the fault, without its value",
+        "quarantinedAt  timestamp  When it was set aside (UTC)",
+    ]
+
+
+def test__schema__unknown_table() -> None:
+    with pytest.raises(LakehouseError, match=r"There is no table 'nope'. List the tables with"):
+        console.schema("nope")
+
+
+@pytest.mark.parametrize("command", QUERY_IT)
+def test__readme__query_it(sample_uri: str, tmp_path: Path, command: str) -> None:
+    (tmp_path / "installed").touch()  # what the tests run in is installed already
+    variables = f"INSTALLED={tmp_path / 'installed'} BIN={Path(sys.executable).parent}"
+
+    run = subprocess.run(
+        command.replace("make sql", f"make sql {variables}"),
+        shell=True,
+        cwd=PROJECT,
+        env={**os.environ, "STEDI_LAKEHOUSE_URI": sample_uri},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WITHIN_SECONDS,
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    expected = {0: "43164", 1: "│ machine_learning_curated │     43164 │", 2: "line,reason,"}
+    assert expected[QUERY_IT.index(command)] in run.stdout
+
+
+def _until(terminal: int, prompt: str) -> str:
+    """What a terminal shows up to a prompt that waits for input."""
+    shown = ""
+    until = time.monotonic() + WITHIN_SECONDS
+    while not shown.endswith(prompt) and time.monotonic() < until:
+        if select.select([terminal], [], [], 0.1)[0]:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+    assert shown.endswith(prompt), shown
+    return shown

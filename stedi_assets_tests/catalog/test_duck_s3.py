@@ -1,0 +1,65 @@
+"""The same queries over a lakehouse on a real S3 server."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from stedi_assets.catalog import duck
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import storage
+from stedi_assets.tables import CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets_tests.catalog.conftest import ANN, rows
+
+BOB = {"email": "bob@example.com", "serialNumber": "device-bob"}
+
+
+@pytest.fixture
+def landed(s3_lakehouse_uri: str) -> str:
+    """The address of a lakehouse in which Ann and Bob landed and Ann is trusted."""
+    filesystem, path = storage.open_filesystem(f"{s3_lakehouse_uri}/{CUSTOMER_LANDING.location}")
+    for name, content in {
+        "ann.json": json.dumps(ANN).encode() + b"\nnot JSON\n",
+        "bob.json.gz": gzip.compress(json.dumps(BOB).encode()),
+    }.items():
+        with filesystem.open_output_stream(f"{path}/{name}", compression=None) as stream:
+            stream.write(content)
+    trusted = f"{s3_lakehouse_uri}/{CUSTOMER_TRUSTED.location}"
+    write_deltalake(trusted, pa.Table.from_pylist([ANN]))
+    return s3_lakehouse_uri
+
+
+def test__query__joins_landing_and_delta_on_s3(landed: str) -> None:
+    found = rows(
+        landed,
+        "SELECT l.email, t.serialNumber FROM customer_landing AS l "
+        "LEFT JOIN customer_trusted AS t USING (email) ORDER BY 1",
+    )
+
+    assert found == [("ann@example.com", "device-ann"), ("bob@example.com", None), (None, None)]
+
+
+def test__query__table_not_materialised_on_s3(landed: str) -> None:
+    with pytest.raises(LakehouseError, match=f"nothing is at {landed}/customer/curated. Run"):
+        rows(landed, "SELECT * FROM customer_curated")
+
+
+def test__query__s3_refuses(landed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+
+    with pytest.raises(LakehouseError, match=f"^{landed} cannot be read: .* AWS Error"):
+        rows(landed, "SELECT * FROM customer_landing")
+
+
+def test__connection__cannot_write_into_the_lakehouse_on_s3(landed: str) -> None:
+    connection = duck._connect(landed)
+
+    with pytest.raises(Exception, match="own files are open, for reading"):
+        connection.execute("COPY (SELECT 1) TO 'lakehouse://customer/landing/new.json'")
+
+    names = [file.name for file in storage.list_json_lines(f"{landed}/{CUSTOMER_LANDING.location}")]
+    assert names == ["ann.json", "bob.json.gz"]
