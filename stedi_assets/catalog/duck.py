@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 from fsspec.implementations.arrow import ArrowFSWrapper
-from pyarrow.fs import SubTreeFileSystem
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta, storage
+from stedi_assets.lakehouse.faults import fault
 from stedi_assets.tables import TABLES, Column, Table, Zone
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def query(uri: str, statement: Statement) -> DuckDBPyRelation:
     except duckdb.Error as error:
         raise LakehouseError(_in_one_line(error)) from None
     except OSError as error:
-        raise LakehouseError(
+        raise fault(uri, error) or LakehouseError(
             f"{uri} cannot be read: {_in_one_line(error)}. Correct STEDI_LAKEHOUSE_URI, or the "
             "permission or AWS_* variable that this names."
         ) from None
@@ -123,8 +123,8 @@ def read_faults() -> Iterator[None]:
 
 def _connect(uri: str) -> DuckDBPyConnection:
     connection = duckdb.connect()
-    filesystem, path = storage.open_filesystem(uri)
-    connection.register_filesystem(_LandingFiles(SubTreeFileSystem(path, filesystem)))
+    filesystem = storage.open_folder(uri).arrow_filesystem()
+    connection.register_filesystem(_LandingFiles(filesystem))
     connection.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
     # No other file, no extension, and no variable of this program by a table's name.
     connection.execute("SET enable_external_access = false")
@@ -135,7 +135,8 @@ def _add(connection: DuckDBPyConnection, uri: str, table: Table) -> bool:
     """Lets a connection know a table; whether there is one."""
     place = f"{uri}/{table.location}"
     if table.zone is Zone.LANDING:
-        files = [f"{PROTOCOL}://{table.location}/{f.name}" for f in storage.list_json_lines(place)]
+        landed = storage.open_folder(place).json_lines()
+        files = [f"{PROTOCOL}://{table.location}/{file.name}" for file in landed]
         if files:
             connection.execute(_landing_view(table, files))
         return bool(files)

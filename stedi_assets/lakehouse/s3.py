@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -17,6 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 
 from stedi_assets.lakehouse.storage import S3, Folder, StoredFile
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
 
 # S3 keeps no digest of a whole file that came in parts, so it travels along.
 DIGEST = "sha256"
@@ -59,14 +62,28 @@ class S3Folder(Folder):
 
     def delta_options(self) -> dict[str, str]:
         """The credentials that boto3 found, and less patience than three minutes."""
-        found = boto3.Session().get_credentials()
-        options = {"max_retries": "6", "retry_timeout": "20s"}
-        if found is not None:
-            credentials = found.get_frozen_credentials()
-            options["AWS_ACCESS_KEY_ID"] = credentials.access_key
-            options["AWS_SECRET_ACCESS_KEY"] = credentials.secret_key
-            options |= {"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}
-        return options
+        access_key, secret_key, token = _credentials()
+        options = {
+            "max_retries": "6",
+            "retry_timeout": "20s",
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret_key,
+            "AWS_SESSION_TOKEN": token,
+        }
+        return {name: value for name, value in options.items() if value}
+
+    def arrow_filesystem(self) -> FileSystem:  # noqa: D102
+        from pyarrow.fs import S3FileSystem, SubTreeFileSystem
+
+        access_key, secret_key, token = _credentials()
+        filesystem = S3FileSystem(
+            access_key=access_key,
+            secret_key=secret_key,
+            session_token=token,
+            region=self.client.meta.region_name or DEFAULT_REGION,
+            endpoint_override=self.client.meta.endpoint_url,
+        )
+        return SubTreeFileSystem(f"{self.bucket}/{self.prefix}", filesystem)
 
     def files(self) -> list[StoredFile]:  # noqa: D102
         pages = self.client.get_paginator("list_objects_v2")
@@ -122,6 +139,16 @@ class S3Folder(Folder):
 
     def remove_abandoned(self) -> None:
         """Leaves that to the bucket's lifecycle rule for incomplete multipart uploads."""
+
+
+def _credentials() -> tuple[str | None, str | None, str | None]:
+    """The access key, the secret key and the session token that boto3 finds, if any."""
+    with _as_os_errors():
+        found = boto3.Session().get_credentials()
+        if found is None:
+            return None, None, None
+        frozen = found.get_frozen_credentials()
+    return frozen.access_key, frozen.secret_key, frozen.token
 
 
 def _encryption() -> dict[str, str]:

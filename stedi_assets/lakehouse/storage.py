@@ -10,10 +10,13 @@ from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from stedi_assets.errors import LakehouseError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
 
 JSON_LINES = (".json", ".json.gz")
 LOCAL = "file://"
@@ -123,6 +126,10 @@ class Folder(ABC):
         return None
 
     @abstractmethod
+    def arrow_filesystem(self) -> FileSystem:
+        """The folder as the root of an Arrow file system."""
+
+    @abstractmethod
     def files(self) -> list[StoredFile]:
         """The files directly in the folder; none where there is no folder."""
 
@@ -173,6 +180,11 @@ class LocalFolder(Folder):
     def path(self) -> Path:
         """Where it is."""
         return Path(self.uri.removeprefix(LOCAL))
+
+    def arrow_filesystem(self) -> FileSystem:  # noqa: D102
+        from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+        return SubTreeFileSystem(str(self.path), LocalFileSystem())
 
     def files(self) -> list[StoredFile]:  # noqa: D102
         if not self.path.exists():
