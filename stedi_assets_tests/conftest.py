@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
+from stedi_assets.demo import BUCKET, S3Server
+from stedi_assets.lakehouse import s3
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
@@ -114,6 +117,28 @@ def moto_endpoint() -> Iterator[str]:
     """The endpoint URL of one moto server for all tests, so name what you make there apart."""
     with moto_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for all tests, so name what you make there apart."""
+    server = S3Server.new(tmp_path_factory.mktemp("s3"))
+    process = server.start()
+    yield server
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def s3_lakehouse_uri(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a lakehouse in which nothing is yet; this process's settings lead to it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT", s3_server.endpoint)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    s3._client.cache_clear()
+    yield f"s3://{BUCKET}/{uuid.uuid4().hex}"
+    s3._client.cache_clear()
 
 
 @pytest.fixture(scope="session")
