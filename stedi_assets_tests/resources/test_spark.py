@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import tempfile
+from pathlib import Path
 
 import dagster as dg
 import pytest
+from pyspark.sql import SparkSession
 
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.resources.spark import SCRATCH, SparkResource
 from stedi_assets_tests.conftest import PROJECT, Materialize
 
 
@@ -74,3 +78,39 @@ def _answers(address: str) -> bool:
     host, _, port = address.removeprefix("sc://").partition(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
+
+
+def test__hold__is_read_once_and_goes_with_the_session(tmp_path: Path) -> None:
+    """Later changes of the file are not seen, so it was not opened again."""
+    file = tmp_path / "rows.txt"
+    file.write_text("one\ntwo\n")
+    resource = SparkResource()
+    held = resource.hold(resource.spark_session.read.text(file.as_uri()))
+    file.unlink()
+    assert sorted(row.value for row in held.collect()) == ["one", "two"]
+    assert held.join(held.limit(1), "value", "leftsemi").count() == 1
+
+    scratch = Path(resource._scratch)
+    assert scratch.stat().st_mode & 0o077 == 0
+    assert list(scratch.rglob("*.parquet"))
+    resource.teardown_after_execution(dg.build_init_resource_context())
+    assert not scratch.exists()
+
+
+def test__hold__beside_another_session(spark: SparkSession) -> None:
+    resource = SparkResource()
+    held = resource.hold(resource.spark_session.range(3))
+    assert held.count() == 3
+    assert spark.range(2).count() == 2
+    resource.teardown_after_execution(dg.build_init_resource_context())
+
+
+def test__hold__what_a_killed_run_left_goes_with_the_next() -> None:
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    left = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{killed.pid}-"))
+    (left / "rows.parquet").write_text("of a person")
+    resource = SparkResource()
+    assert resource.spark_session.range(1).count() == 1
+    resource.teardown_after_execution(dg.build_init_resource_context())
+    assert not left.exists()
