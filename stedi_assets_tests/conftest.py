@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import dagster as dg
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +18,7 @@ from rich.console import Console
 import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources import aws as aws_resources
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
 from stedi_assets_tests.moto_server import moto_server
@@ -114,6 +117,33 @@ def moto_endpoint() -> Iterator[str]:
     """The endpoint URL of one moto server for all tests, so name what you make there apart."""
     with moto_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def aws(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables by which everything in this process, and in one given them, finds moto."""
+    variables = {
+        "AWS_ENDPOINT_URL": moto_endpoint,
+        "AWS_ENDPOINT": moto_endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    # Its hooks, and what it found of settings, are this test's own.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
+    return variables
+
+
+@pytest.fixture
+def glue_database(aws: dict[str, str]) -> str:
+    """The name of an empty Glue database that no other test uses."""
+    name = f"stedi_{uuid.uuid4().hex}"
+    aws_resources.client("glue").create_database(DatabaseInput={"Name": name})
+    return name
 
 
 @pytest.fixture(scope="session")
