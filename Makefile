@@ -25,6 +25,12 @@ sql: $(INSTALLED)
 sql-ddl: $(INSTALLED)
 	$(BIN)/python -m stedi_assets.catalog.ddl
 
+demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
+	@$(BIN)/python -m stedi_assets.demo start
+
+demo-s3-stop: $(INSTALLED)
+	@$(BIN)/python -m stedi_assets.demo stop
+
 # Needs Java for the rival; SOURCE=folder measures other data than the sample.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/compare.py $(SOURCE)
@@ -45,7 +51,7 @@ lock: $(INSTALLED)
 		--generate-hashes --no-header --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) $(DAGSTER_HOME) lakehouse build dist *.egg-info \
+	rm -rf $(VENV) $(DAGSTER_HOME) .demo-s3 lakehouse build dist *.egg-info \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -14,6 +14,7 @@ from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from pyspark.sql import DataFrame
 
 # The key under which Spark's Delta writers keep what a writer says of its commit.
 COMMIT_METADATA = "userMetadata"
@@ -44,25 +45,13 @@ def open_table(uri: str) -> DeltaTable | None:
     """The table at an URI, or None where there is none.
 
     Raises:
-        LakehouseError: If its log is damaged.
+        LakehouseError: If its log is damaged, or cannot be read.
     """
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError, TableNotFoundError
-
-    damaged = LakehouseError(
-        f"The Delta log of {uri} is damaged: {uri}/_delta_log lacks a file or holds one that "
-        "cannot be read. Restore it from a backup, or move the table's folder away and "
-        "materialise the asset again."
-    )
-    try:
-        log = storage.open_folder(f"{uri}/_delta_log")
-        table = DeltaTable(uri, storage_options=log.delta_options())
-        if _lacks_a_commit(log):
-            raise damaged
-    except TableNotFoundError:
-        return None
-    except (DeltaError, OSError, ValueError) as error:
-        raise fault(uri, error) or damaged from None
+    log = storage.open_folder(f"{uri}/_delta_log")
+    table = _load(uri, log)
+    with storage_faults(uri):
+        if table is not None and _lacks_a_commit(log):
+            raise _damaged(uri)
     return table
 
 
@@ -70,33 +59,74 @@ def state(uri: str) -> TableState | None:
     """The state of the table at an URI, or None where there is none.
 
     Raises:
-        LakehouseError: If its log is damaged.
+        LakehouseError: If its log is damaged, or cannot be read.
     """
     table = open_table(uri)
-    if table is None:
-        return None
+    return _state(table, _last_said(table)) if table else None
+
+
+def overwrite(
+    uri: str, table: Table, frame: DataFrame | None, commit: dict[str, Any]
+) -> TableState:
+    """Replaces a table by a frame, in one atomic commit.
+
+    Args:
+        uri: Where the table is, or will be.
+        table: The declaration of its columns.
+        frame: Its new rows; None for no rows, which takes no engine.
+        commit: What to keep with the commit.
+
+    Returns:
+        The new state.
+
+    Raises:
+        LakehouseError: If the table cannot be written; it stays at its last good version.
+    """
+    said = json.dumps(commit)
+    with storage_faults(uri):
+        if frame is None:
+            _overwrite_by_nothing(uri, table, said)
+        else:
+            options = {"overwriteSchema": "true", COMMIT_METADATA: said}
+            frame.write.format("delta").mode("overwrite").options(**options).save(uri)
+    written = _load(uri, storage.open_folder(uri))
+    assert written is not None
+    return _state(written, commit)
+
+
+def _state(table: DeltaTable, commit: dict[str, Any]) -> TableState:
     files = table.get_add_actions(flatten=True)
     return TableState(
         version=table.version(),
         rows=table.count(),
         files=files.num_rows,
         size_bytes=sum(files["size_bytes"].to_pylist()),
-        commit=_last_said(table),
+        commit=commit,
         columns=_columns(table),
     )
 
 
-def write_empty(uri: str, table: Table, said: str) -> None:
-    """Replaces a table by no rows, in one atomic commit and without Spark.
+def _load(uri: str, folder: storage.Folder) -> DeltaTable | None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
-    Args:
-        uri: Where the table is.
-        table: The declaration of its columns.
-        said: What to keep with the commit.
+    try:
+        return DeltaTable(uri, storage_options=folder.delta_options())
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError, ValueError) as error:
+        raise fault(uri, error) or _damaged(uri) from None
 
-    Raises:
-        LakehouseError: If the table cannot be written; it stays at its last good version.
-    """
+
+def _damaged(uri: str) -> LakehouseError:
+    return LakehouseError(
+        f"The Delta log of {uri} is damaged: {uri}/_delta_log lacks a file or holds one that "
+        "cannot be read. Restore it from a backup, or move the table's folder away and "
+        "materialise the asset again."
+    )
+
+
+def _overwrite_by_nothing(uri: str, table: Table, said: str) -> None:
     import pyarrow as pa
     from deltalake import CommitProperties, write_deltalake
 
@@ -108,15 +138,14 @@ def write_empty(uri: str, table: Table, said: str) -> None:
         "timestamp": pa.timestamp("us", "UTC"),
     }
     schema = pa.schema([(column.name, types[column.type]) for column in table.columns])
-    with storage_faults(uri):
-        write_deltalake(
-            uri,
-            schema.empty_table(),
-            mode="overwrite",
-            schema_mode="overwrite",
-            storage_options=storage.open_folder(uri).delta_options(),
-            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
-        )
+    write_deltalake(
+        uri,
+        schema.empty_table(),
+        mode="overwrite",
+        schema_mode="overwrite",
+        storage_options=storage.open_folder(uri).delta_options(),
+        commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
+    )
 
 
 def _columns(table: DeltaTable) -> dict[str, str]:

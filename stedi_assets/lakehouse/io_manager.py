@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -152,17 +151,9 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         self._profiles.pop(table.name, None)
         self._frames.pop(table.name, None)
         if table.name not in self._states:
+            # The engine would build upon a log that lacks a file.
             delta.open_table(uri)
-        said = json.dumps(commit)
-        if frame is None:
-            delta.write_empty(uri, table, said)
-        else:
-            options = {"overwriteSchema": "true", delta.COMMIT_METADATA: said}
-            with storage_faults(uri):
-                frame.write.format("delta").mode("overwrite").options(**options).save(uri)
-        self._states.pop(table.name, None)
-        written = self.state(table)
-        assert written is not None
+        self._states[table.name] = written = delta.overwrite(uri, table, frame, commit)
         return written
 
     def figures(self, table: Table) -> dict[str, str] | None:

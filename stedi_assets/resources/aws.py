@@ -62,4 +62,8 @@ def service_faults(what: str, then: str) -> Iterator[None]:
 def _meaning(error: Exception) -> str:
     said = str(error).lower()
     means = next((means for signs, means in MEANINGS.items() if re.search(signs, said)), None)
-    return means or faults.meaning(error) or str(error).rstrip(".")
+    if means := means or faults.meaning(error):
+        return means
+    answer = getattr(error, "response", {}).get("Error")
+    said = f"{answer['Code']}: {answer['Message']}" if answer else str(error)
+    return said.rstrip(".")

@@ -258,8 +258,7 @@ def test__register__gives_up_a_race_that_does_not_end(catalog: GlueCatalog) -> N
             "CreateTable",
             "InvalidInputException",
             "No such type.",
-            "An error occurred (InvalidInputException) when calling the CreateTable operation: "
-            "No such type",
+            "InvalidInputException: No such type",
         ),
     ],
 )
