@@ -154,7 +154,7 @@ def test__register__keeps_what_others_noted(catalog: GlueCatalog, glue: Any) -> 
 def test__register__table_of_another_is_left_alone(
     catalog: GlueCatalog, glue: Any, parameters: dict[str, str] | None
 ) -> None:
-    theirs = {"Name": TABLE.name, "Description": "Theirs."}
+    theirs: dict[str, Any] = {"Name": TABLE.name, "Description": "Theirs."}
     theirs |= {} if parameters is None else {"Parameters": parameters}
     glue.create_table(DatabaseName=catalog.database, TableInput=theirs)
     before = catalog.find(TABLE)
