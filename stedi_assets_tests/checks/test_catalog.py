@@ -52,6 +52,11 @@ def test__registered__landing_as_its_files_are(
     result = check(catalogued, LANDING)
 
     assert result.passed, result.description
+    assert catalogued.catalog is not None
+    found = catalogued.catalog.find(LANDING)
+    assert found is not None
+    assert found["Parameters"]["recordCount"] == "3"
+    assert found["Parameters"]["version"] == catalogued.landing(LANDING).fingerprint
 
 
 def test__registered__landing_has_a_new_file(
