@@ -125,6 +125,8 @@ class S3Server:
                     "-s3.port.lance=0",
                     # As on AWS, a bucket that nobody made is not there.
                     "-s3.autoCreateBucket=false",
+                    # Its administrator may make users with fewer permissions.
+                    "-s3.iam.readOnly=false",
                     "-webdav=false",
                     "-admin.ui=false",
                     "-master.telemetry=false",

@@ -19,6 +19,7 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
+from stedi_assets.demo import BUCKET, S3Server
 from stedi_assets.lakehouse import s3
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources import aws as aws_resources
@@ -165,6 +166,28 @@ def catalogued(glue_database: str, spark_resource: SparkResource) -> LakehouseIO
         spark=spark_resource,
         catalog=GlueCatalog(database=glue_database),
     )
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for all tests, so name what you make there apart."""
+    server = S3Server.new(tmp_path_factory.mktemp("s3"))
+    process = server.start()
+    yield server
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def s3_lakehouse_uri(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a lakehouse in which nothing is yet; this process's settings lead to it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT", s3_server.endpoint)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    s3._client.cache_clear()
+    yield f"s3://{BUCKET}/{uuid.uuid4().hex}"
+    s3._client.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def state(uri: str) -> TableState | None:
 
 
 def overwrite(
-    uri: str, table: Table, frame: DataFrame | None, commit: dict[str, Any]
+    uri: str, table: Table, frame: DataFrame | None, commit: dict[str, Any], version: int
 ) -> TableState:
     """Replaces a table by a frame, in one atomic commit.
 
@@ -75,23 +76,42 @@ def overwrite(
         table: The declaration of its columns.
         frame: Its new rows; None for no rows, which takes no engine.
         commit: What to keep with the commit.
+        version: The table's version as last seen, or -1 where there was none.
 
     Returns:
-        The new state.
+        The state that was written, even if another writer has replaced it by now.
 
     Raises:
         LakehouseError: If the table cannot be written; it stays at its last good version.
     """
     said = json.dumps(commit)
-    with storage_faults(uri):
-        if frame is None:
-            _overwrite_by_nothing(uri, table, said)
-        else:
-            options = {"overwriteSchema": "true", COMMIT_METADATA: said}
-            frame.write.format("delta").mode("overwrite").options(**options).save(uri)
-    written = _load(uri, storage.open_folder(uri))
-    assert written is not None
-    return _state(written, commit)
+    while True:
+        with storage_faults(uri):
+            if frame is None:
+                _overwrite_by_nothing(uri, table, said)
+            else:
+                options = {"overwriteSchema": "true", COMMIT_METADATA: said}
+                frame.write.format("delta").mode("overwrite").options(**options).save(uri)
+        written = _load(uri, storage.open_folder(uri))
+        assert written is not None
+        if written.version() > version + 1:
+            written.load_as_version(_version_of(said, uri, version + 1))
+        if version >= 0 or written.version() == 0:
+            return _state(written, commit)
+        # Another writer made the table meanwhile, and to that the engine appends: replace both.
+        version = written.version()
+
+
+def _version_of(said: str, uri: str, first: int) -> int:
+    """The version that a commit became, by its own words; delta-rs misnumbers a growing log."""
+    log = storage.open_folder(f"{uri}/_delta_log")
+    for version in itertools.count(first):
+        name = f"{version:020}.json"
+        with log.open(storage.StoredFile(name, f"{log.uri}/{name}", 0)) as actions:
+            for line in actions:
+                if json.loads(line).get("commitInfo", {}).get(COMMIT_METADATA) == said:
+                    return version
+    raise AssertionError(f"no commit of {uri} is ours")
 
 
 def _state(table: DeltaTable, commit: dict[str, Any]) -> TableState:

@@ -10,6 +10,9 @@ from stedi_assets.errors import LakehouseError
 
 # What file systems, S3, boto3 and the engines say, in the order in which it is looked for.
 MEANINGS = {
+    "failed to commit transaction|delta_concurrent": (
+        "another run wrote it at the same time. Wait for that run to end"
+    ),
     "no space left|errno 28": "the disk is full. Make room",
     "disk quota": "the disk quota is used up. Make room",
     "read-only file system": "the file system is read-only. Mount it for writing",
@@ -28,11 +31,8 @@ MEANINGS = {
         "there are no AWS credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
         "AWS_PROFILE"
     ),
-    "config profile": "AWS_PROFILE names a profile that does not exist. Correct it",
-    "accessdenied|access denied|permission denied|forbidden": (
-        "there is no permission for that. Grant it"
-    ),
-    "connection refused|could not connect|connection was closed|connection reset": (
+    "access[ _]?denied|permission denied|forbidden": ("there is no permission for that. Grant it"),
+    "connection (refused|reset|closed|was closed)|could not connect|error sending request": (
         "the object store does not answer. Start it, or correct AWS_ENDPOINT_URL"
     ),
     "slowdown|slow down|reduce your request rate|service ?unavailable|internal ?(server ?)?error": (

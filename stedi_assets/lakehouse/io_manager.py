@@ -150,10 +150,10 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         uri = self.uri_of(table)
         self._profiles.pop(table.name, None)
         self._frames.pop(table.name, None)
-        if table.name not in self._states:
-            # The engine would build upon a log that lacks a file.
-            delta.open_table(uri)
-        self._states[table.name] = written = delta.overwrite(uri, table, frame, commit)
+        # The engine would build upon a log that lacks a file; this finds it.
+        before = self.state(table)
+        written = delta.overwrite(uri, table, frame, commit, before.version if before else -1)
+        self._states[table.name] = written
         return written
 
     def figures(self, table: Table) -> dict[str, str] | None:

@@ -16,6 +16,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 
+from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.storage import S3, Folder, StoredFile
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 DIGEST = "sha256"
 DEFAULT_REGION = "us-east-1"
 REQUESTS_AT_ONCE = 16
+# Their waits add up to three seconds at most, so that a store that stays down is told soon.
+ATTEMPTS = 3
 
 
 @functools.cache
@@ -35,10 +38,17 @@ def _client() -> Any:
     a profile; it is handed what boto3 found, in variables that boto3 ignores.
 
     Raises:
-        OSError: If the settings name a profile that does not exist.
+        LakehouseError: If the settings are wrong, as by a profile that does not exist.
     """
-    with _as_os_errors():
-        s3 = S3Resource(region_name=os.environ.get("AWS_REGION")).get_client()
+    try:
+        s3 = S3Resource(
+            region_name=os.environ.get("AWS_REGION"), max_attempts=ATTEMPTS
+        ).get_client()
+    except (BotoCoreError, ValueError) as error:
+        raise LakehouseError(
+            f"The AWS settings cannot be used: {error}. Correct the AWS_* variable or the profile "
+            "that this names."
+        ) from None
     os.environ.setdefault("AWS_REGION", s3.meta.region_name or DEFAULT_REGION)
     endpoint = s3.meta.endpoint_url
     if not endpoint.endswith(".amazonaws.com"):

@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 
 from stedi_assets.catalog import duck
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import storage
+from stedi_assets.lakehouse import s3, storage
 from stedi_assets.tables import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.catalog.conftest import ANN, rows
 
@@ -51,10 +51,10 @@ def test__query__table_not_materialised_on_s3(landed: str) -> None:
 
 def test__query__s3_refuses(landed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    s3._client.cache_clear()
 
     with pytest.raises(
-        LakehouseError,
-        match=f"^{landed}/customer/landing cannot be used: the AWS credentials are wrong",
+        LakehouseError, match=f"^{landed} cannot be used: the AWS credentials are wrong"
     ):
         rows(landed, "SELECT * FROM customer_landing")
 
