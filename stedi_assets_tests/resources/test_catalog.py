@@ -290,9 +290,8 @@ def test__register__no_such_database(aws: dict[str, str]) -> None:
             {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
             "there are no AWS credentials. Set AWS_ACCESS_KEY_ID",
         ),
-        ({"AWS_PROFILE": "missing"}, "AWS_PROFILE names a profile that does not exist"),
     ],
-    ids=["endpoint", "region", "credentials", "profile"],
+    ids=["endpoint", "region", "credentials"],
 )
 def test__find__glue_cannot_be_reached(
     aws: dict[str, str],
