@@ -2,8 +2,35 @@
 
 import dagster as dg
 
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.catalog import REGISTER_JOB
+from stedi_assets.tables import TABLES
+
 materialize_lakehouse = dg.define_asset_job(
     "materialize_lakehouse",
     selection=dg.AssetSelection.all(),
     description="Uploads what is new, rebuilds every table and checks them all.",
 )
+
+
+@dg.op
+def register_tables(
+    context: dg.OpExecutionContext, io_manager: dg.ResourceParam[LakehouseIOManager]
+) -> None:
+    """Registers each table that is there, as it is."""
+    for table in TABLES.values():
+        registered = io_manager.register(table).get("glue_table")
+        context.log.info(
+            f"{table.name} is registered as {registered}."
+            if registered
+            else f"{table.name} is not materialised as it is now, so it was left out."
+        )
+
+
+@dg.job(
+    name=REGISTER_JOB,
+    description="Registers every table in the Glue Data Catalog again, and computes nothing.",
+)
+def register_in_catalog() -> None:
+    """One op, so that a failed registration is retried without the tables."""
+    register_tables()

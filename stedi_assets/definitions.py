@@ -4,8 +4,9 @@ import dagster as dg
 
 from stedi_assets import automation
 from stedi_assets.assets import curated, landing, trusted
-from stedi_assets.checks import suites
+from stedi_assets.checks import catalog, suites
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
@@ -13,19 +14,38 @@ from stedi_assets.settings import Settings
 
 def define(settings: Settings) -> dg.Definitions:
     """The whole project, in the place and on the engine that the settings name."""
-    return dg.Definitions(
+    catalogued = GlueCatalog(database=settings.glue_database) if settings.glue_database else None
+    project = dg.Definitions(
         assets=dg.load_assets_from_modules([landing, trusted, curated]),
         asset_checks=dg.load_asset_checks_from_modules([suites]),
         jobs=[automation.materialize_lakehouse],
         resources={
             "io_manager": LakehouseIOManager(
-                uri=settings.lakehouse_uri, spark=SparkResource(remote=settings.spark_remote)
+                uri=settings.lakehouse_uri,
+                spark=SparkResource(remote=settings.spark_remote),
+                catalog=catalogued,
             ),
             "source": SourceData(path=settings.source_data),
         },
         # One process a run, so that one Spark session serves it all.
         executor=dg.in_process_executor,
     )
+    return dg.Definitions.merge(project, *_of_catalog(settings))
+
+
+def _of_catalog(settings: Settings) -> list[dg.Definitions]:
+    """What there is only with a catalog, and with Athena."""
+    if not settings.glue_database:
+        return []
+    found = [dg.Definitions(asset_checks=catalog.CHECKS, jobs=[automation.register_in_catalog])]
+    if settings.athena_workgroup:
+        # It brings boto3, which takes half a second to import.
+        from stedi_assets.checks import athena
+        from stedi_assets.resources.athena import Athena
+
+        resources = {"athena": Athena(workgroup=settings.athena_workgroup)}
+        found.append(dg.Definitions(asset_checks=athena.CHECKS, resources=resources))
+    return found
 
 
 defs = define(Settings.from_environment())

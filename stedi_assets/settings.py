@@ -19,11 +19,17 @@ class Settings:
             files arrive in landing by themselves.
         spark_remote: STEDI_SPARK_REMOTE: empty for the embedded engine, `sc://host:port` for any
             Spark Connect server, `local[*]` for a local JVM Spark.
+        glue_database: STEDI_GLUE_DATABASE: the database of the Glue Data Catalog to register
+            tables in; empty for none.
+        athena_workgroup: STEDI_ATHENA_WORKGROUP: the Athena workgroup to count registered tables'
+            rows in; empty for none.
     """
 
     lakehouse_uri: str
     source_data: str
     spark_remote: str
+    glue_database: str = ""
+    athena_workgroup: str = ""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -32,4 +38,6 @@ class Settings:
             lakehouse_uri=os.environ.get("STEDI_LAKEHOUSE_URI") or str(PROJECT / "lakehouse"),
             source_data=os.environ.get("STEDI_SOURCE_DATA", str(PROJECT / "data")),
             spark_remote=os.environ.get("STEDI_SPARK_REMOTE", ""),
+            glue_database=os.environ.get("STEDI_GLUE_DATABASE", ""),
+            athena_workgroup=os.environ.get("STEDI_ATHENA_WORKGROUP", ""),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import uuid
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
+import botocore.session
 import dagster as dg
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -19,11 +22,15 @@ import stedi_assets.materialize
 from stedi_assets.demo import BUCKET, S3Server
 from stedi_assets.lakehouse import s3
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources import aws as aws_resources
+from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
 from stedi_assets_tests.moto_server import moto_server
 
 PROJECT = Path(__file__).resolve().parent.parent
+# The descriptions of AWS's services, which take longest to read of all that a client needs.
+AWS_API = botocore.session.get_session().get_component("data_loader")
 REFERENCE_DATA = PROJECT.parent / "shared" / "data" / "stedi"
 
 
@@ -117,6 +124,48 @@ def moto_endpoint() -> Iterator[str]:
     """The endpoint URL of one moto server for all tests, so name what you make there apart."""
     with moto_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def aws(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables by which everything in this process, and in one given them, finds moto."""
+    variables = {
+        "AWS_ENDPOINT_URL": moto_endpoint,
+        "AWS_ENDPOINT": moto_endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    # Its hooks, and what it found of settings, are this test's own.
+    session = botocore.session.get_session()
+    session.register_component("data_loader", AWS_API)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session(botocore_session=session))
+    monkeypatch.setattr(s3, "_client", functools.cache(s3._client.__wrapped__))
+    return variables
+
+
+@pytest.fixture
+def glue_database(aws: dict[str, str]) -> str:
+    """The name of an empty Glue database that no other test uses."""
+    name = f"stedi_{uuid.uuid4().hex}"
+    aws_resources.client("glue").create_database(DatabaseInput={"Name": name})
+    return name
+
+
+@pytest.fixture
+def catalogued(glue_database: str, spark_resource: SparkResource) -> LakehouseIOManager:
+    """An empty lakehouse in a bucket of its own, with an empty Glue database."""
+    bucket = glue_database.replace("_", "-")
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return LakehouseIOManager(
+        uri=f"s3://{bucket}/lakehouse",
+        spark=spark_resource,
+        catalog=GlueCatalog(database=glue_database),
+    )
 
 
 @pytest.fixture(scope="session")

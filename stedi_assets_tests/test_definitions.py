@@ -143,7 +143,7 @@ def test__definitions__import_is_light_and_silent() -> None:
     assert fresh.returncode == 0
     loaded = set(fresh.stdout.split())
     assert "stedi_assets.checks.suites" in loaded
-    waiting = {"pysail", "deltalake", "pyarrow", "pandas", "numpy", "pyspark.sql.connect"}
+    waiting = {"pysail", "deltalake", "pyarrow", "pandas", "numpy", "pyspark.sql.connect", "boto3"}
     assert loaded & waiting == set()
 
 

@@ -66,6 +66,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             state = io_manager.write(quarantine, malformed, commit)
         recorded = source.recorded_rows({table.source: profile.content}).get(table.name)
         version = dg.DataVersion(profile.fingerprint)
+        registered = {each.name: io_manager.register(each) for each in (table, quarantine)}
         yield MaterializeResult(
             asset_key=table.name,
             data_version=version,
@@ -78,6 +79,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 "files_uploaded": len(copied),
                 "bytes_uploaded": sum(file.size for file in copied),
                 "malformed": profile.malformed,
+                **registered[table.name],
             },
             check_results=[
                 landing_checks.accounted_for(profile, state.rows, recorded),
@@ -92,7 +94,10 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         yield MaterializeResult(
             asset_key=quarantine.name,
             data_version=version,
-            metadata=describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
+            metadata={
+                **describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
+                **registered[quarantine.name],
+            },
         )
 
     return land

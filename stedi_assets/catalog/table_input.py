@@ -11,6 +11,11 @@ from stedi_assets.tables import Column, Table, Zone
 CREATED_BY = "created_by"
 PROJECT = "stedi_assets"
 
+# The rows, by the name that Glue's crawlers give them, and what the table was made of.
+RECORD_COUNT = "recordCount"
+VERSION = "version"
+CHANGES_WITH_EVERY_WRITE = {RECORD_COUNT, VERSION}
+
 JSON_LINES = {
     "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
@@ -63,6 +68,24 @@ def table_input(table: Table, uri: str, parameters: dict[str, str]) -> dict[str,
             **(JSON_LINES if landing else DELTA),
         },
     }
+
+
+def differences(wanted: Any, found: Any, name: str = "") -> list[str]:
+    """The names of what the catalog has otherwise than wanted.
+
+    Args:
+        wanted: A `TableInput`, or a part of it.
+        found: The same of what Glue tells; what it has beyond `wanted` does not count.
+        name: The name of that part.
+    """
+    if isinstance(wanted, dict):
+        known = found or {}
+        return [
+            differing
+            for key, value in wanted.items()
+            for differing in differences(value, known.get(key), key)
+        ]
+    return [] if wanted == found or not (wanted or found) else [name]
 
 
 def _column(column: Column) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class TableState:
         files: How many files hold them.
         size_bytes: How many bytes those have.
         commit: What the writer said of the commit.
+        columns: Its columns' names and Spark SQL types, in order.
     """
 
     version: int
@@ -38,6 +39,7 @@ class TableState:
     files: int
     size_bytes: int
     commit: dict[str, Any]
+    columns: dict[str, str]
 
 
 def open_table(uri: str) -> DeltaTable | None:
@@ -120,6 +122,7 @@ def _state(table: DeltaTable, commit: dict[str, Any]) -> TableState:
         files=files.num_rows,
         size_bytes=sum(files["size_bytes"].to_pylist()),
         commit=commit,
+        columns=_columns(table),
     )
 
 
@@ -163,6 +166,13 @@ def _overwrite_by_nothing(uri: str, table: Table, said: str) -> None:
         storage_options=storage.open_folder(uri).delta_options(),
         commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
     )
+
+
+def _columns(table: DeltaTable) -> dict[str, str]:
+    """The columns in the words of Spark SQL, where Delta's own differ."""
+    names = {"long": "bigint", "integer": "int"}
+    found = {field.name: json.loads(field.type.to_json()) for field in table.schema().fields}
+    return {name: names.get(str(type), str(type)) for name, type in found.items()}
 
 
 def _last_said(table: DeltaTable) -> dict[str, Any]:

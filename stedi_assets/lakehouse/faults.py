@@ -23,7 +23,7 @@ MEANINGS = {
     "expiredtoken|token has expired|token included in the request is expired": (
         "the AWS credentials have expired. Renew them"
     ),
-    "invalidaccesskeyid|signaturedoesnotmatch|invalidtoken": (
+    "invalidaccesskeyid|signaturedoesnotmatch|invalidtoken|unrecognizedclient|invalidsignature": (
         "the AWS credentials are wrong. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
         "AWS_PROFILE"
     ),

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from stedi_assets.catalog.table_input import RECORD_COUNT, VERSION
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta, describe, storage
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
+from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import TABLES, Table, Zone, quarantine_of
 
@@ -28,19 +30,21 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
 
     uri: str = Field(description="A folder or s3://bucket/prefix.")
     spark: SparkResource
+    catalog: GlueCatalog | None = Field(default=None, description="Where to register tables.")
     _landing: dict[str, LandingFolder] = PrivateAttr(default_factory=dict)
     _profiles: dict[str, LandingProfile] = PrivateAttr(default_factory=dict)
     _frames: dict[str, DataFrame] = PrivateAttr(default_factory=dict)
     _states: dict[str, delta.TableState | None] = PrivateAttr(default_factory=dict)
 
     def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
-        """Replaces the table by a frame, in one atomic commit."""
+        """Replaces the table by a frame, in one atomic commit, and registers it."""
         table = TABLES[context.asset_key.to_user_string()]
         commit = {"run": context.run_id, "config": context.step_context.op_config or {}}
         written = self.write(table, obj, commit)
         context.add_output_metadata(describe.materialization(table, self.uri_of(table), written))
         declared = context.asset_spec.metadata
         context.add_output_metadata({describe.LINEAGE: declared[describe.LINEAGE]})
+        context.add_output_metadata(self.register(table))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Loads a table as the type that the input is annotated with.
@@ -81,7 +85,10 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         Raises:
             LakehouseError: If the lakehouse's own address cannot be used.
         """
-        return f"{storage.as_uri(self.uri)}/{table.location}"
+        lakehouse = storage.as_uri(self.uri)
+        if self.catalog:
+            self.catalog.require_usable(lakehouse)
+        return f"{lakehouse}/{table.location}"
 
     def landing(self, table: Table) -> LandingFolder:
         """A source's landing folder, listed once a run."""
@@ -148,6 +155,33 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         written = delta.overwrite(uri, table, frame, commit, before.version if before else -1)
         self._states[table.name] = written
         return written
+
+    def figures(self, table: Table) -> dict[str, str] | None:
+        """The catalog's figures of a table's last write; None where it is not materialised as is.
+
+        The version is that of the Delta log, or the fingerprint of the files that landed.
+        """
+        if table.zone is Zone.LANDING:
+            if profile := self.landing_profile(table):
+                return {RECORD_COUNT: str(profile.records), VERSION: profile.fingerprint}
+        elif state := self.state(table):
+            return {RECORD_COUNT: str(state.rows), VERSION: str(state.version)}
+        return None
+
+    def register(self, table: Table) -> dict[str, str]:
+        """Tells the catalog, where there is one, of a table as it is now.
+
+        Returns:
+            Metadata that says under which name it is registered, or nothing where it is not.
+
+        Raises:
+            LakehouseError: If it cannot be registered; the table itself is as it was.
+        """
+        figures = self.figures(table) if self.catalog else None
+        if self.catalog is None or figures is None:
+            return {}
+        self.catalog.register(table, self.uri_of(table), figures)
+        return {"glue_table": self.catalog.name_of(table)}
 
     def _require(self, table: Table) -> None:
         if self.state(table) is None:

@@ -11,9 +11,10 @@ from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
 from stedi_assets.checks import suites
+from stedi_assets.lakehouse import landing, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
-from stedi_assets.tables import LANDING_TABLES, TABLES, Table
+from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
 from stedi_assets_tests.rows import (
     MORNING,
     NOON,
@@ -85,6 +86,23 @@ def landed(tmp_path: Path, lakehouse: LakehouseIOManager) -> LakehouseIOManager:
     for table in LANDING_TABLES:
         land(Path(lakehouse.uri), table, GOOD[table.name])
     return lakehouse
+
+
+@pytest.fixture
+def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[..., None]:
+    """Lands the good rows of a table in the catalogued lakehouse, and notes what was found."""
+
+    def run(table: Table, *, tidy: bool = True) -> None:
+        land(tmp_path, table, GOOD[table.name])
+        source = storage.LocalFolder(f"file://{tmp_path}/{table.location}")
+        folder = catalogued.landing(table)
+        landing.upload(source, folder.folder)
+        profile = landing.LandingProfile(
+            folder.fingerprint, folder.reader_version, None, len(GOOD[table.name]), 0, tidy
+        )
+        catalogued.write(quarantine_of(table), None, {"landing": profile.as_dict()})
+
+    return run
 
 
 @pytest.fixture

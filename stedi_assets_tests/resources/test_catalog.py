@@ -1,0 +1,345 @@
+"""The catalog on a moto server: what it holds after each way a table can come to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from stedi_assets.catalog.table_input import JSON_LINES
+from stedi_assets.errors import LakehouseError
+from stedi_assets.resources import aws as aws_resources
+from stedi_assets.resources.catalog import ATTEMPTS, GlueCatalog
+from stedi_assets.tables import Column, Table, Zone
+from stedi_assets_tests import aws_answers
+
+TABLE = Table(
+    "readings",
+    "phone",
+    Zone.TRUSTED,
+    "A reading of a phone.",
+    (
+        Column("userEmail", "string", "Who moved", personal=True),
+        Column("movedAt", "bigint", "When"),
+    ),
+)
+LANDING = dataclasses.replace(TABLE, zone=Zone.LANDING)
+WIDER = dataclasses.replace(TABLE, columns=(*TABLE.columns, Column("x", "double", "How far")))
+URI = "s3://bucket/prefix/phone/trusted"
+FIRST = {"recordCount": "3", "version": "0"}
+SECOND = {"recordCount": "5", "version": "1"}
+
+
+@pytest.fixture
+def catalog(glue_database: str) -> GlueCatalog:
+    return GlueCatalog(database=glue_database)
+
+
+@pytest.fixture
+def glue(glue_database: str) -> Any:
+    """A client beside the catalog's own, which has none of the hooks that a test sets."""
+    return aws_resources.client("glue")
+
+
+def test__register__table_is_new(catalog: GlueCatalog) -> None:
+    catalog.register(TABLE, URI, FIRST)
+
+    found = catalog.find(TABLE)
+    assert found is not None
+    assert found["Description"] == "A reading of a phone."
+    assert found["TableType"] == "EXTERNAL_TABLE"
+    assert found["Parameters"] == {
+        "EXTERNAL": "TRUE",
+        "created_by": "stedi_assets",
+        "personal_data": "true",
+        "table_type": "DELTA",
+        "recordCount": "3",
+        "version": "0",
+    }
+    assert found["StorageDescriptor"]["Location"] == f"{URI}/"
+    assert found["StorageDescriptor"]["Columns"] == [
+        {
+            "Name": "useremail",
+            "Type": "string",
+            "Comment": "Who moved",
+            "Parameters": {"personal_data": "true"},
+        },
+        {
+            "Name": "movedat",
+            "Type": "bigint",
+            "Comment": "When",
+            "Parameters": {"personal_data": "false"},
+        },
+    ]
+
+
+def test__register__landing_is_json(catalog: GlueCatalog) -> None:
+    catalog.register(LANDING, URI, FIRST)
+
+    found = catalog.find(LANDING)
+    assert found is not None
+    assert found["Parameters"]["classification"] == "json"
+    assert "table_type" not in found["Parameters"]
+    assert {name: found["StorageDescriptor"][name] for name in JSON_LINES} == JSON_LINES
+
+
+def test__register__nothing_changed(catalog: GlueCatalog) -> None:
+    updates = aws_answers.requests("glue.UpdateTable")
+    catalog.register(TABLE, URI, FIRST)
+
+    catalog.register(TABLE, URI, FIRST)
+
+    assert updates == []
+
+
+def test__register__only_the_figures_changed(catalog: GlueCatalog) -> None:
+    updates = aws_answers.requests("glue.UpdateTable")
+    catalog.register(TABLE, URI, FIRST)
+
+    catalog.register(TABLE, URI, SECOND)
+
+    [update] = updates
+    assert (update["SkipArchive"], update["VersionId"]) == (True, "1")
+    found = catalog.find(TABLE)
+    assert found is not None
+    assert found["Parameters"].items() >= SECOND.items()
+
+
+@pytest.mark.parametrize(
+    ("table", "uri"),
+    [
+        (WIDER, URI),
+        (dataclasses.replace(TABLE, columns=TABLE.columns[:1]), URI),
+        (dataclasses.replace(TABLE, description="Another meaning."), URI),
+        (LANDING, URI),
+        (TABLE, "s3://elsewhere/phone/trusted"),
+    ],
+    ids=["column added", "column dropped", "description", "format", "location"],
+)
+def test__register__table_evolved(catalog: GlueCatalog, glue: Any, table: Table, uri: str) -> None:
+    updates = aws_answers.requests("glue.UpdateTable")
+    catalog.register(TABLE, URI, FIRST)
+    before = catalog.find(TABLE)
+
+    catalog.register(table, uri, SECOND)
+
+    [update] = updates
+    assert update["SkipArchive"] is False
+    after = catalog.find(table)
+    assert after is not None and before is not None
+    told = [each["Name"] for each in after["StorageDescriptor"]["Columns"]]
+    assert told == [name.lower() for name in table.column_names]
+    assert after["StorageDescriptor"]["Location"] == f"{uri}/"
+    assert after["Description"] == table.description
+    kept = glue.get_table_version(
+        DatabaseName=catalog.database, TableName=TABLE.name, VersionId="1"
+    )["TableVersion"]["Table"]
+    assert kept["StorageDescriptor"] == before["StorageDescriptor"]
+
+
+def test__register__keeps_what_others_noted(catalog: GlueCatalog, glue: Any) -> None:
+    catalog.register(TABLE, URI, FIRST)
+    _note(glue, catalog, {"owner_of_data": "research"})
+
+    catalog.register(TABLE, URI, SECOND)
+
+    found = catalog.find(TABLE)
+    assert found is not None
+    assert found["Parameters"]["owner_of_data"] == "research"
+    assert found["Parameters"]["recordCount"] == "5"
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"created_by": "someone"}])
+def test__register__table_of_another_is_left_alone(
+    catalog: GlueCatalog, glue: Any, parameters: dict[str, str] | None
+) -> None:
+    theirs: dict[str, Any] = {"Name": TABLE.name, "Description": "Theirs."}
+    theirs |= {} if parameters is None else {"Parameters": parameters}
+    glue.create_table(DatabaseName=catalog.database, TableInput=theirs)
+    before = catalog.find(TABLE)
+
+    with pytest.raises(LakehouseError) as raised:
+        catalog.register(TABLE, URI, FIRST)
+
+    assert catalog.find(TABLE) == before
+    assert str(raised.value) == (
+        f"Glue has a table {catalog.database}.readings that this project did not make (it lacks "
+        "the parameter created_by=stedi_assets), so it was left alone. Rename or drop it, or set "
+        "STEDI_GLUE_DATABASE to another database, then run the job register_in_catalog; readings "
+        "itself is written."
+    )
+
+
+def test__register__deleted_table_is_made_again(catalog: GlueCatalog, glue: Any) -> None:
+    catalog.register(TABLE, URI, FIRST)
+    glue.delete_table(DatabaseName=catalog.database, Name=TABLE.name)
+    assert catalog.find(TABLE) is None
+
+    catalog.register(TABLE, URI, SECOND)
+
+    found = catalog.find(TABLE)
+    assert found is not None
+    assert found["Parameters"]["version"] == "1"
+
+
+def test__register__another_run_made_it_meanwhile(catalog: GlueCatalog, glue: Any) -> None:
+    other = GlueCatalog(database=catalog.database)
+    other.find(TABLE)  # its client comes to be before the hook
+    aws_answers.first("glue.CreateTable", lambda: other.register(TABLE, URI, FIRST))
+
+    catalog.register(WIDER, URI, SECOND)
+
+    found = catalog.find(TABLE)
+    assert found is not None
+    assert len(found["StorageDescriptor"]["Columns"]) == 3
+    assert found["VersionId"] == "2"
+
+
+def test__register__another_run_updated_it_meanwhile(catalog: GlueCatalog) -> None:
+    GlueCatalog(database=catalog.database).register(TABLE, URI, FIRST)
+    looks = aws_answers.requests("glue.GetTable")
+    aws_answers.refuse("glue.UpdateTable", "ConcurrentModificationException", times=1)
+
+    catalog.register(TABLE, URI, SECOND)
+
+    assert len(looks) == 2
+    found = catalog.find(TABLE)
+    assert found is not None
+    assert found["Parameters"]["version"] == "1"
+
+
+def test__register__gives_up_a_race_that_does_not_end(catalog: GlueCatalog) -> None:
+    GlueCatalog(database=catalog.database).register(TABLE, URI, FIRST)
+    updates = aws_answers.requests("glue.UpdateTable")
+    aws_answers.refuse("glue.UpdateTable", "ConcurrentModificationException", "Concurrent.")
+
+    with pytest.raises(LakehouseError, match="ConcurrentModificationException"):
+        catalog.register(TABLE, URI, SECOND)
+
+    assert len(updates) == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "said", "meaning"),
+    [
+        (
+            "GetTable",
+            "AccessDeniedException",
+            "User arn:aws:iam::1:user/ann is not authorized to perform glue:GetTable",
+            "there is no permission for that. Grant it",
+        ),
+        (
+            "CreateTable",
+            "ThrottlingException",
+            "Rate exceeded",
+            "it has too many requests. Wait a minute",
+        ),
+        (
+            "GetTable",
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            "the AWS credentials are wrong. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or AWS_PROFILE",
+        ),
+        (
+            "GetTable",
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            "the AWS credentials have expired. Renew them",
+        ),
+        (
+            "CreateTable",
+            "InternalServiceException",
+            "",
+            "it fails for the moment. Wait a minute",
+        ),
+        (
+            "CreateTable",
+            "InvalidInputException",
+            "No such type.",
+            "InvalidInputException: No such type",
+        ),
+    ],
+)
+def test__register__glue_refuses(
+    catalog: GlueCatalog, operation: str, code: str, said: str, meaning: str
+) -> None:
+    aws_answers.refuse(f"glue.{operation}", code, said)
+
+    with pytest.raises(LakehouseError) as raised:
+        catalog.register(TABLE, URI, FIRST)
+
+    assert str(raised.value) == (
+        f"{catalog.database}.readings cannot be registered in the Glue Data Catalog: {meaning}. "
+        "Then run the job register_in_catalog; readings itself is written."
+    )
+
+
+def test__register__no_such_database(aws: dict[str, str]) -> None:
+    with pytest.raises(LakehouseError, match=r"no such Glue database\. Create it, or correct STE"):
+        GlueCatalog(database="missing").register(TABLE, URI, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("environment", "meaning"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "it does not answer. Check the network"),
+        ({"AWS_REGION": None}, "there is no AWS region. Set AWS_REGION"),
+        (
+            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+            "there are no AWS credentials. Set AWS_ACCESS_KEY_ID",
+        ),
+    ],
+    ids=["endpoint", "region", "credentials"],
+)
+def test__find__glue_cannot_be_reached(
+    aws: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+    environment: dict[str, str | None],
+    meaning: str,
+) -> None:
+    nowhere = {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": None,
+    }
+    for name, value in {**nowhere, **environment}.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+
+    with pytest.raises(LakehouseError) as raised:
+        GlueCatalog(database="stedi").find(TABLE)
+
+    said = str(raised.value)
+    assert said.startswith(
+        f"stedi.readings cannot be looked up in the Glue Data Catalog: {meaning}"
+    )
+    assert said.endswith("Then run the check again; readings itself is written.")
+
+
+@pytest.mark.parametrize(
+    ("database", "lakehouse", "said"),
+    [
+        ("stedi", "file:///lakehouse", "Set STEDI_LAKEHOUSE_URI to s3://bucket/prefix, or STEDI_G"),
+        ("Stedi", "s3://bucket", "STEDI_GLUE_DATABASE=Stedi cannot be used. Name a database in "),
+        ('a"; drop', "s3://bucket", "Name a database in lower-case letters, digits and _ only."),
+    ],
+)
+def test__require_usable__settings_that_do_not_go_together(
+    database: str, lakehouse: str, said: str
+) -> None:
+    with pytest.raises(LakehouseError, match=said):
+        GlueCatalog(database=database).require_usable(lakehouse)
+
+
+def _note(glue: Any, catalog: GlueCatalog, parameters: dict[str, str]) -> None:
+    found = glue.get_table(DatabaseName=catalog.database, Name=TABLE.name)["Table"]
+    kept = {
+        name: found[name]
+        for name in ("Name", "Description", "TableType", "PartitionKeys", "StorageDescriptor")
+    }
+    told = {**kept, "Parameters": {**found["Parameters"], **parameters}}
+    glue.update_table(DatabaseName=catalog.database, TableInput=told)
