@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from stedi_assets import automation
 from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.automation import jobs, notify, schedules, sensors
 from stedi_assets.checks import suites
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
@@ -16,7 +16,13 @@ def define(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules([landing, trusted, curated]),
         asset_checks=dg.load_asset_checks_from_modules([suites]),
-        jobs=[automation.materialize_lakehouse],
+        jobs=jobs.JOBS,
+        schedules=schedules.SCHEDULES,
+        sensors=[
+            *sensors.LANDING_SENSORS,
+            sensors.automation_conditions,
+            notify.failure_sensor(notify.notifiers(settings)),
+        ],
         resources={
             "io_manager": LakehouseIOManager(
                 uri=settings.lakehouse_uri, spark=SparkResource(remote=settings.spark_remote)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -19,11 +19,15 @@ class Settings:
             files arrive in landing by themselves.
         spark_remote: STEDI_SPARK_REMOTE: empty for the embedded engine, `sc://host:port` for any
             Spark Connect server, `local[*]` for a local JVM Spark.
+        slack_webhook_url: STEDI_SLACK_WEBHOOK_URL: where to tell of failed runs; empty: nowhere.
+        sns_topic_arn: STEDI_SNS_TOPIC_ARN: where to tell of failed runs; empty: nowhere.
     """
 
     lakehouse_uri: str
     source_data: str
     spark_remote: str
+    slack_webhook_url: str = field(default="", repr=False)
+    sns_topic_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -32,4 +36,6 @@ class Settings:
             lakehouse_uri=os.environ.get("STEDI_LAKEHOUSE_URI") or str(PROJECT / "lakehouse"),
             source_data=os.environ.get("STEDI_SOURCE_DATA", str(PROJECT / "data")),
             spark_remote=os.environ.get("STEDI_SPARK_REMOTE", ""),
+            slack_webhook_url=os.environ.get("STEDI_SLACK_WEBHOOK_URL", ""),
+            sns_topic_arn=os.environ.get("STEDI_SNS_TOPIC_ARN", ""),
         )
