@@ -29,7 +29,7 @@ class MaintenanceConfig(dg.Config):
 
 @dg.config_mapping
 def _same_retention(config: MaintenanceConfig) -> dict[str, dict]:
-    return {op.name: {"config": config.model_dump()} for op in OPS}
+    return {"ops": {op.name: {"config": config.model_dump()} for op in OPS}}
 
 
 def maintain_op(table: Table) -> dg.OpDefinition:

@@ -118,7 +118,7 @@ def _request(context: dg.SensorEvaluationContext, cursor: Cursor, table: Table) 
         [dg.AssetKey(each.name) for each in LANDING_TABLES]
     )
     landing = [
-        each for each in LANDING_TABLES if each == table or not latest[dg.AssetKey(each.name)]
+        each for each in LANDING_TABLES if each == table or not latest.get(dg.AssetKey(each.name))
     ]
     selection = dg.AssetSelection.assets(*(each.name for each in landing)).downstream()
     return dg.RunRequest(

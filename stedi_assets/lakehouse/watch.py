@@ -10,7 +10,7 @@ from itertools import chain, islice
 from stedi_assets.lakehouse.storage import Folder, StoredFile
 
 # S3 gives a thousand keys a page. With five, a look at any bucket takes at most ten requests, and
-# a changed file among 100,000 is seen within 21 looks.
+# a sweep of 100,000 keys 21 looks.
 PAGES_A_LOOK = 5
 # A file on a disk that changed less than this long ago may still be being written.
 SETTLE_SECONDS = 5
@@ -44,8 +44,9 @@ class Seen:
     """What looks at a folder have found so far.
 
     New files are looked for after the last name, since names of arriving files grow. Besides, a
-    sweep goes over all names, a part a look, and finds what was changed, removed or named before
-    others; it begins anew at its end. A disk gives all in one page, so each look is a whole sweep.
+    sweep goes over all names, a part a look, and tells at its end that something was changed,
+    removed or named before others. What changes behind the sweep is told by the next one, so
+    within two sweeps. A disk gives all in one page, so each look is a whole sweep.
 
     Attributes:
         known: The landing files in the folder.
