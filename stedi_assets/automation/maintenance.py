@@ -5,12 +5,15 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
+from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, Table
 
 WEEK_HOURS = 168
-LONGEST_HOURS = 30 * 24
+# Longer would keep the rows of people who have withdrawn consent; shorter could take a version
+# from under a query that still reads it.
+ALLOWED_HOURS = range(24, 30 * 24 + 1)
 
 
 class MaintenanceConfig(dg.Config):
@@ -18,17 +21,22 @@ class MaintenanceConfig(dg.Config):
 
     retention_hours: int = Field(
         default=WEEK_HOURS,
-        ge=24,
-        le=LONGEST_HOURS,
         description=(
             "Versions that were replaced longer ago than this can no longer be read. Until then "
-            "they hold the rows of people who have withdrawn consent, so 30 days is the most."
+            "they hold the rows of people who have withdrawn consent, so 30 days is the most and "
+            "a day the least."
         ),
     )
 
 
 @dg.config_mapping
 def _same_retention(config: MaintenanceConfig) -> dict[str, dict]:
+    if config.retention_hours not in ALLOWED_HOURS:
+        raise LakehouseError(
+            f"retention_hours is {config.retention_hours}. Choose {ALLOWED_HOURS[0]} (a day) to "
+            f"{ALLOWED_HOURS[-1]} (30 days): old versions hold the rows of people who have "
+            "withdrawn consent."
+        )
     return {"ops": {op.name: {"config": config.model_dump()} for op in OPS}}
 
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import dagster as dg
@@ -34,7 +34,7 @@ class SlackNotifier:
         webhook_url: Whoever knows it can post, so it is not shown anywhere.
     """
 
-    webhook_url: str
+    webhook_url: str = field(repr=False)
 
     def notify(self, subject: str, message: str) -> None:  # noqa: D102
         from slack_sdk.errors import SlackClientError
