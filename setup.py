@@ -9,6 +9,7 @@ SQL = [
     "duckdb>=2.0.1,<2.1",  # its wheel has the JSON reader; Delta comes to it as Arrow
     "fsspec>=2026.9,<2027",  # through which it reads landing files, on S3 too
 ]
+SLACK = ["slack-sdk>=3.48,<4"]
 
 setup(
     name="stedi_assets",
@@ -34,9 +35,11 @@ setup(
     ],
     extras_require={
         "postgres": POSTGRES,
+        "slack": SLACK,
         "sql": SQL,
         "dev": [
             *POSTGRES,
+            *SLACK,
             *SQL,
             "cfn-lint>=1.58,<2",
             "check-jsonschema>=0.33",  # carries the Compose specification's schema

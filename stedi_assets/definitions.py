@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from stedi_assets import automation
 from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.automation import jobs, notify, registration, schedules, sensors
 from stedi_assets.checks import catalog, suites
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.catalog import GlueCatalog
@@ -18,7 +18,13 @@ def define(settings: Settings) -> dg.Definitions:
     project = dg.Definitions(
         assets=dg.load_assets_from_modules([landing, trusted, curated]),
         asset_checks=dg.load_asset_checks_from_modules([suites]),
-        jobs=[automation.materialize_lakehouse],
+        jobs=jobs.JOBS,
+        schedules=schedules.SCHEDULES,
+        sensors=[
+            *sensors.LANDING_SENSORS,
+            sensors.automation_conditions,
+            notify.failure_sensor(notify.notifiers(settings)),
+        ],
         resources={
             "io_manager": LakehouseIOManager(
                 uri=settings.lakehouse_uri,
@@ -37,7 +43,7 @@ def _of_catalog(settings: Settings) -> list[dg.Definitions]:
     """What there is only with a catalog, and with Athena."""
     if not settings.glue_database:
         return []
-    found = [dg.Definitions(asset_checks=catalog.CHECKS, jobs=[automation.register_in_catalog])]
+    found = [dg.Definitions(asset_checks=catalog.CHECKS, jobs=[registration.register_in_catalog])]
     if settings.athena_workgroup:
         # It brings boto3, which takes half a second to import.
         from stedi_assets.checks import athena

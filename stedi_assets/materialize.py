@@ -15,7 +15,8 @@ from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterEvent, Dags
 from rich.console import Console
 from rich.table import Table
 
-from stedi_assets import automation
+from stedi_assets.automation import jobs
+from stedi_assets.errors import CHECK_FAILED, failure_told
 from stedi_assets.tables import TABLES
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -65,6 +66,8 @@ class Report:
             case DagsterEventType.STEP_SUCCESS:
                 seconds = event.step_success_data.duration_ms / 1000
                 self.outcomes[str(event.step_key)].seconds = seconds
+            case DagsterEventType.STEP_UP_FOR_RETRY:
+                self.console.print(f"{event.step_key}: storage failed; trying again shortly")
             case DagsterEventType.STEP_FAILURE:
                 self._failed(event)
 
@@ -98,14 +101,9 @@ class Report:
             self.console.print(f"{verdict} {name}, {check.check_name}: {check.description}")
 
     def _failed(self, event: DagsterEvent) -> None:
-        failure = event.step_failure_data
-        if failure.user_failure_data is not None:
-            said = failure.user_failure_data.description
-        elif failure.error is not None and failure.error.cls_name != "DagsterAssetCheckFailedError":
-            said = "an unexpected error; its trace is with the run in `make dev`"
-        else:
-            return  # the check has told already
-        self.console.print(f"[red]failed[/] {event.step_key}: {said}")
+        said = failure_told(event.step_failure_data)
+        if said != CHECK_FAILED:  # the check has told already
+            self.console.print(f"[red]failed[/] {event.step_key}: {said}")
 
 
 def _warns(check: AssetCheckEvaluation) -> bool:
@@ -129,7 +127,7 @@ def materialize(
     report = Report(console)
     run_id = str(uuid.uuid4())
     instance.add_event_listener(run_id, report.follow)
-    result = defs.resolve_job_def(automation.materialize_lakehouse.name).execute_in_process(
+    result = defs.resolve_job_def(jobs.materialize_lakehouse.name).execute_in_process(
         run_id=run_id,
         instance=instance,
         run_config={**QUIET, "ops": ops or {}},

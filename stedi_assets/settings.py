@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -23,6 +23,8 @@ class Settings:
             tables in; empty for none.
         athena_workgroup: STEDI_ATHENA_WORKGROUP: the Athena workgroup to count registered tables'
             rows in; empty for none.
+        slack_webhook_url: STEDI_SLACK_WEBHOOK_URL: where to tell of failed runs; empty: nowhere.
+        sns_topic_arn: STEDI_SNS_TOPIC_ARN: where to tell of failed runs; empty: nowhere.
     """
 
     lakehouse_uri: str
@@ -30,6 +32,8 @@ class Settings:
     spark_remote: str
     glue_database: str = ""
     athena_workgroup: str = ""
+    slack_webhook_url: str = field(default="", repr=False)
+    sns_topic_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -40,4 +44,6 @@ class Settings:
             spark_remote=os.environ.get("STEDI_SPARK_REMOTE", ""),
             glue_database=os.environ.get("STEDI_GLUE_DATABASE", ""),
             athena_workgroup=os.environ.get("STEDI_ATHENA_WORKGROUP", ""),
+            slack_webhook_url=os.environ.get("STEDI_SLACK_WEBHOOK_URL", ""),
+            sns_topic_arn=os.environ.get("STEDI_SNS_TOPIC_ARN", ""),
         )

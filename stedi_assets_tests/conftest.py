@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -117,6 +118,39 @@ def materialize(tmp_path: Path) -> Materialize:
         return Materialized(result, printed.getvalue())
 
     return run
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Two customers, one with consent, and a reading each."""
+    day = 1_655_000_000_000
+    people: list[dict[str, object]] = [
+        {"customerName": "Ada", "email": "ada@example.com", "phone": "5550100001"},
+        {"customerName": "Bob", "email": "bob@example.com", "phone": "5550100002"},
+    ]
+    people[0] |= {"serialNumber": "a-1", "shareWithResearchAsOfDate": day}
+    people[1] |= {"serialNumber": "b-1"}
+    readings = [
+        {"user": person["email"], "timestamp": day + 1, "x": 0.0, "y": 1.0, "z": -1.0}
+        for person in people
+    ]
+    distances = [
+        {
+            "sensorReadingTime": day + 1,
+            "serialNumber": person["serialNumber"],
+            "distanceFromObject": 9,
+        }
+        for person in people
+    ]
+    for source, rows in (
+        ("customer", people),
+        ("accelerometer", readings),
+        ("step_trainer", distances),
+    ):
+        folder = tmp_path / "source" / source / "landing"
+        folder.mkdir(parents=True)
+        (folder / f"{source}-1.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "source"
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -16,39 +15,6 @@ from stedi_assets.resources import spark
 from stedi_assets_tests.conftest import PROJECT, Materialize
 
 SAMPLE = PROJECT / "data"
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """Two customers, one with consent, and a reading each."""
-    day = 1_655_000_000_000
-    people: list[dict[str, object]] = [
-        {"customerName": "Ada", "email": "ada@example.com", "phone": "5550100001"},
-        {"customerName": "Bob", "email": "bob@example.com", "phone": "5550100002"},
-    ]
-    people[0] |= {"serialNumber": "a-1", "shareWithResearchAsOfDate": day}
-    people[1] |= {"serialNumber": "b-1"}
-    readings = [
-        {"user": person["email"], "timestamp": day + 1, "x": 0.0, "y": 1.0, "z": -1.0}
-        for person in people
-    ]
-    distances = [
-        {
-            "sensorReadingTime": day + 1,
-            "serialNumber": person["serialNumber"],
-            "distanceFromObject": 9,
-        }
-        for person in people
-    ]
-    for source, rows in (
-        ("customer", people),
-        ("accelerometer", readings),
-        ("step_trainer", distances),
-    ):
-        folder = tmp_path / "source" / source / "landing"
-        folder.mkdir(parents=True)
-        (folder / f"{source}-1.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return tmp_path / "source"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,13 @@ from stedi_assets.tables import TABLES, Table, Zone
 
 OWNERS = {Zone.LANDING: "team:ingest", Zone.QUARANTINE: "team:ingest"}
 DATA_TEAM = "team:data-engineering"
+# The daily schedule makes every table: a table warns when a run of it is missing, and fails when
+# two are.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
+)
+# What a failed blocking check keeps from being made in a run must not be made after it either.
+FLOWS_ON = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
 
 def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, Any]:
@@ -32,6 +40,7 @@ def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, An
         "tags": {describe.PERSONAL_DATA: "true" if table.personal else "false"},
         "description": f"{table.description}\n\n{rule}".strip(),
         "metadata": describe.definition(table),
+        "freshness_policy": FRESHNESS,
     }
 
 
@@ -50,6 +59,7 @@ def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinit
         asset: dg.AssetsDefinition = dg.asset(
             name=table.name,
             code_version=hashlib.sha256(source.encode()).hexdigest()[:12],
+            automation_condition=FLOWS_ON,
             **declared,
         )(rule)
         return asset

@@ -9,6 +9,7 @@ from pydantic import Field
 from stedi_assets import tables
 from stedi_assets.assets.declared import definition
 from stedi_assets.checks import landing as landing_checks
+from stedi_assets.errors import transient_faults_retried
 from stedi_assets.lakehouse import describe, landing
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
@@ -23,6 +24,11 @@ class LandingConfig(dg.Config):
         ge=0,
         le=1,
         description="The check fails, and all downstream waits, above this share of fragments.",
+    )
+    settle_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="Source files that changed less than this long ago are left for the next run.",
     )
 
 
@@ -56,14 +62,17 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
     ) -> Iterator[MaterializeResult]:
         folder = io_manager.landing(table)
         arriving = source.folder(table)
-        copied = landing.upload(arriving, folder.folder) if arriving else []
-        profile = io_manager.landing_profile(table)
-        state = io_manager.state(quarantine)
-        if profile is None or state is None:
-            profile = folder.profile
-            malformed = folder.malformed(profile) if profile.malformed else None
-            commit = {"run": context.run.run_id, "landing": profile.as_dict()}
-            state = io_manager.write(quarantine, malformed, commit)
+        with transient_faults_retried():
+            copied = (
+                landing.upload(arriving, folder.folder, config.settle_seconds) if arriving else []
+            )
+            profile = io_manager.landing_profile(table)
+            state = io_manager.state(quarantine)
+            if profile is None or state is None:
+                profile = folder.profile
+                malformed = folder.malformed(profile) if profile.malformed else None
+                commit = {"run": context.run.run_id, "landing": profile.as_dict()}
+                state = io_manager.write(quarantine, malformed, commit)
         recorded = source.recorded_rows({table.source: profile.content}).get(table.name)
         version = dg.DataVersion(profile.fingerprint)
         registered = {each.name: io_manager.register(each) for each in (table, quarantine)}

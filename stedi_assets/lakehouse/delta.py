@@ -175,6 +175,48 @@ def _columns(table: DeltaTable) -> dict[str, str]:
     return {name: names.get(str(type), str(type)) for name, type in found.items()}
 
 
+@dataclass(frozen=True)
+class Maintained:
+    """What maintenance did to a table.
+
+    Attributes:
+        compacted: How many files were joined into larger ones.
+        removed: How many files of old versions were deleted.
+        removed_bytes: How many bytes those had.
+    """
+
+    compacted: int
+    removed: int
+    removed_bytes: int
+
+
+def maintain(uri: str, retention_hours: int) -> Maintained | None:
+    """Joins a table's small files, and deletes those of versions replaced a while ago.
+
+    Args:
+        uri: Where the table is.
+        retention_hours: How long ago; the caller knows that nothing reads older versions.
+
+    Returns:
+        What was done, or None where there is no table.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails.
+    """
+    table = open_table(uri)
+    if table is None:
+        return None
+    from deltalake.exceptions import DeltaError
+
+    try:
+        compacted = table.optimize.compact()["numFilesRemoved"]
+        sizes = {file.name: file.size for file in storage.open_folder(uri).files()}
+        removed = table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
+    except (DeltaError, OSError) as error:
+        raise fault(uri, error) or error from None
+    return Maintained(compacted, len(removed), sum(sizes.get(name, 0) for name in removed))
+
+
 def _last_said(table: DeltaTable) -> dict[str, Any]:
     """What the last writer said; maintenance, which commits too, says nothing."""
     for limit in (1, None):

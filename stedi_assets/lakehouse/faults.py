@@ -41,6 +41,10 @@ MEANINGS = {
 }
 
 
+# The beginnings of those meanings that may pass by themselves.
+TRANSIENT = ("the object store does not answer", "the object store fails or is overloaded")
+
+
 def meaning(error: Exception) -> str | None:
     """What an error means for storage and how to mend it, or None if it is no fault of storage."""
     said = str(error).lower()
@@ -54,7 +58,8 @@ def fault(uri: str, error: Exception) -> LakehouseError | None:
         return None
     return LakehouseError(
         f"{uri} cannot be used: {means}, or set STEDI_LAKEHOUSE_URI to another place, then run "
-        "again. The table stays at its last good version."
+        "again. The table stays at its last good version.",
+        transient=means.startswith(TRANSIENT),
     )
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from stedi_assets.catalog.table_input import RECORD_COUNT, VERSION
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import LakehouseError, transient_faults_retried
 from stedi_assets.lakehouse import delta, describe, storage
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
@@ -40,7 +40,8 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         """Replaces the table by a frame, in one atomic commit, and registers it."""
         table = TABLES[context.asset_key.to_user_string()]
         commit = {"run": context.run_id, "config": context.step_context.op_config or {}}
-        written = self.write(table, obj, commit)
+        with transient_faults_retried():
+            written = self.write(table, obj, commit)
         context.add_output_metadata(describe.materialization(table, self.uri_of(table), written))
         declared = context.asset_spec.metadata
         context.add_output_metadata({describe.LINEAGE: declared[describe.LINEAGE]})
@@ -52,6 +53,10 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         Raises:
             LakehouseError: If the table has not been materialised, or its log is damaged.
         """
+        with transient_faults_retried():
+            return self._load(context)
+
+    def _load(self, context: dg.InputContext) -> Any:
         table = TABLES[context.asset_key.to_user_string()]
         columns = (context.definition_metadata or {}).get("columns")
         wanted = context.dagster_type.typing_type

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import inspect
 import itertools
+import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,10 +47,10 @@ class LandingProfile:
 
     fingerprint: str
     reader: str
-    content: str | None
     objects: int
     malformed: int
     tidy: bool
+    content: str | None = None
     not_utf8: list[str] = field(default_factory=list)
 
     @property
@@ -62,7 +63,7 @@ class LandingProfile:
         return asdict(self)
 
 
-def upload(source: LocalFolder, landing: Folder) -> list[StoredFile]:
+def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> list[StoredFile]:
     """Copies into landing what it does not hold yet, byte for byte.
 
     What has landed stays as it is: a source file that has changed since lands beside its earlier
@@ -71,6 +72,8 @@ def upload(source: LocalFolder, landing: Folder) -> list[StoredFile]:
     Args:
         source: The folder to copy from.
         landing: The folder to copy to.
+        settle_seconds: Files that changed less than this long ago are left for the next time,
+            since they may still be being written.
 
     Returns:
         The source files that were copied.
@@ -81,7 +84,12 @@ def upload(source: LocalFolder, landing: Folder) -> list[StoredFile]:
     try:
         landing.remove_abandoned()
         landed = {file.name: file for file in landing.json_lines()}
-        files = source.json_lines()
+        now = time.time()
+        files = [
+            file
+            for file in source.json_lines()
+            if not settle_seconds or file.modified <= now - settle_seconds
+        ]
         arriving = source.digests(files)
 
         def land(file: StoredFile) -> bool:
@@ -96,7 +104,8 @@ def upload(source: LocalFolder, landing: Folder) -> list[StoredFile]:
         cause = faults.meaning(error) or error.strerror or type(error).__name__
         raise LakehouseError(
             f"Files could not be copied from {source.uri} to {landing.uri}: {cause}. "
-            "Then run again; what had landed is untouched."
+            "Then run again; what had landed is untouched.",
+            transient=cause.startswith(faults.TRANSIENT),
         ) from None
 
 
@@ -201,10 +210,10 @@ class LandingFolder:
         return LandingProfile(
             self.fingerprint,
             self.reader_version,
-            self._content,
             objects,
             malformed,
             tidy=self._records is not None,
+            content=self._content,
             not_utf8=not_utf8,
         )
 

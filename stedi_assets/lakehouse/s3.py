@@ -95,18 +95,21 @@ class S3Folder(Folder):
         )
         return SubTreeFileSystem(f"{self.bucket}/{self.prefix}", filesystem)
 
-    def files(self) -> list[StoredFile]:  # noqa: D102
-        pages = self.client.get_paginator("list_objects_v2")
+    def pages(self, after: str = "") -> Iterator[list[StoredFile]]:  # noqa: D102
+        paginator = self.client.get_paginator("list_objects_v2")
         prefix = f"{self.prefix}/"
+        asked = {"Bucket": self.bucket, "Prefix": prefix, "StartAfter": prefix + after}
         with _as_os_errors():
-            found = [
-                (entry["Key"].removeprefix(prefix), entry["Size"], entry["ETag"].strip('"'))
-                for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-                for entry in page.get("Contents", [])
-            ]
-        return [
-            StoredFile(name, f"{self.uri}/{name}", size, etag) for name, size, etag in found if name
-        ]
+            for page in paginator.paginate(Delimiter="/", **asked):
+                found = [
+                    (entry["Key"].removeprefix(prefix), entry["Size"], entry["ETag"].strip('"'))
+                    for entry in page.get("Contents", [])
+                ]
+                yield [
+                    StoredFile(name, f"{self.uri}/{name}", size, etag)
+                    for name, size, etag in found
+                    if name
+                ]
 
     def open(self, file: StoredFile) -> BinaryIO:  # noqa: D102
         with _as_os_errors():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,17 +67,25 @@ class StoredFile:
         uri: The folder's URI and the name.
         size: Its size in bytes.
         etag: What a bucket tells of its content without reading it.
+        modified: When it last changed on a disk, in seconds since 1970; 0 in a bucket, where a
+            file appears whole.
     """
 
     name: str
     uri: str
     size: int
     etag: str = ""
+    modified: float = 0.0
 
     @property
     def gzipped(self) -> bool:
         """Whether its content is compressed."""
         return self.name.endswith(".gz")
+
+    @property
+    def is_json_lines(self) -> bool:
+        """Whether its name is one of a landing file."""
+        return self.name.endswith(JSON_LINES) and self.name[0] not in "._"
 
 
 class Folder(ABC):
@@ -94,11 +104,7 @@ class Folder(ABC):
         Raises:
             LakehouseError: If a name would be read as a pattern.
         """
-        files = [
-            file
-            for file in self.files()
-            if file.name.endswith(JSON_LINES) and file.name[0] not in "._"
-        ]
+        files = [file for file in self.files() if file.is_json_lines]
         for file in files:
             if PATTERN_CHARACTERS.intersection(file.name):
                 raise LakehouseError(
@@ -129,9 +135,13 @@ class Folder(ABC):
     def arrow_filesystem(self) -> FileSystem:
         """The folder as the root of an Arrow file system."""
 
-    @abstractmethod
     def files(self) -> list[StoredFile]:
         """The files directly in the folder; none where there is no folder."""
+        return [file for page in self.pages() for file in page]
+
+    @abstractmethod
+    def pages(self, after: str = "") -> Iterator[list[StoredFile]]:
+        """The files whose names come after one, by name, as many at a time as one request gives."""
 
     @abstractmethod
     def open(self, file: StoredFile) -> BinaryIO:
@@ -186,13 +196,21 @@ class LocalFolder(Folder):
 
         return SubTreeFileSystem(str(self.path), LocalFileSystem())
 
-    def files(self) -> list[StoredFile]:  # noqa: D102
+    def pages(self, after: str = "") -> Iterator[list[StoredFile]]:  # noqa: D102
         if not self.path.exists():
-            return []
-        paths = [path for path in self.path.iterdir() if path.is_file()]
-        return [
-            StoredFile(path.name, f"{self.uri}/{path.name}", path.stat().st_size) for path in paths
-        ]
+            return
+        found = []
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                try:
+                    if entry.name > after and entry.is_file():
+                        status = entry.stat()
+                        uri = f"{self.uri}/{entry.name}"
+                        modified = status.st_mtime
+                        found.append(StoredFile(entry.name, uri, status.st_size, modified=modified))
+                except FileNotFoundError:
+                    continue  # an upload's part, which has its own name by now
+        yield sorted(found, key=lambda file: file.name)
 
     def open(self, file: StoredFile) -> BinaryIO:  # noqa: D102
         return (self.path / file.name).open("rb")

@@ -1,16 +1,10 @@
-"""The jobs that people and schedules start."""
+"""The job that registers tables in the Glue Data Catalog, where that alone failed."""
 
 import dagster as dg
 
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.catalog import REGISTER_JOB
 from stedi_assets.tables import TABLES
-
-materialize_lakehouse = dg.define_asset_job(
-    "materialize_lakehouse",
-    selection=dg.AssetSelection.all(),
-    description="Uploads what is new, rebuilds every table and checks them all.",
-)
 
 
 @dg.op

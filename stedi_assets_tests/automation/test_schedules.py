@@ -1,0 +1,67 @@
+"""Schedules fit their jobs, and none starts by itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import dagster as dg
+import pytest
+
+from stedi_assets.automation.jobs import JOBS
+from stedi_assets_tests.conftest import PROJECT
+
+SCHEDULES = {
+    "materialize_lakehouse_daily": ("materialize_lakehouse", "0 3 * * *"),
+    "maintenance_weekly": ("maintenance", "0 5 * * 0"),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test__schedule__fits_its_job(defs: dg.Definitions, name: str) -> None:
+    schedule = defs.resolve_schedule_def(name)
+    context = dg.build_schedule_context(
+        scheduled_execution_time=dt.datetime(2024, 1, 7, 3, tzinfo=dt.UTC)
+    )
+
+    [request] = schedule.evaluate_tick(context).run_requests or []
+
+    assert (schedule.job_name, schedule.cron_schedule) == SCHEDULES[name]
+    assert dg.validate_run_config(defs.resolve_job_def(schedule.job_name), request.run_config)
+    assert schedule.description
+    assert schedule.execution_timezone in (None, "UTC")
+
+
+def test__schedules__do_not_start_by_themselves(defs: dg.Definitions) -> None:
+    started = {schedule.name: schedule.default_status for schedule in defs.schedules or []}
+    assert started == dict.fromkeys(SCHEDULES, dg.DefaultScheduleStatus.STOPPED)
+
+
+def test__schedule__daily_leaves_files_that_are_being_written(defs: dg.Definitions) -> None:
+    config = defs.resolve_schedule_def("materialize_lakehouse_daily").evaluate_tick(
+        dg.build_schedule_context()
+    )
+    [request] = config.run_requests or []
+    assert {ops["config"]["settle_seconds"] for ops in request.run_config["ops"].values()} == {5}
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test__job__is_described_and_tagged(job, defs: dg.Definitions) -> None:
+    made = defs.resolve_job_def(job.name)
+    assert made.description
+    assert made.description.endswith(".")
+    assert made.tags["scope"]
+
+
+@pytest.mark.parametrize("name", ["instance", "deploy/docker"])
+def test__instance__queues_runs_and_judges_freshness(name: str) -> None:
+    import yaml
+
+    settings = yaml.safe_load((PROJECT / name / "dagster.yaml").read_text())
+    assert settings["concurrency"]["runs"]["max_concurrent_runs"] == 1
+    assert settings["freshness"]["enabled"] is True
+
+
+def test__freshness__every_table_has_a_policy(defs: dg.Definitions) -> None:
+    for spec in defs.resolve_all_asset_specs():
+        hour = dt.timedelta(hours=1)
+        assert spec.freshness_policy == dg.FreshnessPolicy.time_window(50 * hour, 26 * hour)

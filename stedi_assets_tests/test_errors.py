@@ -1,0 +1,116 @@
+"""A fault of storage that may pass is tried again; nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stedi_assets import errors
+from stedi_assets.errors import CHECK_FAILED, LakehouseError, failure_told
+from stedi_assets.lakehouse import faults, landing
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets_tests.conftest import Materialize
+
+OVERLOADED = OSError("An error occurred (SlowDown): reduce your request rate")
+FULL = OSError(28, "No space left on device")
+BUG = ZeroDivisionError("division by zero")
+
+PLACES = [(landing, "upload"), (LakehouseIOManager, "write"), (LakehouseIOManager, "read")]
+
+
+class Failing:
+    """Calls a function, after it has failed a number of times."""
+
+    def __init__(self, function: Callable, error: Exception, times: int) -> None:
+        self.function, self.error, self.times = function, error, times
+        self.calls = 0
+
+    def __get__(self, instance: object, owner: type) -> Callable:
+        return lambda *args: self(instance, *args)
+
+    def __call__(self, *args):
+        self.calls += 1
+        if self.calls <= self.times:
+            raise faults.fault("file:///lakehouse", self.error) or self.error
+        return self.function(*args)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "RETRY_SECONDS", 0)
+
+
+@pytest.mark.parametrize(("owner", "name"), PLACES, ids=["upload", "write", "read"])
+def test__transient_fault__passes(
+    materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch, owner, name: str
+) -> None:
+    failing = Failing(getattr(owner, name), OVERLOADED, times=2)
+    monkeypatch.setattr(owner, name, failing)
+
+    run = materialize(small)
+
+    assert run.result.success, run.printed
+    assert failing.calls > 2
+    assert run.printed.count("storage failed; trying again") == 2
+
+
+def test__transient_fault__that_stays(
+    materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing(landing.upload, OVERLOADED, times=99)
+    monkeypatch.setattr(landing, "upload", failing)
+
+    run = materialize(small)
+
+    assert not run.result.success
+    assert failing.calls == 3 * (1 + errors.RETRIES)  # of each source
+    assert "failed customer_landing: file:///lakehouse cannot be used: the object" in run.printed
+
+
+@pytest.mark.parametrize("error", [FULL, BUG], ids=["disk full", "bug"])
+def test__other_faults__are_not_tried_again(
+    materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    failing = Failing(landing.upload, error, times=99)
+    monkeypatch.setattr(landing, "upload", failing)
+
+    run = materialize(small)
+
+    assert not run.result.success
+    assert failing.calls == 3
+    assert "trying again" not in run.printed
+
+
+@pytest.mark.parametrize(
+    ("said", "transient"),
+    [
+        ("Connection refused", True),
+        ("An error occurred (503) when calling PutObject: Service Unavailable", True),
+        ("We encountered an internal error. Please try again.", True),
+        ("An error occurred (InvalidAccessKeyId)", False),
+        ("An error occurred (NoSuchBucket)", False),
+        ("An error occurred (AccessDenied)", False),
+        ("No space left on device", False),
+        ("Read-only file system", False),
+    ],
+)
+def test__fault__may_it_pass(said: str, transient: bool) -> None:
+    fault = faults.fault("s3://bucket/lakehouse", OSError(said))
+    assert fault is not None
+    assert fault.allow_retries is transient
+
+
+def test__lakehouse_error__is_not_tried_again_by_default() -> None:
+    assert not LakehouseError("The path is wrong.").allow_retries
+
+
+def test__failure_told__blocking_check(materialize: Materialize, small: Path) -> None:
+    (small / "customer" / "landing" / "malformed.json").write_text("{\n")
+
+    run = materialize(small)
+
+    [failed] = [event for event in run.result.all_events if event.is_step_failure]
+    assert failure_told(failed.step_failure_data) == CHECK_FAILED
+    assert CHECK_FAILED not in run.printed
