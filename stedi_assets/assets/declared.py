@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,11 @@ from stedi_assets.tables import TABLES, Table, Zone
 
 OWNERS = {Zone.LANDING: "team:ingest", Zone.QUARANTINE: "team:ingest"}
 DATA_TEAM = "team:data-engineering"
+
+
+def owner(table: Table) -> str:
+    """The team that answers for a table."""
+    return OWNERS.get(table.zone, DATA_TEAM)
 
 
 def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, Any]:
@@ -28,8 +34,11 @@ def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, An
     return {
         "group_name": zone.value,
         "kinds": kinds,
-        "owners": [OWNERS.get(table.zone, DATA_TEAM)],
-        "tags": {describe.PERSONAL_DATA: "true" if table.personal else "false"},
+        "owners": [owner(table)],
+        "tags": {
+            describe.PERSONAL_DATA: "true" if table.personal else "false",
+            "source": table.source,
+        },
         "description": f"{table.description}\n\n{rule}".strip(),
         "metadata": describe.definition(table),
     }
@@ -55,3 +64,11 @@ def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinit
         return asset
 
     return decorate
+
+
+def with_code_references(assets: Sequence[Any]) -> list[Any]:
+    """The assets, each with the file and line of its own function."""
+    with warnings.catch_warnings():
+        # The references are beta in Dagster: without them its pages lack a link, no more.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return list(dg.with_source_code_references(assets))

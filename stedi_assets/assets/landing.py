@@ -36,6 +36,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(
                 table.name,
+                deps=[tables.files_of(table)],
                 code_version=version,
                 **definition(table, kinds={"json"}, rule="Files as they arrived; never altered."),
             ),
@@ -71,6 +72,8 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             data_version=version,
             metadata={
                 **describe.definition(table),
+                **describe.landing_lineage(table),
+                **describe.preview(table, io_manager.read),
                 "dagster/row_count": profile.records,
                 "dagster/uri": folder.uri,
                 "files": len(folder.files),
@@ -92,7 +95,11 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         yield MaterializeResult(
             asset_key=quarantine.name,
             data_version=version,
-            metadata=describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
+            metadata={
+                **describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
+                **describe.quarantine_lineage(quarantine, table),
+                **(describe.preview(quarantine, io_manager.read) if state.rows else {}),
+            },
         )
 
     return land
