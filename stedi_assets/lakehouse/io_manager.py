@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from stedi_assets import pictures
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta, describe, storage
 from stedi_assets.lakehouse.faults import storage_faults
@@ -39,9 +40,14 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         table = TABLES[context.asset_key.to_user_string()]
         commit = {"run": context.run_id, "config": context.step_context.op_config or {}}
         written = self.write(table, obj, commit)
-        context.add_output_metadata(describe.materialization(table, self.uri_of(table), written))
-        declared = context.asset_spec.metadata
-        context.add_output_metadata({describe.LINEAGE: declared[describe.LINEAGE]})
+        context.add_output_metadata(
+            {
+                **describe.materialization(table, self.uri_of(table), written),
+                describe.LINEAGE: context.asset_spec.metadata[describe.LINEAGE],
+                **describe.preview(table, self.read),
+                **pictures.metadata(table, self.read),
+            }
+        )
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Loads a table as the type that the input is annotated with.
