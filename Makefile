@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test dev sql sql-ddl bench lint format lock clean
+.PHONY: materialize test dev report screenshots sql sql-ddl bench lint format lock clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
@@ -16,6 +16,13 @@ test: $(INSTALLED)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.dev $(PORT)
+
+report: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
+	@$(BIN)/python -m stedi_assets.report
+
+# Needs Debian's chromium.
+screenshots: $(INSTALLED)
+	$(BIN)/python -m docs.screenshots
 
 # Q="select …" runs one query, F=file a file of them, neither opens a console; FORMAT=csv.
 sql: $(INSTALLED)

@@ -20,6 +20,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["stedi_assets", "stedi_assets.*"]),
+    package_data={"stedi_assets.report": ["*.j2"]},
     install_requires=[
         "dagster>=1.13.27,<1.14",
         "dagster-webserver>=1.13.27,<1.14",
@@ -32,6 +33,8 @@ setup(
         "pyarrow>=21,<27",
         "pandas>=2.2,<3",  # PySpark 4.2 warns on 3
         "rich>=14",
+        "jinja2>=3.1,<4",
+        "pygal>=3.1.3,<4",  # draws SVG in 0.1 s, import and all; matplotlib takes 2 s
     ],
     extras_require={
         "postgres": POSTGRES,
@@ -49,6 +52,8 @@ setup(
             "iamprover>=0.7.1,<0.8",  # IAM's rules for the Z3 solver
             "moto[server]>=5.2.5,<6",  # the server needs every service's extra: it loads them all
             "mypy>=1.15",
+            "pillow>=12,<14",  # makes the screenshots small
+            "playwright>=1.50,<2",  # drives Debian's Chromium; its own browsers are not fetched
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

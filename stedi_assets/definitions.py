@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.assets import curated, landing, sources, trusted
+from stedi_assets.assets.declared import with_code_references
 from stedi_assets.automation import jobs, notify, registration, schedules, sensors
 from stedi_assets.checks import catalog, suites
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
@@ -16,7 +17,10 @@ def define(settings: Settings) -> dg.Definitions:
     """The whole project, in the place and on the engine that the settings name."""
     catalogued = GlueCatalog(database=settings.glue_database) if settings.glue_database else None
     project = dg.Definitions(
-        assets=dg.load_assets_from_modules([landing, trusted, curated]),
+        assets=[
+            *sources.SOURCE_FILES,
+            *with_code_references(dg.load_assets_from_modules([landing, trusted, curated])),
+        ],
         asset_checks=dg.load_asset_checks_from_modules([suites]),
         jobs=jobs.JOBS,
         schedules=schedules.SCHEDULES,

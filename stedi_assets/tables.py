@@ -246,6 +246,11 @@ def quarantine_of(landing: Table) -> Table:
     )
 
 
+def files_of(landing: Table) -> str:
+    """The name of the files that land as a table, which a source makes."""
+    return f"{landing.source}_files"
+
+
 QUARANTINE_TABLES = tuple(quarantine_of(table) for table in LANDING_TABLES)
 
 TABLES: Mapping[str, Table] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -56,4 +57,4 @@ def rows(frame: DataFrame) -> list[tuple]:
 def function_of(definition: dg.AssetsDefinition) -> Callable[..., Any]:
     """The function itself: Dagster's own direct invocation makes an instance at every call."""
     function: Callable[..., Any] = definition.op.compute_fn.decorated_fn  # type: ignore[union-attr]
-    return function
+    return inspect.unwrap(function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -15,9 +16,9 @@ from stedi_assets.definitions import defs
 from stedi_assets.tables import TABLES, Zone
 
 PARENTS = {
-    "customer_landing": set(),
-    "accelerometer_landing": set(),
-    "step_trainer_landing": set(),
+    "customer_landing": {"customer_files"},
+    "accelerometer_landing": {"accelerometer_files"},
+    "step_trainer_landing": {"step_trainer_files"},
     "customer_quarantine": {"customer_landing"},
     "accelerometer_quarantine": {"accelerometer_landing"},
     "step_trainer_quarantine": {"step_trainer_landing"},
@@ -31,6 +32,7 @@ PARENTS = {
         "customer_curated",
     },
 }
+FILES = {"customer_files", "accelerometer_files", "step_trainer_files"}
 PERSONAL = {
     "customer_landing",
     "customer_quarantine",
@@ -57,8 +59,37 @@ def test__assets__are_the_tables_and_depend_as_designed(specs: dict[str, dg.Asse
     found = {
         name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()
     }
-    assert found == PARENTS
+    assert found == PARENTS | {name: set() for name in FILES}
     assert set(TABLES) == set(PARENTS)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test__source_files__are_external_and_described(
+    name: str, specs: dict[str, dg.AssetSpec]
+) -> None:
+    spec = specs[name]
+    assert not defs.resolve_asset_graph().get(spec.key).is_executable
+    assert spec.group_name == "source"
+    assert spec.kinds == {"json"}
+    assert spec.description
+    landing = TABLES[name.replace("_files", "_landing")]
+    assert landing.location in spec.description
+    columns = spec.metadata["dagster/column_schema"].columns
+    assert [column.name for column in columns] == landing.column_names
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test__asset__refers_to_its_own_code(name: str, specs: dict[str, dg.AssetSpec]) -> None:
+    [reference] = specs[name].metadata["dagster/code_references"].code_references
+    lines = Path(reference.file_path).read_text().splitlines()
+    zone = TABLES[name].zone
+    module = "landing" if zone in (Zone.LANDING, Zone.QUARANTINE) else zone.value
+    assert reference.file_path.endswith(f"stedi_assets/assets/{module}.py")
+    if module == "landing":  # one function, made for each source
+        assert lines[reference.line_number - 1].strip() == "@dg.multi_asset("
+    else:
+        assert lines[reference.line_number - 1] == f"@table_asset(tables.{name.upper()})"
+        assert lines[reference.line_number].startswith(f"def {name}(")
 
 
 @pytest.mark.parametrize("name", PARENTS)
@@ -69,6 +100,7 @@ def test__asset__is_described(name: str, specs: dict[str, dg.AssetSpec]) -> None
     early = table.zone in (Zone.LANDING, Zone.QUARANTINE)
     assert spec.owners == ["team:ingest" if early else "team:data-engineering"]
     assert spec.tags["personal_data"] == ("true" if name in PERSONAL else "false")
+    assert spec.tags["source"] == table.source
     assert spec.description
     assert spec.description.startswith(table.description)
     assert spec.code_version
@@ -143,7 +175,16 @@ def test__definitions__import_is_light_and_silent() -> None:
     assert fresh.returncode == 0
     loaded = set(fresh.stdout.split())
     assert "stedi_assets.checks.suites" in loaded
-    waiting = {"pysail", "deltalake", "pyarrow", "pandas", "numpy", "pyspark.sql.connect", "boto3"}
+    waiting = {
+        "boto3",
+        "deltalake",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "pygal",
+        "pysail",
+        "pyspark.sql.connect",
+    }
     assert loaded & waiting == set()
 
 

@@ -1,71 +1,71 @@
-"""The real webserver and daemon, as `make dev` starts them."""
+"""The real webserver and daemon, as `make dev` starts them, and what a person does there."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-from stedi_assets.tables import TABLES
+from stedi_assets.tables import LANDING_TABLES, TABLES, files_of
+from stedi_assets_tests import ui
 from stedi_assets_tests.conftest import PROJECT
 
-UP_WITHIN_SECONDS = 60
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
 
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Where the UI answers, until the test ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (tmp_path / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
-    with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "stedi_assets.dev", str(port)],
-            cwd=PROJECT,
-            env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            # The webserver, the daemon and the code server are processes of this group.
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+    with ui.served(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def chromium() -> None:
+    """The browser, which CI must have."""
+    if not ui.CHROMIUM.exists():
+        reason = f"{ui.CHROMIUM} is not on this machine: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 def test__make_dev__serves_every_table(address: str, tmp_path: Path) -> None:
-    shown = _wait_for(lambda: _query(address, ASSETS)["assetNodes"], address, tmp_path)
+    shown = _query(address, ASSETS)["assetNodes"]
 
-    assert {node["assetKey"]["path"][0] for node in shown} == set(TABLES)
-    assert {node["groupName"] for node in shown} == {"landing", "trusted", "curated"}
+    files = {files_of(table) for table in LANDING_TABLES}
+    assert {node["assetKey"]["path"][0] for node in shown} == {*TABLES, *files}
+    assert {node["groupName"] for node in shown} == {"source", "landing", "trusted", "curated"}
     log = (tmp_path / "log").read_text()
     assert "Warning" not in log and "WARNING" not in log, log
 
 
-def _wait_for(ask, address: str, folder: Path):
-    until = time.monotonic() + UP_WITHIN_SECONDS
-    while time.monotonic() < until:
-        try:
-            if answer := ask():
-                return answer
-        except (urllib.error.URLError, ConnectionError):
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"{address} did not answer: " + (folder / "log").read_text())
+@pytest.mark.usefixtures("chromium")
+def test__ui__materialize_all(address: str) -> None:
+    """Opens the lineage, presses the button, and finds the rows, the checks and the pictures."""
+    rows = json.loads((PROJECT / "data" / "manifest.json").read_text())["rows"]
+    with ui.opened(address) as page:
+        ui.open_lineage(page)
+        ui.materialize_all(page)
+
+        ui.open_asset(page, "machine_learning_curated")
+        expect(page.get_by_text(f"{rows['machine_learning_curated']:,}").first).to_be_visible()
+        ui.show_markdown(page, "funnel")
+        people = page.get_by_role("dialog").get_by_role("img", name="People in each table")
+        assert people.evaluate("image => image.naturalWidth") > 0
+
+        ui.open_asset(page, "machine_learning_curated", "checks")
+        expect(page.get_by_text("Checks (8)")).to_be_visible()
+        expect(page.get_by_text("Succeeded", exact=True)).to_have_count(6)
+        expect(page.get_by_text("Failed", exact=True)).to_have_count(2)  # the two warnings
+        execute = page.get_by_role("button").filter(has_text=re.compile("^Execute$"))
+        expect(execute).to_be_enabled()  # of this check alone
 
 
 def _query(address: str, query: str) -> dict:
@@ -74,5 +74,5 @@ def _query(address: str, query: str) -> dict:
         json.dumps({"query": query}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)["data"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,11 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
 FLOWS_ON = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
 
+def owner(table: Table) -> str:
+    """The team that answers for a table."""
+    return OWNERS.get(table.zone, DATA_TEAM)
+
+
 def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, Any]:
     """What Dagster is told of a table's asset, apart from how it is computed.
 
@@ -36,8 +42,11 @@ def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, An
     return {
         "group_name": zone.value,
         "kinds": kinds,
-        "owners": [OWNERS.get(table.zone, DATA_TEAM)],
-        "tags": {describe.PERSONAL_DATA: "true" if table.personal else "false"},
+        "owners": [owner(table)],
+        "tags": {
+            describe.PERSONAL_DATA: "true" if table.personal else "false",
+            "source": table.source,
+        },
         "description": f"{table.description}\n\n{rule}".strip(),
         "metadata": describe.definition(table),
         "freshness_policy": FRESHNESS,
@@ -65,3 +74,11 @@ def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinit
         return asset
 
     return decorate
+
+
+def with_code_references(assets: Sequence[Any]) -> list[Any]:
+    """The assets, each with the file and line of its own function."""
+    with warnings.catch_warnings():
+        # The references are beta in Dagster: without them its pages lack a link, no more.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return list(dg.with_source_code_references(assets))

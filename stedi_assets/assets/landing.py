@@ -42,6 +42,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(
                 table.name,
+                deps=[tables.files_of(table)],
                 code_version=version,
                 **definition(table, kinds={"json"}, rule="Files as they arrived; never altered."),
             ),
@@ -81,6 +82,8 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             data_version=version,
             metadata={
                 **describe.definition(table),
+                **describe.landing_lineage(table),
+                **describe.preview(table, io_manager.read),
                 "dagster/row_count": profile.records,
                 "dagster/uri": folder.uri,
                 "files": len(folder.files),
@@ -106,6 +109,8 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             metadata={
                 **describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
                 **registered[quarantine.name],
+                **describe.quarantine_lineage(quarantine, table),
+                **(describe.preview(quarantine, io_manager.read) if state.rows else {}),
             },
         )
 

@@ -1,53 +1,19 @@
 """One suite of checks a table: its rules, evaluated together in one pass over it."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-import dagster as dg
 from dagster import AssetCheckResult, AssetCheckSeverity, ResourceParam
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets.checks import consent, counts, quality
+from stedi_assets.checks.declared import DESCRIPTIONS, suite
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import Table
 
-BLOCKING = {consent.CONSENT, counts.COUNTS}
 WARNINGS = {consent.SHARED_DEVICES, *counts.COUNTED_ALONG}
-DESCRIPTIONS = {**consent.DESCRIPTIONS, **counts.DESCRIPTIONS, **quality.DESCRIPTIONS}
-
-
-def suite(table: Table, *further: str) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:
-    """Declares a function of frames as the checks of a table.
-
-    Args:
-        table: The table; its declaration says which structural checks it has.
-        further: Names of the checks that only this table has.
-    """
-    names = [consent.CONSENT, counts.COUNTS, quality.SCHEMA, quality.VALUES]
-    names += [quality.KEYS] if table.key else []
-    names += [quality.REFERENCES] if table.references else []
-
-    def decorate(rules: Callable[..., Any]) -> dg.AssetChecksDefinition:
-        inputs = [name for name in inspect.signature(rules).parameters if name in tables.TABLES]
-        return dg.multi_asset_check(
-            name=f"{table.name}_checks",
-            specs=[
-                dg.AssetCheckSpec(
-                    name,
-                    asset=table.name,
-                    blocking=name in BLOCKING,
-                    description=DESCRIPTIONS[name],
-                    additional_deps=[other for other in inputs if other != table.name],
-                )
-                for name in (*names, *further)
-            ],
-        )(rules)
-
-    return decorate
 
 
 @suite(tables.CUSTOMER_TRUSTED)

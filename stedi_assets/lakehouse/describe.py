@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from stedi_assets.lakehouse.delta import TableState
-from stedi_assets.tables import Column, Table
+from stedi_assets.pictures.figures import markdown_table
+from stedi_assets.tables import Column, Table, files_of
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+PREVIEW_ROWS = 10
 PERSONAL_DATA = "personal_data"
 LINEAGE = "dagster/column_lineage"
 
@@ -70,6 +75,34 @@ def lineage(table: Table, parents: Sequence[Table]) -> Mapping[str, Any]:
         if origin is not None:
             deps[column] = [dg.TableColumnDep(dg.AssetKey(origin.name), column)]
     return {LINEAGE: dg.TableColumnLineage(deps)}
+
+
+def landing_lineage(table: Table) -> Mapping[str, Any]:
+    """For each column of a landing table the field of the source's files."""
+    files = dg.AssetKey(files_of(table))
+    deps = {column: [dg.TableColumnDep(files, column)] for column in table.column_names}
+    return {LINEAGE: dg.TableColumnLineage(deps)}
+
+
+def quarantine_lineage(table: Table, landing: Table) -> Mapping[str, Any]:
+    """What was set aside comes of the whole record; only when it was so comes of the clock."""
+    whole = [dg.TableColumnDep(dg.AssetKey(landing.name), name) for name in landing.column_names]
+    deps = {name: [] if name == "quarantinedAt" else whole for name in table.column_names}
+    return {LINEAGE: dg.TableColumnLineage(deps)}
+
+
+def preview(table: Table, read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
+    """The first rows, in the order of their values, without the columns of personal data.
+
+    Args:
+        table: The table.
+        read: Hands out its rows.
+    """
+    shown = [column.name for column in table.columns if not column.personal]
+    rows = read(table).select(*shown).orderBy(*shown).limit(PREVIEW_ROWS).collect()
+    if not rows:
+        return {}
+    return {"preview": dg.MetadataValue.md(markdown_table(shown, [row.asDict() for row in rows]))}
 
 
 def _bounds(column: Column) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from stedi_assets import pictures
 from stedi_assets.catalog.table_input import RECORD_COUNT, VERSION
 from stedi_assets.errors import LakehouseError, transient_faults_retried
 from stedi_assets.lakehouse import delta, describe, storage
@@ -42,9 +43,14 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         commit = {"run": context.run_id, "config": context.step_context.op_config or {}}
         with transient_faults_retried():
             written = self.write(table, obj, commit)
-        context.add_output_metadata(describe.materialization(table, self.uri_of(table), written))
-        declared = context.asset_spec.metadata
-        context.add_output_metadata({describe.LINEAGE: declared[describe.LINEAGE]})
+        context.add_output_metadata(
+            {
+                **describe.materialization(table, self.uri_of(table), written),
+                describe.LINEAGE: context.asset_spec.metadata[describe.LINEAGE],
+                **describe.preview(table, self.read),
+                **pictures.metadata(table, self.read),
+            }
+        )
         context.add_output_metadata(self.register(table))
 
     def load_input(self, context: dg.InputContext) -> Any:

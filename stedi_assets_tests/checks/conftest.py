@@ -98,7 +98,7 @@ def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[.
         folder = catalogued.landing(table)
         landing.upload(source, folder.folder)
         profile = landing.LandingProfile(
-            folder.fingerprint, folder.reader_version, None, len(GOOD[table.name]), 0, tidy
+            folder.fingerprint, folder.reader_version, len(GOOD[table.name]), 0, tidy
         )
         catalogued.write(quarantine_of(table), None, {"landing": profile.as_dict()})
 

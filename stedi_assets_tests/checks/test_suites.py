@@ -622,3 +622,23 @@ def test__checks__show_no_personal_value(check: Check) -> None:
     assert "rows_at_fault" in told
     for name, email, phone, birth_day, *_ in GOOD["customer_landing"]:
         assert not [value for value in (name, email, phone, birth_day) if value in told]
+
+
+def test__run__of_a_single_check_evaluates_no_other(
+    run: Run, lakehouse: LakehouseIOManager
+) -> None:
+    """As the button beside a check in the UI does."""
+    assert run().success
+    key = dg.AssetCheckKey(dg.AssetKey("customer_trusted"), "keys")
+    landed = [landing.customer_landing, landing.accelerometer_landing, landing.step_trainer_landing]
+    result = dg.materialize(
+        [trusted.customer_trusted, *landed, SUITES["customer_trusted"]],
+        resources={
+            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse),
+            "source": SourceData(path=""),
+        },
+        selection=dg.AssetSelection.checks(key),
+    )
+    assert result.success
+    assert [check.asset_check_key for check in result.get_asset_check_evaluations()] == [key]
+    assert not result.get_asset_materialization_events()

@@ -184,6 +184,46 @@ def test__materialization__metadata(parents: LakehouseIOManager, run: Run) -> No
     assert [(column.name, column.type) for column in schema.columns] == [
         (column.name, column.type) for column in table.columns
     ]
+    assert materialization.metadata["figures"].value["funnel"] == [  # type: ignore[index, call-overload]
+        {"table": "accelerometer_trusted", "zone": "trusted", "rows": 1, "people": 1},
+        {"table": "step_trainer_trusted", "zone": "trusted", "rows": 2, "people": 1},
+        {"table": "customer_curated", "zone": "curated", "rows": 1, "people": 1},
+        {"table": "machine_learning_curated", "zone": "curated", "rows": 2, "people": 1},
+    ]
+    for picture in ("funnel", "movement_over_time", "movement_by_distance"):
+        shown = materialization.metadata[picture].value
+        assert str(shown).startswith("![")
+        assert "](data:image/svg+xml;base64," in str(shown)
+
+
+def test__materialization__preview_of_no_personal_column(
+    parents: LakehouseIOManager, run: Run, frame: Frame
+) -> None:
+    people = [customer(f"{i:02}@example.com", f"device-{11 - i:02}") for i in range(12)]
+    parents.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
+    readings = [phone_reading(f"{i:02}@example.com") for i in range(12)]
+    parents.write(tables.ACCELEROMETER_TRUSTED, frame(PHONE_READINGS, readings), {})
+    [materialization] = run(curated.customer_curated).asset_materializations_for_node(
+        "customer_curated"
+    )
+    lines = str(materialization.metadata["preview"].value).splitlines()
+    assert lines[0] == (
+        "| serialNumber | registrationDate | lastUpdateDate | shareWithResearchAsOfDate "
+        "| shareWithPublicAsOfDate | shareWithFriendsAsOfDate |"
+    )
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| device-{i:02}" for i in range(10)]
+    assert lines[2].endswith(f" | {MORNING} | {MORNING} | {MORNING} |  |  |")
+
+
+def test__materialization__preview_of_no_rows(
+    parents: LakehouseIOManager, run: Run, frame: Frame
+) -> None:
+    parents.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, []), {})
+    [materialization] = run(curated.customer_curated).asset_materializations_for_node(
+        "customer_curated"
+    )
+    assert materialization.metadata["dagster/row_count"].value == 0
+    assert "preview" not in materialization.metadata
 
 
 def test__materialization__lineage_of_each_column(parents: LakehouseIOManager, run: Run) -> None:

@@ -1,0 +1,47 @@
+"""Takes the pictures of the README from the real UI, on the sample data: `make screenshots`."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page
+
+from stedi_assets_tests import ui
+
+DOCS = Path(__file__).resolve().parent
+COLORS = 64  # text stays sharp, and each picture under 100 kB
+
+
+def main() -> None:
+    """Materialises the sample by the button, and looks at what a newcomer sees."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ui.served(Path(folder)) as address,
+        ui.opened(address) as page,
+    ):
+        ui.open_lineage(page)
+        ui.materialize_all(page)
+        ui.open_lineage_of(page, "machine_learning_curated")
+        _take(page, "lineage")
+        ui.open_asset(page, "machine_learning_curated")
+        _take(page, "asset")
+        ui.show_markdown(page, "funnel")
+        _take(page, "funnel")
+        ui.open_asset(page, "machine_learning_curated", "checks")
+        _take(page, "checks")
+
+
+def _take(page: Page, name: str) -> None:
+    page.wait_for_timeout(1500)  # for what moves to come to rest
+    page.mouse.move(0, 0)
+    taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    path = DOCS / f"{name}.png"
+    taken.quantize(COLORS).save(path, optimize=True)
+    print(f"{path.name}: {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Turns a function of frames into the definition of a table's checks."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+from dagster import AssetCheckResult
+
+from stedi_assets import tables
+from stedi_assets.checks import consent, counts, quality
+from stedi_assets.tables import Table
+
+BLOCKING = {consent.CONSENT, counts.COUNTS}
+DESCRIPTIONS = {**consent.DESCRIPTIONS, **counts.DESCRIPTIONS, **quality.DESCRIPTIONS}
+
+
+def suite(table: Table, *further: str) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:
+    """Declares a function of frames as the checks of a table, of which a run may select some.
+
+    Args:
+        table: The table; its declaration says which structural checks it has.
+        further: Names of the checks that only this table has.
+    """
+    names = [consent.CONSENT, counts.COUNTS, quality.SCHEMA, quality.VALUES]
+    names += [quality.KEYS] if table.key else []
+    names += [quality.REFERENCES] if table.references else []
+
+    def decorate(rules: Callable[..., Any]) -> dg.AssetChecksDefinition:
+        inputs = [name for name in inspect.signature(rules).parameters if name in tables.TABLES]
+
+        @functools.wraps(rules)
+        def selected(
+            context: dg.AssetCheckExecutionContext, **given: Any
+        ) -> Iterator[AssetCheckResult]:
+            # The suite is one query, so that to leave some of it out saves nothing.
+            wanted = {key.name for key in context.selected_asset_check_keys}
+            yield from (result for result in rules(**given) if result.check_name in wanted)
+
+        # What Dagster injects by name and annotation.
+        parameters = inspect.signature(selected, follow_wrapped=False).parameters
+        taken = inspect.signature(rules)
+        selected.__signature__ = taken.replace(  # type: ignore[attr-defined]
+            parameters=[parameters["context"], *taken.parameters.values()]
+        )
+        return dg.multi_asset_check(
+            name=f"{table.name}_checks",
+            can_subset=True,
+            specs=[
+                dg.AssetCheckSpec(
+                    name,
+                    asset=table.name,
+                    blocking=name in BLOCKING,
+                    description=DESCRIPTIONS[name],
+                    additional_deps=[other for other in inputs if other != table.name],
+                )
+                for name in (*names, *further)
+            ],
+        )(selected)
+
+    return decorate

@@ -1,0 +1,73 @@
+"""Pictures of what the tables hold, each with its figures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from stedi_assets import tables
+from stedi_assets.pictures import funnel, movement
+from stedi_assets.pictures.chart import Picture
+from stedi_assets.pictures.figures import Figures, markdown_table
+from stedi_assets.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+FIGURES = "figures"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How figures become pictures.
+
+    Attributes:
+        columns: The figures' names, in order.
+        caption: What they mean.
+        pictures: Draws them.
+    """
+
+    columns: Sequence[str]
+    caption: str
+    pictures: Callable[[Figures], Sequence[Picture]]
+
+
+DRAWINGS: Mapping[str, Drawing] = {
+    "funnel": Drawing(funnel.COLUMNS, funnel.CAPTION, funnel.pictures),
+    "movement_over_time": Drawing(
+        (movement.TIME, *movement.CLASSES), movement.CAPTION, movement.pictures_over_time
+    ),
+    "movement_by_distance": Drawing(
+        (movement.DISTANCE, *movement.CLASSES), movement.CAPTION, movement.pictures_by_distance
+    ),
+}
+
+
+def metadata(table: Table, read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
+    """The pictures that a table's page shows: the training table's only, where all paths end.
+
+    Args:
+        table: The table that was materialised.
+        read: Hands out a table's rows.
+    """
+    if table != tables.MACHINE_LEARNING_CURATED:
+        return {}
+    over_time, by_distance = movement.figures(read(table))
+    figures = {
+        "funnel": funnel.figures(read),
+        "movement_over_time": over_time,
+        "movement_by_distance": by_distance,
+    }
+    shown = {name: _markdown(name, found) for name, found in figures.items() if found}
+    return {**shown, FIGURES: dg.MetadataValue.json(figures)}
+
+
+def _markdown(name: str, figures: Figures) -> dg.MarkdownMetadataValue:
+    drawing = DRAWINGS[name]
+    images = [f"![{picture.alternative}]({picture.uri})" for picture in drawing.pictures(figures)]
+    return dg.MetadataValue.md(
+        "\n\n".join([*images, drawing.caption, markdown_table(drawing.columns, figures)])
+    )

@@ -1,0 +1,89 @@
+"""The consent funnel: how many rows and how many people are left in each table."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stedi_assets import tables
+from stedi_assets.errors import LakehouseError
+from stedi_assets.pictures import chart
+from stedi_assets.pictures.chart import Picture
+from stedi_assets.pictures.figures import Figures
+from stedi_assets.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Whose customer records say who owns the devices of a table that names devices only.
+OWNERS = {
+    tables.STEP_TRAINER_LANDING.name: tables.CUSTOMER_LANDING,
+    tables.STEP_TRAINER_TRUSTED.name: tables.CUSTOMER_CURATED,
+    tables.MACHINE_LEARNING_CURATED.name: tables.CUSTOMER_CURATED,
+}
+COLUMNS = ("table", "zone", "rows", "people")
+CAPTION = (
+    "A person is an e-mail address that landed; a device stands for the people it is registered to."
+)
+STAGES = (
+    *tables.LANDING_TABLES,
+    tables.CUSTOMER_TRUSTED,
+    tables.ACCELEROMETER_TRUSTED,
+    tables.STEP_TRAINER_TRUSTED,
+    tables.CUSTOMER_CURATED,
+    tables.MACHINE_LEARNING_CURATED,
+)
+
+
+def figures(read: Callable[[Table], DataFrame]) -> Figures:
+    """For each table that the lakehouse has its zone, rows and different people, in one query.
+
+    Args:
+        read: Hands out a table's rows.
+    """
+    counts = []
+    for table in STAGES:
+        # The training table can be made where landing was cleared: its page then starts later.
+        with contextlib.suppress(LakehouseError):
+            counts.append(_counted(table, read))
+    united = functools.reduce(lambda one, other: one.unionByName(other), counts)
+    counted = {row.table: row for row in united.collect()}
+    return [
+        {
+            "table": table.name,
+            "zone": table.zone.value,
+            "rows": counted[table.name].rows,
+            "people": counted[table.name].people,
+        }
+        for table in STAGES
+        if table.name in counted
+    ]
+
+
+def pictures(figures: Figures) -> list[Picture]:
+    """Bars of the people, and of the rows, that each table has."""
+    zones = [each["zone"] for each in figures]
+    return [
+        chart.bars(f"{figure.title()} in each table", _column(figures, figure), zones)
+        for figure in ("people", "rows")
+    ]
+
+
+def _column(figures: Figures, name: str) -> dict[str, int]:
+    return {each["table"]: each[name] for each in figures}
+
+
+def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    rows = read(table)
+    rows_of_table = rows.agg(F.lit(table.name).alias("table"), F.count(F.lit(1)).alias("rows"))
+    if table.name in OWNERS:
+        owners = read(OWNERS[table.name])
+        people = owners.join(rows, owners.serialNumber == rows.serialNumber, "left_semi")
+    else:
+        people = rows
+    person = "user" if "user" in people.columns else "email"
+    return rows_of_table.crossJoin(people.agg(F.count_distinct(person).alias("people")))

@@ -1,0 +1,114 @@
+"""Readings of the training table over time and distance, by how strongly the phone moved.
+
+The data has no labels, and none are derived: a class says how large one reading's acceleration is,
+√(x² + y² + z²), not what the person did. If the phone reports in g with gravity included, that
+is 1 while it rests or moves evenly. The tables do not say which unit it is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from stedi_assets.pictures import chart
+from stedi_assets.pictures.chart import Picture
+from stedi_assets.pictures.figures import Figures
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# About 1: a tenth to either side, so that a sensor's noise does not change the class.
+BELOW, ABOVE = 0.9, 1.1
+SLIGHT, STEADY, STRONG = (
+    f"slight (< {BELOW})",
+    f"steady ({BELOW} to {ABOVE})",
+    f"strong (> {ABOVE})",
+)
+CLASSES = (SLIGHT, STEADY, STRONG)
+BINS = 12
+TIME, DISTANCE = "from (UTC)", "distance from"
+CAPTION = (
+    "A class is the size of one reading's acceleration, √(x² + y² + z²), in the phone's own unit. "
+    "The data has no labels: a class does not say what the person did. In g, with gravity "
+    "included, a phone at rest reads 1."
+)
+
+
+def figures(readings: DataFrame) -> tuple[Figures, Figures]:
+    """Counts the readings of each class in equal spans of time, and of distance.
+
+    Spark counts; what comes back is bounded by the number of spans, however many readings.
+
+    Args:
+        readings: The rows of machine_learning_curated.
+
+    Returns:
+        For each span of time, and of distance, the readings by class; nothing if there are none.
+    """
+    from pyspark.sql import functions as F
+
+    span = readings.agg(
+        F.min("timestamp").alias("t0"),
+        (F.max("timestamp") - F.min("timestamp") + 1).alias("time"),
+        F.min("distanceFromObject").alias("d0"),
+        (F.max("distanceFromObject") - F.min("distanceFromObject") + 1).alias("distance"),
+    )
+    size = F.sqrt(F.col("x") ** 2 + F.col("y") ** 2 + F.col("z") ** 2)
+    movement = F.when(size < BELOW, SLIGHT).when(size <= ABOVE, STEADY).otherwise(STRONG)
+    counted = (
+        readings.crossJoin(span)
+        .groupBy(
+            *("t0", "time", "d0", "distance"),
+            movement.alias("movement"),
+            F.floor((F.col("timestamp") - F.col("t0")) * BINS / F.col("time")).alias("time_bin"),
+            F.floor((F.col("distanceFromObject") - F.col("d0")) * BINS / F.col("distance")).alias(
+                "distance_bin"
+            ),
+        )
+        .agg(F.sum(F.lit(1)).alias("readings"))
+        .collect()
+    )
+    if not counted:
+        return [], []
+    t0, time, d0, distance = counted[0][:4]
+    over_time = _by_class(counted, "time_bin")
+    by_distance = _by_class(counted, "distance_bin")
+    return (
+        [{TIME: _utc(t0 + i * time // BINS), **over_time[i]} for i in range(BINS)],
+        [{DISTANCE: d0 + i * distance // BINS, **by_distance[i]} for i in range(BINS)],
+    )
+
+
+def pictures_over_time(figures: Figures) -> list[Picture]:
+    """Columns of the readings in each span of time, by class."""
+    return [chart.columns("Readings over time, by size of acceleration", *_columns(TIME, figures))]
+
+
+def pictures_by_distance(figures: Figures) -> list[Picture]:
+    """A line a class: the share of its readings in each span of distance."""
+    labels, series = _columns(DISTANCE, figures)
+    shares = {
+        name: [round(100 * value / (sum(values) or 1), 1) for value in values]
+        for name, values in series.items()
+    }
+    title = "Distance from object, % of each class"
+    return [chart.lines(title, labels, shares)]
+
+
+def _by_class(counted: list[Any], span: str) -> dict[int, dict[str, int]]:
+    found: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLASSES, 0))
+    for row in counted:
+        found[row[span]][row.movement] += row.readings
+    return found
+
+
+def _columns(span: str, figures: Figures) -> tuple[list[str], dict[str, list[int]]]:
+    return (
+        [str(each[span]) for each in figures],
+        {name: [each[name] for each in figures] for name in CLASSES},
+    )
+
+
+def _utc(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,42 @@
+"""Writes the report of the lakehouse that the settings name: `make report`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from stedi_assets.errors import LakehouseError
+
+
+def main() -> None:
+    """Writes one HTML page and says where."""
+    parser = argparse.ArgumentParser(prog="python -m stedi_assets.report", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/report.html"), metavar="FILE")
+    out: Path = parser.parse_args().out
+    if not os.environ.get("DAGSTER_HOME"):
+        sys.exit("DAGSTER_HOME is not set: run `make report`, or name the folder of the history.")
+    from stedi_assets.definitions import defs
+    from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+    from stedi_assets.report import page, standing
+
+    io_manager = defs.resources["io_manager"] if defs.resources else None
+    assert isinstance(io_manager, LakehouseIOManager)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            html = page.render(standing.standings(defs, instance, io_manager), datetime.now(UTC))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(html, encoding="utf-8")
+    except LakehouseError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"The report cannot be written to {out}: {error.strerror}. Name another file.")
+    print(f"Written to {out}; open it in any browser.")
+
+
+if __name__ == "__main__":
+    main()

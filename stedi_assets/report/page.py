@@ -1,0 +1,69 @@
+"""The report as a page of HTML that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich import filesize
+
+from stedi_assets.assets.sources import SOURCE_FILES
+from stedi_assets.pictures import DRAWINGS
+from stedi_assets.report.standing import Standing
+from stedi_assets.tables import Zone
+
+# What could not be read stands beside what it landed with.
+ZONES = {
+    "landing": (Zone.LANDING, Zone.QUARANTINE),
+    "trusted": (Zone.TRUSTED,),
+    "curated": (Zone.CURATED,),
+}
+
+
+def render(standings: Sequence[Standing], now: datetime) -> str:
+    """The page.
+
+    Args:
+        standings: The tables, as they are.
+        now: When that was.
+    """
+    environment = Environment(
+        loader=PackageLoader("stedi_assets.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"moment": _moment, "size": filesize.decimal, "figure": _figure}
+    checks = [check for standing in standings for check in standing.checks]
+    return environment.get_template("page.html.j2").render(
+        now=now,
+        standings=standings,
+        zones={
+            name: [each for each in standings if each.table.zone in zones]
+            for name, zones in ZONES.items()
+        },
+        sources=[spec.key.to_user_string() for spec in SOURCE_FILES],
+        oldest=min(standing.materialized for standing in standings),
+        verdicts={
+            verdict: sum(check.verdict == verdict for check in checks)
+            for verdict in ("passed", "warned", "failed", "not run")
+        },
+        drawings=[
+            (name.replace("_", " ").capitalize(), drawing, standing.figures[name])
+            for standing in standings
+            for name, drawing in DRAWINGS.items()
+            if standing.figures.get(name)
+        ],
+        meanings={check.name: check for check in checks},
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _figure(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,164 @@
+"""How the lakehouse stands: what its logs say, and what Dagster keeps of the last runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, DagsterEventType
+
+from stedi_assets import pictures, tables
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import describe
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.landing import LandingProfile
+from stedi_assets.tables import TABLES, Table, Zone
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a check ended when it last ran.
+
+    Attributes:
+        name: The check.
+        description: Its rule.
+        blocking: Whether what follows waits for it.
+        evaluation: What it found; None if it has not run since it exists.
+    """
+
+    name: str
+    description: str
+    blocking: bool
+    evaluation: AssetCheckEvaluation | None
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        if self.evaluation is None:
+            return "not run"
+        if self.evaluation.passed:
+            return "passed"
+        warns = self.evaluation.severity is AssetCheckSeverity.WARN
+        return "warned" if warns else "failed"
+
+    @property
+    def figures(self) -> dict[str, int | float]:
+        """The numbers that it told."""
+        found = self.evaluation.metadata if self.evaluation else {}
+        values = {name.replace("_", " "): value.value for name, value in found.items()}
+        return {name: value for name, value in values.items() if isinstance(value, int | float)}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A table as it is.
+
+    Attributes:
+        table: Its declaration.
+        rows: Its rows, by its log.
+        size_bytes: The size of its files.
+        materialized: When Dagster last made it.
+        metadata: What Dagster keeps of that.
+        parents: The assets that it is made of.
+        checks: Its checks.
+    """
+
+    table: Table
+    rows: int
+    size_bytes: int
+    materialized: datetime
+    metadata: Mapping[str, dg.MetadataValue]
+    parents: Sequence[str]
+    checks: Sequence[Check]
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """For each column what it is taken from, as `asset.column`."""
+        lineage = self.metadata.get(describe.LINEAGE)
+        if not isinstance(lineage, dg.TableColumnLineageMetadataValue):
+            return {}
+        return {
+            column: ", ".join(f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in deps)
+            for column, deps in lineage.value.deps_by_column.items()
+        }
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """The figures of its pictures, by picture."""
+        kept = self.metadata.get(pictures.FIGURES)
+        return kept.value if isinstance(kept, dg.JsonMetadataValue) else {}  # type: ignore[return-value]
+
+
+def standings(
+    defs: dg.Definitions, instance: dg.DagsterInstance, io_manager: LakehouseIOManager
+) -> list[Standing]:
+    """Every table as it is.
+
+    Args:
+        defs: The project.
+        instance: Keeps the history of runs.
+        io_manager: Reads the tables' logs.
+
+    Raises:
+        LakehouseError: If a table has not been materialised.
+    """
+    graph = defs.resolve_asset_graph()
+    found = []
+    for table in TABLES.values():
+        key = dg.AssetKey(table.name)
+        event = instance.get_latest_materialization_event(key)
+        rows = _rows(table, io_manager)
+        if event is None or event.asset_materialization is None or rows is None:
+            raise LakehouseError(
+                f"{table.name} has not been materialised, so there is nothing to report: run "
+                "`make materialize` first."
+            )
+        metadata = event.asset_materialization.metadata
+        found.append(
+            Standing(
+                table,
+                rows,
+                int(str(metadata["size_bytes"].value)),
+                datetime.fromtimestamp(event.timestamp, UTC),
+                metadata,
+                sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+                _checks(defs, instance, key),
+            )
+        )
+    return found
+
+
+def _rows(table: Table, io_manager: LakehouseIOManager) -> int | None:
+    """A table's rows by its log; those of landing are kept with what was set aside of it."""
+    if table.zone is not Zone.LANDING:
+        state = io_manager.state(table)
+        return state.rows if state else None
+    state = io_manager.state(tables.quarantine_of(table))
+    return LandingProfile(**state.commit["landing"]).records if state else None
+
+
+def _checks(defs: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey) -> list[Check]:
+    graph = defs.resolve_asset_graph()
+    keys = sorted(graph.get_check_keys_for_assets({key}))
+    return [
+        Check(
+            check.name,
+            graph.get(check).description or "",
+            graph.get(check).blocking,
+            _last_evaluation(instance, check),
+        )
+        for check in keys
+    ]
+
+
+def _last_evaluation(
+    instance: dg.DagsterInstance, check: AssetCheckKey
+) -> AssetCheckEvaluation | None:
+    record = instance.get_latest_asset_check_evaluation_record(check)
+    event = record.event.dagster_event if record and record.event else None
+    if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
+        return None  # planned, by a run that did not come to it
+    return event.asset_check_evaluation_data

@@ -1,0 +1,124 @@
+"""One materialisation of the sample, and the report of it."""
+
+from __future__ import annotations
+
+import html.parser
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from rich.console import Console
+
+import stedi_assets.definitions
+import stedi_assets.materialize
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.report import page, standing
+from stedi_assets.report.standing import Standing
+from stedi_assets.resources.spark import SparkResource
+from stedi_assets.settings import Settings
+from stedi_assets_tests.conftest import PROJECT
+
+SAMPLE = PROJECT / "data"
+NOW = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@dataclass
+class Project:
+    """What a report is made of."""
+
+    defs: dg.Definitions
+    instance: dg.DagsterInstance
+    io_manager: LakehouseIOManager
+
+    def standings(self) -> list[Standing]:
+        """Every table as it is."""
+        return standing.standings(self.defs, self.instance, self.io_manager)
+
+
+def project(folder: Path, instance: dg.DagsterInstance) -> Project:
+    """The project on the sample, with its lakehouse in a folder."""
+    settings = Settings(str(folder / "lakehouse"), str(SAMPLE), "")
+    return Project(
+        stedi_assets.definitions.define(settings),
+        instance,
+        LakehouseIOManager(uri=settings.lakehouse_uri, spark=SparkResource()),
+    )
+
+
+@pytest.fixture(scope="session")
+def materialized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The sample, materialised once."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = project(tmp_path_factory.mktemp("report"), instance)
+        quiet = Console(file=io.StringIO())
+        assert stedi_assets.materialize.materialize(made.defs, instance, quiet).success
+        yield made
+
+
+class Page(html.parser.HTMLParser):
+    """A page's elements in order, with their attributes and their text."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(text)
+        assert not self._open, f"not closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.elements.append(element)
+        if tag not in self.VOID:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop().tag == tag
+        if tag in ("td", "th"):
+            self.handle_data(" ")
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.text += data
+
+    def all(self, *tags: str) -> list[Element]:
+        """The elements of some kinds, in order."""
+        return [element for element in self.elements if element.tag in tags]
+
+    @property
+    def ids(self) -> Counter[str]:
+        """How often each id is given."""
+        return Counter(each.attributes["id"] for each in self.elements if "id" in each.attributes)
+
+
+@dataclass
+class Element:
+    """An element of a page."""
+
+    tag: str
+    attributes: dict[str, str]
+    text: str = field(default="")
+
+    @property
+    def words(self) -> str:
+        """Its text on one line."""
+        return re.sub(r"\s+", " ", self.text).strip()
+
+
+@pytest.fixture(scope="session")
+def report(materialized: Project) -> str:
+    """The report's HTML."""
+    return page.render(materialized.standings(), NOW)
+
+
+@pytest.fixture(scope="session")
+def parsed(report: str) -> Page:
+    """The report, parsed."""
+    return Page(report)

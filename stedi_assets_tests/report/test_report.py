@@ -1,0 +1,170 @@
+"""The report says what the tables' logs say, stands alone, can be read by all, and names no one."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import delta
+from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
+from stedi_assets_tests.conftest import PROJECT
+from stedi_assets_tests.report.conftest import NOW, SAMPLE, Page, Project, project
+
+
+def test__report__rows_are_those_of_the_logs(materialized: Project, parsed: Page) -> None:
+    shown = {
+        cell.attributes["data-rows-of"]: int(cell.text.replace(",", ""))
+        for cell in parsed.all("td")
+        if "data-rows-of" in cell.attributes
+    }
+    assert set(shown) == set(TABLES)
+    for table in (*DELTA_TABLES, *QUARANTINE_TABLES):
+        state = delta.state(materialized.io_manager.uri_of(table))
+        assert state
+        assert shown[table.name] == state.rows
+    for name, rows in json.loads((SAMPLE / "manifest.json").read_text())["rows"].items():
+        if name in TABLES:
+            assert shown[name] == rows
+
+
+def test__report__every_column_has_its_lineage(materialized: Project) -> None:
+    for standing in materialized.standings():
+        assert set(standing.origins) == set(standing.table.column_names)
+        unknown = {column for column, origin in standing.origins.items() if not origin}
+        quarantine = standing.table in QUARANTINE_TABLES
+        assert unknown == ({"quarantinedAt"} if quarantine else set())
+        for origin in ", ".join(filter(None, standing.origins.values())).split(", "):
+            asset, column = origin.split(".")
+            assert asset in standing.parents
+            assert column in TABLES[asset.replace("_files", "_landing")].column_names
+
+
+def test__report__checks(materialized: Project, parsed: Page) -> None:
+    verdicts = [
+        cell.words for cell in parsed.all("td") if "verdict" in cell.attributes.get("class", "")
+    ]
+    assert (verdicts.count("passed"), verdicts.count("warned")) == (36, 2)
+    assert len(verdicts) == len(materialized.defs.resolve_asset_graph().asset_check_keys)
+    rows = [row.words for row in parsed.all("tr")]
+    assert "pairs_of_two_people warned rows 43,164, rows at fault 2,188" in rows
+
+
+def test__report__pictures_have_figures_beside_them(parsed: Page) -> None:
+    pictures = parsed.all("img")
+    assert len(pictures) == 4
+    for picture in pictures:
+        kind, drawing = picture.attributes["src"].split(",", 1)
+        assert kind == "data:image/svg+xml;base64"
+        assert base64.b64decode(drawing).startswith(b"<svg")
+        assert len(picture.attributes["alt"]) > 100
+    rows = [row.words for row in parsed.all("tr")]
+    assert rows[:2] == ["table zone rows people", "customer_landing landing 956 956"]
+    assert [each.words for each in parsed.all("summary")][:3] == [
+        "Funnel in figures",
+        "Movement over time in figures",
+        "Movement by distance in figures",
+    ]
+
+
+def test__report__needs_nothing_from_elsewhere(parsed: Page) -> None:
+    for element in parsed.elements:
+        for name in ("src", "href", "srcset", "action", "data"):
+            assert element.attributes.get(name, "#").startswith(("#", "data:"))
+    assert not parsed.all("link", "script", "iframe")
+    [style] = parsed.all("style")
+    assert "url(" not in style.text
+    assert "@import" not in style.text
+    assert "prefers-color-scheme: dark" in style.text
+
+
+def test__report__can_be_read_by_all(parsed: Page) -> None:
+    [html] = parsed.all("html")
+    assert html.attributes["lang"] == "en"
+    assert [title.words for title in parsed.all("title")] == [
+        "STEDI lakehouse, 2030-01-02 03:04 UTC"
+    ]
+    levels = [int(each.tag[1]) for each in parsed.all("h1", "h2", "h3", "h4", "h5", "h6")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert set(parsed.ids.values()) == {1}
+    links = parsed.all("a")
+    assert links[0].words == "Skip to the content"
+    assert {link.attributes["href"].removeprefix("#") for link in links} <= set(parsed.ids)
+    assert all(link.words for link in links)
+    assert all(head.attributes.get("scope") for head in parsed.all("th"))
+    # A region that scrolls can be reached and is named.
+    regions = [each for each in parsed.elements if "scroll" in each.attributes.get("class", "")]
+    assert len(regions) >= 10
+    for region in regions:
+        assert region.attributes["tabindex"] == "0"
+        named = region.attributes.get("aria-labelledby")
+        assert named in parsed.ids if named else region.attributes["aria-label"]
+
+
+def test__report__names_no_one(report: str) -> None:
+    landed = "".join(path.read_text() for path in (SAMPLE / "customer" / "landing").glob("*.json"))
+    people = [json.loads(line) for line in landed.splitlines()]
+    assert len(people) == 956
+    drawings = re.findall(r"base64,([^\"]+)", report)
+    told = report + "".join(base64.b64decode(drawing).decode() for drawing in drawings)
+    for person in people:
+        for name in ("customerName", "email", "phone", "birthDay"):
+            assert str(person[name]) not in told
+
+
+def test__standings__of_a_check_that_has_not_run(materialized: Project, tmp_path: Path) -> None:
+    """As after a run of the assets alone: the history knows the tables, not the checks."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in TABLES:
+            event = materialized.instance.get_latest_materialization_event(dg.AssetKey(name))
+            assert event
+            assert event.asset_materialization
+            instance.report_runless_asset_event(event.asset_materialization)
+        standings = Project(materialized.defs, instance, materialized.io_manager).standings()
+    assert {check.verdict for each in standings for check in each.checks} == {"not run"}
+
+
+def test__standings__nothing_materialised(tmp_path: Path) -> None:
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.raises(LakehouseError, match=r"customer_landing has not been .* `make materialize`"),
+    ):
+        project(tmp_path, instance).standings()
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
+    return subprocess.run(
+        [sys.executable, "-m", "stedi_assets.report", *arguments],
+        env={
+            **os.environ,
+            "DAGSTER_HOME": str(folder),
+            "STEDI_LAKEHOUSE_URI": str(folder / "lakehouse"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test__main__nothing_materialised(tmp_path: Path) -> None:
+    ended = _run(tmp_path, "--out", str(tmp_path / "report.html"))
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith("run `make materialize` first.")
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "report.html").exists()
+
+
+def test__now__is_shown(parsed: Page) -> None:
+    assert NOW.isoformat() in [time.attributes["datetime"] for time in parsed.all("time")]
