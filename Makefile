@@ -12,7 +12,7 @@ materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
 
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.dev $(PORT)

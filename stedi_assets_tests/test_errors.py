@@ -46,14 +46,14 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test__transient_fault__passes(
     materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch, owner, name: str
 ) -> None:
-    failing = Failing(getattr(owner, name), OVERLOADED, times=2)
+    failing = Failing(getattr(owner, name), OVERLOADED, times=errors.RETRIES)
     monkeypatch.setattr(owner, name, failing)
 
     run = materialize(small)
 
     assert run.result.success, run.printed
-    assert failing.calls > 2
-    assert run.printed.count("storage failed; trying again") == 2
+    assert failing.calls > errors.RETRIES
+    assert run.printed.count("storage failed; trying again") == errors.RETRIES
 
 
 def test__transient_fault__that_stays(
