@@ -44,7 +44,7 @@ def test__figures__class_of_a_reading(
 
 def test__figures__spans_cover_first_to_last(frame: Frame) -> None:
     hour = 3_600_000
-    readings = [reading(NOON + i * hour, 200 + i, 1.0) for i in range(24)]
+    readings = [reading(NOON + i * hour, 200 if i < 20 else 223, 1.0) for i in range(24)]
     over_time, by_distance = movement.figures(frame(PAIRS, readings))
     assert [row[STEADY] for row in over_time] == [2] * 12
     assert [row["from (UTC)"] for row in over_time][:2] == [
@@ -52,7 +52,7 @@ def test__figures__spans_cover_first_to_last(frame: Frame) -> None:
         "2023-11-15 00:08:20",
     ]
     assert [(row["distance from"], row[STEADY]) for row in by_distance] == [
-        (200 + 2 * i, 2) for i in range(12)
+        (200 + 2 * i, {0: 20, 11: 4}.get(i, 0)) for i in range(12)
     ]
 
 
