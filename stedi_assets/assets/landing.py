@@ -74,6 +74,8 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 malformed = folder.malformed(profile) if profile.malformed else None
                 commit = {"run": context.run.run_id, "landing": profile.as_dict()}
                 state = io_manager.write(quarantine, malformed, commit)
+            preview = describe.preview(table, io_manager.read)
+            malformed_preview = describe.preview(quarantine, io_manager.read) if state.rows else {}
         recorded = source.recorded_rows({table.source: profile.content}).get(table.name)
         version = dg.DataVersion(profile.fingerprint)
         registered = {each.name: io_manager.register(each) for each in (table, quarantine)}
@@ -83,7 +85,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             metadata={
                 **describe.definition(table),
                 **describe.landing_lineage(table),
-                **describe.preview(table, io_manager.read),
+                **preview,
                 "dagster/row_count": profile.records,
                 "dagster/uri": folder.uri,
                 "files": len(folder.files),
@@ -110,7 +112,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 **describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
                 **registered[quarantine.name],
                 **describe.quarantine_lineage(quarantine, table),
-                **(describe.preview(quarantine, io_manager.read) if state.rows else {}),
+                **malformed_preview,
             },
         )
 

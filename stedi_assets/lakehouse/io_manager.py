@@ -43,12 +43,12 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         commit = {"run": context.run_id, "config": context.step_context.op_config or {}}
         with transient_faults_retried():
             written = self.write(table, obj, commit)
+            shown = {**describe.preview(table, self.read), **pictures.metadata(table, self.read)}
         context.add_output_metadata(
             {
                 **describe.materialization(table, self.uri_of(table), written),
                 describe.LINEAGE: context.asset_spec.metadata[describe.LINEAGE],
-                **describe.preview(table, self.read),
-                **pictures.metadata(table, self.read),
+                **shown,
             }
         )
         context.add_output_metadata(self.register(table))
