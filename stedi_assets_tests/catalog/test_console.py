@@ -98,18 +98,21 @@ def test__terminal__prompts_runs_and_quits(small: Path) -> None:
     with subprocess.Popen(
         CONSOLE, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
-        os.close(theirs)
-        assert f"The lakehouse at file://{small}, read only." in _until(ours, "sql> ")
-        os.write(ours, b"SELECT 40\n")
-        _until(ours, "...> ")
-        os.write(ours, b"+ 2 AS answer;\n")
-        assert re.search(r"│ +42 │", _until(ours, "sql> "))
-        os.write(ours, b"SELECT * FROM nope;\n")
-        assert "Table with name nope does not exist!" in _until(ours, "sql> ")
-        os.write(ours, b"\x1b[A\x1b[A\n")  # "+ 2 AS answer;", which is no query by itself
-        assert "Parser Error" in _until(ours, "sql> ")
-        os.write(ours, b".quit\n")
-        assert process.wait(WITHIN_SECONDS) == 0
+        try:
+            os.close(theirs)
+            _until(ours, f"The lakehouse at file://{small}, read only.", "sql> ")
+            os.write(ours, b"SELECT 40\n")
+            _until(ours, "SELECT 40", "...> ")
+            os.write(ours, b"+ 2 AS answer;\n")
+            _until(ours, " 42 │", "sql> ")
+            os.write(ours, b"SELECT * FROM nope;\n")
+            _until(ours, "Table with name nope does not exist!", "sql> ")
+            os.write(ours, b"\x1b[A\x1b[A\n")  # "+ 2 AS answer;", which is no query by itself
+            _until(ours, "Parser Error", "sql> ")
+            os.write(ours, b".quit\n")
+            assert process.wait(WITHIN_SECONDS) == 0
+        finally:
+            process.kill()
     os.close(ours)
 
 
@@ -184,12 +187,13 @@ def test__readme__query_it(sample_uri: str, tmp_path: Path, command: str) -> Non
     assert expected[QUERY_IT.index(command)] in run.stdout
 
 
-def _until(terminal: int, prompt: str) -> str:
-    """What a terminal shows up to a prompt that waits for input."""
+def _until(terminal: int, expected: str, prompt: str) -> None:
+    """Reads what a terminal shows until, after what is expected, a prompt waits for input."""
     shown = ""
     until = time.monotonic() + WITHIN_SECONDS
-    while not shown.endswith(prompt) and time.monotonic() < until:
+    while time.monotonic() < until:
+        if expected in shown and shown.endswith(prompt):
+            return
         if select.select([terminal], [], [], 0.1)[0]:
             shown += os.read(terminal, 65536).decode(errors="replace")
-    assert shown.endswith(prompt), shown
-    return shown
+    pytest.fail(f"{expected!r} and then {prompt!r} did not come: {shown!r}")
