@@ -270,14 +270,9 @@ def test__s3__stays_at_fault_in_the_middle(
             {"AWS_PROFILE": "nobody"}, "profile (nobody) could not be found", id="profile"
         ),
         pytest.param(
-            {"STEDI_LAKEHOUSE_URI": "s3://no-such-bucket/lakehouse"},
-            "the bucket does not exist. Create it",
-            id="bucket",
-        ),
-        pytest.param(
             {"STEDI_LAKEHOUSE_URI": "s3://no-such-bucket/lakehouse", "STEDI_SOURCE_DATA": ""},
             "the bucket does not exist. Create it",
-            id="bucket_without_upload",
+            id="bucket",
         ),
         pytest.param(
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "store does not answer", id="endpoint"
@@ -319,7 +314,8 @@ def test__s3__two_runs_at_once(
     for each in runs:
         printed, _ = each.communicate(timeout=HANGING_SECONDS)
         assert each.returncode == 0 or "another run wrote it at the same time" in printed
-    assert run().returncode == 0
+    if any(each.returncode for each in runs):
+        assert run().returncode == 0
     assert row_counts(uri, s3_server) == GOOD_ROWS
 
 
