@@ -184,7 +184,11 @@ def open_folder(uri: str) -> Folder:
 
 
 class LocalFolder(Folder):
-    """A folder on a disk."""
+    """A folder on a disk, whose files are hashed once as long as they stay as they are."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self._digests: dict[StoredFile, str] = {}
 
     @property
     def path(self) -> Path:
@@ -214,6 +218,11 @@ class LocalFolder(Folder):
 
     def open(self, file: StoredFile) -> BinaryIO:  # noqa: D102
         return (self.path / file.name).open("rb")
+
+    def digest(self, file: StoredFile) -> str:  # noqa: D102
+        if file not in self._digests:
+            self._digests[file] = super().digest(file)
+        return self._digests[file]
 
     def versions(self, files: list[StoredFile]) -> dict[str, str]:  # noqa: D102
         return self.digests(files)

@@ -290,6 +290,21 @@ def test__upload__killed_in_the_middle(source, folder, monkeypatch):
     assert contents(folder) == {"a.json": ANN.encode(), "b.json": BEN.encode()}
 
 
+def test__profile__hashes_each_file_once(lakehouse, folder, monkeypatch):
+    write(folder, {"a.json": ANN, "b.json": BEN})
+    opened = []
+    whole = storage.LocalFolder.open
+
+    def note(self: storage.LocalFolder, file: storage.StoredFile) -> BinaryIO:
+        opened.append(file.name)
+        return whole(self, file)
+
+    monkeypatch.setattr(storage.LocalFolder, "open", note)
+    found = profile(lakehouse)
+    assert found.content == found.fingerprint
+    assert sorted(opened) == ["a.json", "b.json"]
+
+
 def test__upload__disk_full(source, folder, monkeypatch):
     write(source, {"a.json": ANN})
     fail_in_the_middle(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
