@@ -33,6 +33,7 @@ setup(
         "pyarrow>=21,<27",
         "pandas>=2.2,<3",  # PySpark 4.2 warns on 3
         "rich>=14",
+        "typing-extensions>=4.12",  # `override`, which is in the standard library from 3.12
         "jinja2>=3.1,<4",
         "pygal>=3.1.3,<4",  # draws SVG in 0.1 s, import and all; matplotlib takes 2 s
     ],

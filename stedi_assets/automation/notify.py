@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import dagster as dg
+from typing_extensions import override
 
 from stedi_assets.errors import LakehouseError, failure_told
 from stedi_assets.settings import Settings
@@ -27,7 +28,7 @@ class Notifier(Protocol):
 
 
 @dataclass(frozen=True)
-class SlackNotifier:
+class SlackNotifier(Notifier):
     """Posts to the channel of an incoming webhook.
 
     Attributes:
@@ -36,7 +37,8 @@ class SlackNotifier:
 
     webhook_url: str = field(repr=False)
 
-    def notify(self, subject: str, message: str) -> None:  # noqa: D102
+    @override
+    def notify(self, subject: str, message: str) -> None:
         from slack_sdk.errors import SlackClientError
         from slack_sdk.webhook import WebhookClient
 
@@ -50,7 +52,7 @@ class SlackNotifier:
 
 
 @dataclass(frozen=True)
-class SnsNotifier:
+class SnsNotifier(Notifier):
     """Publishes to an SNS topic.
 
     Attributes:
@@ -59,7 +61,8 @@ class SnsNotifier:
 
     topic_arn: str
 
-    def notify(self, subject: str, message: str) -> None:  # noqa: D102
+    @override
+    def notify(self, subject: str, message: str) -> None:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
 

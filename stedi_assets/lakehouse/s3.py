@@ -15,6 +15,7 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
+from typing_extensions import override
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.storage import S3, Folder, StoredFile
@@ -82,7 +83,8 @@ class S3Folder(Folder):
         }
         return {name: value for name, value in options.items() if value}
 
-    def arrow_filesystem(self) -> FileSystem:  # noqa: D102
+    @override
+    def arrow_filesystem(self) -> FileSystem:
         from pyarrow.fs import S3FileSystem, SubTreeFileSystem
 
         access_key, secret_key, token = _credentials()
@@ -95,7 +97,8 @@ class S3Folder(Folder):
         )
         return SubTreeFileSystem(f"{self.bucket}/{self.prefix}", filesystem)
 
-    def pages(self, after: str = "") -> Iterator[list[StoredFile]]:  # noqa: D102
+    @override
+    def pages(self, after: str = "") -> Iterator[list[StoredFile]]:
         paginator = self.client.get_paginator("list_objects_v2")
         prefix = f"{self.prefix}/"
         asked = {"Bucket": self.bucket, "Prefix": prefix, "StartAfter": prefix + after}
@@ -111,18 +114,22 @@ class S3Folder(Folder):
                     if name
                 ]
 
-    def open(self, file: StoredFile) -> BinaryIO:  # noqa: D102
+    @override
+    def open(self, file: StoredFile) -> BinaryIO:
         with _as_os_errors():
             body = self.client.get_object(**self._at(file.name))["Body"]
         return cast(BinaryIO, io.BufferedReader(_Body(body)))
 
-    def versions(self, files: list[StoredFile]) -> dict[str, str]:  # noqa: D102
+    @override
+    def versions(self, files: list[StoredFile]) -> dict[str, str]:
         return {file.name: f"{file.etag} {file.size}" for file in files}
 
-    def digest(self, file: StoredFile) -> str:  # noqa: D102
+    @override
+    def digest(self, file: StoredFile) -> str:
         return self._recorded_digest(file) or super().digest(file)
 
-    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str] | None:  # noqa: D102
+    @override
+    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str] | None:
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             recorded = list(pool.map(self._recorded_digest, files))
         digests = {f.name: digest for f, digest in zip(files, recorded, strict=True) if digest}
@@ -137,7 +144,8 @@ class S3Folder(Folder):
             self._digests[file.name] = metadata[DIGEST]
         return self._digests[file.name]
 
-    def upload(self, path: Path, name: str, digest: str) -> None:  # noqa: D102
+    @override
+    def upload(self, path: Path, name: str, digest: str) -> None:
         with _as_os_errors():
             self.client.upload_file(
                 str(path),

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from stedi_assets.errors import LakehouseError
 
 if TYPE_CHECKING:
@@ -195,12 +197,14 @@ class LocalFolder(Folder):
         """Where it is."""
         return Path(self.uri.removeprefix(LOCAL))
 
-    def arrow_filesystem(self) -> FileSystem:  # noqa: D102
+    @override
+    def arrow_filesystem(self) -> FileSystem:
         from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
         return SubTreeFileSystem(str(self.path), LocalFileSystem())
 
-    def pages(self, after: str = "") -> Iterator[list[StoredFile]]:  # noqa: D102
+    @override
+    def pages(self, after: str = "") -> Iterator[list[StoredFile]]:
         if not self.path.exists():
             return
         found = []
@@ -216,21 +220,26 @@ class LocalFolder(Folder):
                     continue  # an upload's part, which has its own name by now
         yield sorted(found, key=lambda file: file.name)
 
-    def open(self, file: StoredFile) -> BinaryIO:  # noqa: D102
+    @override
+    def open(self, file: StoredFile) -> BinaryIO:
         return (self.path / file.name).open("rb")
 
-    def digest(self, file: StoredFile) -> str:  # noqa: D102
+    @override
+    def digest(self, file: StoredFile) -> str:
         if file not in self._digests:
             self._digests[file] = super().digest(file)
         return self._digests[file]
 
-    def versions(self, files: list[StoredFile]) -> dict[str, str]:  # noqa: D102
+    @override
+    def versions(self, files: list[StoredFile]) -> dict[str, str]:
         return self.digests(files)
 
-    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str]:  # noqa: D102
+    @override
+    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str]:
         return self.digests(files)
 
-    def upload(self, path: Path, name: str, digest: str) -> None:  # noqa: D102
+    @override
+    def upload(self, path: Path, name: str, digest: str) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         part = self.path / f".{name}.{uuid.uuid4().hex}.part"
         try:
@@ -241,7 +250,8 @@ class LocalFolder(Folder):
             part.unlink(missing_ok=True)
             raise
 
-    def remove_abandoned(self) -> None:  # noqa: D102
+    @override
+    def remove_abandoned(self) -> None:
         for part in self.path.glob(".*.part"):
             if time.time() - part.stat().st_mtime > ABANDONED_AFTER_SECONDS:
                 part.unlink(missing_ok=True)
