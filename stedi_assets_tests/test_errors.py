@@ -9,7 +9,7 @@ import pytest
 
 from stedi_assets import errors
 from stedi_assets.errors import CHECK_FAILED, LakehouseError, failure_told
-from stedi_assets.lakehouse import faults, landing
+from stedi_assets.lakehouse import arrival, faults
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets_tests.conftest import Materialize
 
@@ -17,7 +17,7 @@ OVERLOADED = OSError("An error occurred (SlowDown): reduce your request rate")
 FULL = OSError(28, "No space left on device")
 BUG = ZeroDivisionError("division by zero")
 
-PLACES = [(landing, "upload"), (LakehouseIOManager, "write"), (LakehouseIOManager, "read")]
+PLACES = [(arrival, "upload"), (LakehouseIOManager, "write"), (LakehouseIOManager, "read")]
 
 
 class Failing:
@@ -59,8 +59,8 @@ def test__transient_fault__passes(
 def test__transient_fault__that_stays(
     materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing = Failing(landing.upload, OVERLOADED, times=99)
-    monkeypatch.setattr(landing, "upload", failing)
+    failing = Failing(arrival.upload, OVERLOADED, times=99)
+    monkeypatch.setattr(arrival, "upload", failing)
 
     run = materialize(small)
 
@@ -73,8 +73,8 @@ def test__transient_fault__that_stays(
 def test__other_faults__are_not_tried_again(
     materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    failing = Failing(landing.upload, error, times=99)
-    monkeypatch.setattr(landing, "upload", failing)
+    failing = Failing(arrival.upload, error, times=99)
+    monkeypatch.setattr(arrival, "upload", failing)
 
     run = materialize(small)
 

@@ -10,7 +10,7 @@ from stedi_assets import tables
 from stedi_assets.assets.declared import definition
 from stedi_assets.checks import landing as landing_checks
 from stedi_assets.errors import transient_faults_retried
-from stedi_assets.lakehouse import describe, landing
+from stedi_assets.lakehouse import arrival, describe, landing
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import Table
@@ -65,7 +65,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         arriving = source.folder(table)
         with transient_faults_retried():
             copied = (
-                landing.upload(arriving, folder.folder, config.settle_seconds) if arriving else []
+                arrival.upload(arriving, folder.folder, config.settle_seconds) if arriving else []
             )
             profile = io_manager.landing_profile(table)
             state = io_manager.state(quarantine)

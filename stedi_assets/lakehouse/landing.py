@@ -1,4 +1,4 @@
-"""A source's landing folder: what arrives there, and reading it as a declared table."""
+"""A source's landing folder as one run sees it, read as a declared table."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import functools
 import gzip
 import hashlib
 import inspect
-import itertools
-import time
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +16,12 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import faults, reader, storage
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.fingerprint import fingerprint
-from stedi_assets.lakehouse.storage import Folder, LocalFolder, StoredFile
+from stedi_assets.lakehouse.storage import Folder, StoredFile
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-
-UPLOADS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -61,65 +55,6 @@ class LandingProfile:
     def as_dict(self) -> dict[str, Any]:
         """The profile as plain values."""
         return asdict(self)
-
-
-def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> list[StoredFile]:
-    """Copies into landing what it does not hold yet, byte for byte.
-
-    What has landed stays as it is: a source file that has changed since lands beside its earlier
-    version, as `name-<digest>.json`.
-
-    Args:
-        source: The folder to copy from.
-        landing: The folder to copy to.
-        settle_seconds: Files that changed less than this long ago are left for the next time,
-            since they may still be being written.
-
-    Returns:
-        The source files that were copied.
-
-    Raises:
-        LakehouseError: If a file cannot be read or landing cannot be written.
-    """
-    try:
-        landing.remove_abandoned()
-        landed = {file.name: file for file in landing.json_lines()}
-        now = time.time()
-        files = [
-            file
-            for file in source.json_lines()
-            if not settle_seconds or file.modified <= now - settle_seconds
-        ]
-        arriving = source.digests(files)
-
-        def land(file: StoredFile) -> bool:
-            name = _landing_name(file.name, arriving[file.name], landing, landed)
-            if name is not None:
-                landing.upload(source.path / file.name, name, arriving[file.name])
-            return name is not None
-
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            return list(itertools.compress(files, pool.map(land, files)))
-    except OSError as error:
-        cause = faults.meaning(error) or error.strerror or type(error).__name__
-        raise LakehouseError(
-            f"Files could not be copied from {source.uri} to {landing.uri}: {cause}. "
-            "Then run again; what had landed is untouched.",
-            transient=cause.startswith(faults.TRANSIENT),
-        ) from None
-
-
-def _landing_name(
-    name: str, digest: str, landing: Folder, landed: dict[str, StoredFile]
-) -> str | None:
-    """The name to land under, or None for a file that has landed already."""
-    if name not in landed:
-        return name
-    stem, dot, suffix = name.partition(".json")
-    versioned = f"{stem}-{digest[:12]}{dot}{suffix}"
-    if versioned in landed or digest == landing.digest(landed[name]):
-        return None
-    return versioned
 
 
 def reader_version(table: Table) -> str:

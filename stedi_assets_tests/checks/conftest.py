@@ -11,7 +11,7 @@ from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
 from stedi_assets.checks import suites
-from stedi_assets.lakehouse import landing, storage
+from stedi_assets.lakehouse import arrival, landing, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
@@ -96,7 +96,7 @@ def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[.
         land(tmp_path, table, GOOD[table.name])
         source = storage.LocalFolder(f"file://{tmp_path}/{table.location}")
         folder = catalogued.landing(table)
-        landing.upload(source, folder.folder)
+        arrival.upload(source, folder.folder)
         profile = landing.LandingProfile(
             folder.fingerprint, folder.reader_version, len(GOOD[table.name]), 0, tidy
         )

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import landing, storage
+from stedi_assets.lakehouse import arrival, landing, storage
 from stedi_assets.lakehouse.fingerprint import fingerprint
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.tables import ACCELEROMETER_LANDING, quarantine_of
@@ -196,7 +196,7 @@ def test__profile__damaged_gzip(lakehouse, folder, content):
 
 
 def upload(source: Path, folder: Path) -> list[str]:
-    copied = landing.upload(
+    copied = arrival.upload(
         storage.LocalFolder(f"file://{source}"), storage.LocalFolder(f"file://{folder}")
     )
     return [file.name for file in copied]
