@@ -8,6 +8,8 @@ from stedi_assets.automation import jobs, notify, registration, schedules, senso
 from stedi_assets.checks import catalog, suites
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.catalog import GlueCatalog
+from stedi_assets.resources.clock import Clock
+from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
@@ -36,6 +38,11 @@ def define(settings: Settings) -> dg.Definitions:
                 catalog=catalogued,
             ),
             "source": SourceData(path=settings.source_data),
+            "clock": Clock(),
+            # As an object, since Dagster shows the configuration of resources.
+            "pseudonyms": dg.ResourceDefinition.hardcoded_resource(
+                Pseudonyms(settings.pseudonym_key)
+            ),
         },
         # One process a run, so that one Spark session serves it all.
         executor=dg.in_process_executor,

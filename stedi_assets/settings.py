@@ -25,6 +25,8 @@ class Settings:
             rows in; empty for none.
         slack_webhook_url: STEDI_SLACK_WEBHOOK_URL: where to tell of failed runs; empty: nowhere.
         sns_topic_arn: STEDI_SNS_TOPIC_ARN: where to tell of failed runs; empty: nowhere.
+        pseudonym_key: STEDI_PSEUDONYM_KEY: the secret of pseudonymise_devices and of what is
+            recorded of erasures.
     """
 
     lakehouse_uri: str
@@ -34,6 +36,7 @@ class Settings:
     athena_workgroup: str = ""
     slack_webhook_url: str = field(default="", repr=False)
     sns_topic_arn: str = ""
+    pseudonym_key: str = field(default="", repr=False)
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -46,4 +49,5 @@ class Settings:
             athena_workgroup=os.environ.get("STEDI_ATHENA_WORKGROUP", ""),
             slack_webhook_url=os.environ.get("STEDI_SLACK_WEBHOOK_URL", ""),
             sns_topic_arn=os.environ.get("STEDI_SNS_TOPIC_ARN", ""),
+            pseudonym_key=os.environ.get("STEDI_PSEUDONYM_KEY", ""),
         )

@@ -7,7 +7,7 @@ names are those of the JSON that lands. Timestamps are epoch milliseconds, UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -109,13 +109,15 @@ def _time(
 
 
 SERIAL_NUMBER = Column("serialNumber", "string", "Serial number of a Step Trainer")
+# What withdraws consent must not be refused for want of anything but the person.
+ANY_DEVICE = replace(SERIAL_NUMBER, required=False)
 
 CUSTOMER_COLUMNS = (
     Column("customerName", "string", "Full name", required=False, personal=True),
     Column("email", "string", "E-mail address, which names the person", personal=True),
     Column("phone", "string", "Phone number", required=False, personal=True),
     Column("birthDay", "string", "Date of birth, as typed in", required=False, personal=True),
-    SERIAL_NUMBER,
+    ANY_DEVICE,
     _time("registrationDate", "When the customer registered", required=False),
     _time("lastUpdateDate", "When this record last changed", required=False),
     _time("shareWithResearchAsOfDate", "Since when research may use the data", required=False),
@@ -177,9 +179,9 @@ CUSTOMER_TRUSTED = Table(
     "customer_trusted",
     "customer",
     Zone.TRUSTED,
-    "A customer who agreed to share data for research.",
+    "A customer who agrees to share data for research, with one of their devices.",
     CUSTOMER_COLUMNS,
-    key=("email",),
+    key=("email", "serialNumber"),
 )
 
 ACCELEROMETER_TRUSTED = Table(
@@ -196,9 +198,9 @@ CUSTOMER_CURATED = Table(
     "customer_curated",
     "customer",
     Zone.CURATED,
-    "A customer who agreed to research and has accelerometer readings.",
+    "A customer who agrees to research and has accelerometer readings, with one of their devices.",
     CUSTOMER_COLUMNS,
-    key=("email",),
+    key=("email", "serialNumber"),
     references={"email": ("accelerometer_trusted", "user")},
 )
 

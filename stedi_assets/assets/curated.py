@@ -1,11 +1,12 @@
 """The curated zone: what analysts and models work with."""
 
-from dagster import Config
+from dagster import Config, ResourceParam
 from pydantic import Field
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.assets.declared import table_asset
+from stedi_assets.resources.pseudonyms import Pseudonyms
 
 
 class MachineLearningConfig(Config):
@@ -25,6 +26,13 @@ class MachineLearningConfig(Config):
             "it, two people's readings of the same millisecond are paired with each other."
         ),
     )
+    pseudonymise_devices: bool = Field(
+        default=False,
+        description=(
+            "Replace serialNumber by a pseudonym: its HMAC-SHA256 under the secret "
+            "STEDI_PSEUDONYM_KEY. Rows stay the same otherwise."
+        ),
+    )
 
 
 @table_asset(tables.CUSTOMER_CURATED)
@@ -41,10 +49,12 @@ def machine_learning_curated(
     step_trainer_trusted: DataFrame,
     accelerometer_trusted: DataFrame,
     customer_curated: DataFrame,
+    pseudonyms: ResourceParam[Pseudonyms],
 ) -> DataFrame:
     """Pairs device and phone readings of the same millisecond, if the user is a curated customer.
 
-    Two options, both off by default, narrow it: `after_consent_only` and `match_device`.
+    Options, all off by default: `after_consent_only` and `match_device` narrow it,
+    `pseudonymise_devices` hides which devices they were.
     """
     device, phone = step_trainer_trusted.alias("device"), accelerometer_trusted.alias("phone")
     paired = device.join(phone, device.sensorReadingTime == phone.timestamp)
@@ -54,6 +64,7 @@ def machine_learning_curated(
         permitted &= paired.serialNumber == owner.serialNumber
     if config.after_consent_only:
         permitted &= owner.shareWithResearchAsOfDate < paired.sensorReadingTime
-    return paired.join(owner, permitted, "left_semi").select(
+    made = paired.join(owner, permitted, "left_semi").select(
         *tables.MACHINE_LEARNING_CURATED.column_names
     )
+    return pseudonyms.of(made, "serialNumber") if config.pseudonymise_devices else made

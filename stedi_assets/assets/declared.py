@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from stedi_assets import consent
 from stedi_assets.lakehouse import describe
 from stedi_assets.tables import TABLES, Table, Zone
 
@@ -56,12 +57,12 @@ def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, An
 def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declares a function of frames as the asset of a table.
 
-    The code version is a digest of the rule's source and the columns, so that Dagster shows the
-    table as stale when either changes.
+    The code version is a digest of the rule's source, of who consents and of the columns, so that
+    Dagster shows the table as stale when any of them changes.
     """
 
     def decorate(rule: Callable[..., Any]) -> dg.AssetsDefinition:
-        source = inspect.getsource(rule) + repr(table.columns)
+        source = inspect.getsource(rule) + inspect.getsource(consent) + repr(table.columns)
         parents = [TABLES[name] for name in inspect.signature(rule).parameters if name in TABLES]
         declared = definition(table, kinds={"spark", "deltalake"}, rule=inspect.getdoc(rule) or "")
         declared["metadata"] |= describe.lineage(table, parents)

@@ -2,28 +2,33 @@
 
 from pyspark.sql import DataFrame
 
-from stedi_assets import tables
+from stedi_assets import consent, tables
 from stedi_assets.assets.declared import table_asset
+from stedi_assets.resources.clock import Clock
 
 
 @table_asset(tables.CUSTOMER_TRUSTED)
-def customer_trusted(customer_landing: DataFrame) -> DataFrame:
-    """Keeps the customers whose consent to research is there and not 0."""
-    return customer_landing.where(customer_landing.shareWithResearchAsOfDate != 0)
+def customer_trusted(customer_landing: DataFrame, clock: Clock) -> DataFrame:
+    """Keeps the people whose latest record consents to research, once for each device they have.
+
+    Their e-mail addresses are trimmed and in lower case from here on.
+    """
+    return consent.consenting_customers(customer_landing, clock.now)
 
 
 @table_asset(tables.ACCELEROMETER_TRUSTED)
 def accelerometer_trusted(
     accelerometer_landing: DataFrame, customer_trusted: DataFrame
 ) -> DataFrame:
-    """Keeps the readings whose user is the e-mail of a trusted customer."""
-    return accelerometer_landing.join(
-        customer_trusted, accelerometer_landing.user == customer_trusted.email, "left_semi"
-    )
+    """Keeps the readings whose user is the e-mail of a trusted customer, each once."""
+    readings = accelerometer_landing.withColumn("user", consent.person("user"))
+    return readings.join(
+        customer_trusted, readings.user == customer_trusted.email, "left_semi"
+    ).distinct()
 
 
 @table_asset(tables.STEP_TRAINER_TRUSTED)
 def step_trainer_trusted(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
-    """Keeps the readings of devices that belong to a curated customer."""
+    """Keeps the readings of devices that belong to a curated customer, each once."""
     same_device = step_trainer_landing.serialNumber == customer_curated.serialNumber
-    return step_trainer_landing.join(customer_curated, same_device, "left_semi")
+    return step_trainer_landing.join(customer_curated, same_device, "left_semi").distinct()

@@ -1,7 +1,10 @@
-"""Who agreed to research, taken from landing itself, whatever the tables between may say."""
+"""Who agrees to research, taken from landing itself, whatever the tables between may say."""
+
+import time
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+
+from stedi_assets.consent import AGREES, consenting_customers, devices, last_words, person
 
 CONSENT = "consent"
 SHARED_DEVICES = "devices_shared_without_consent"
@@ -13,26 +16,34 @@ DESCRIPTIONS = {
     ),
     SHARED_DEVICES: (
         "Readings of a device that is also registered to a person without consent; it cannot be "
-        "told whose they are."
+        "told whose they are. The option match_device of machine_learning_curated keeps only "
+        "readings that go with the phone of an owner who agrees."
     ),
 }
 
 
 def consenting(customer_landing: DataFrame) -> DataFrame:
-    """The customer records that carry consent: shareWithResearchAsOfDate there and not 0."""
-    return customer_landing.where(F.col("shareWithResearchAsOfDate") != 0)
+    """The people whose latest record gives consent by now, once for each device."""
+    return consenting_customers(customer_landing, _now())
 
 
 def not_consenting(customer_landing: DataFrame) -> DataFrame:
-    """The customer records that carry none."""
-    return customer_landing.where(F.coalesce("shareWithResearchAsOfDate", F.lit(0)) == 0)
+    """The `email` and `serialNumber` of each device of the others."""
+    others = last_words(customer_landing, _now()).where(f"not {AGREES}")
+    return devices(customer_landing).join(others, "email", "left_semi")
 
 
 def readings_with_consent(
     accelerometer_landing: DataFrame, customer_landing: DataFrame
 ) -> DataFrame:
-    """The phone readings, without their user, of people who agreed."""
+    """The phone readings, without their user, of people who agree."""
+    readings = accelerometer_landing.withColumn("user", person("user"))
     people = consenting(customer_landing)
-    return accelerometer_landing.join(
-        people, accelerometer_landing.user == people.email, "left_semi"
-    ).select("timestamp", "x", "y", "z")
+    return readings.join(people, readings.user == people.email, "left_semi").select(
+        "timestamp", "x", "y", "z"
+    )
+
+
+def _now() -> int:
+    # Who agreed when a table was made agrees later too, unless a newer record says otherwise.
+    return time.time_ns() // 1_000_000

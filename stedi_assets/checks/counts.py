@@ -1,19 +1,22 @@
 """How many rows each table must have, counted anew from its parents another way than it is made.
 
-Each function returns one row with the column `expected`. A join that multiplies rows cannot do so
-here in the same manner, so the check catches it.
+Each function returns one row with the column `expected`, what it finds along the way for checks
+of their own (`COUNTED_ALONG`), and figures that tell where the other rows are. A join that
+multiplies rows cannot do so here in the same manner, so the check catches it.
 """
 
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from stedi_assets import consent, tables
 from stedi_assets.assets.curated import MachineLearningConfig
 
 COUNTS = "counts"
 TWO_PEOPLE = "pairs_of_two_people"
 BEFORE_CONSENT = "readings_before_consent"
-COUNTED_ALONG = (TWO_PEOPLE, BEFORE_CONSENT)
+IMPOSSIBLE_CONSENT = "impossible_consent"
+COUNTED_ALONG = (TWO_PEOPLE, BEFORE_CONSENT, IMPOSSIBLE_CONSENT)
 
 DESCRIPTIONS = {
     COUNTS: (
@@ -27,24 +30,64 @@ DESCRIPTIONS = {
     BEFORE_CONSENT: (
         "Rows recorded before the person consented. The option after_consent_only leaves them out."
     ),
+    IMPOSSIBLE_CONSENT: (
+        "People whose latest record dates their consent, or itself, at a time that cannot be: "
+        "before 2000 or later than now. It does not count as consent."
+    ),
 }
 
 
-def customer_trusted(customer_landing: DataFrame) -> DataFrame:
-    """Landing less the records without consent."""
-    without = F.count_if(F.coalesce("shareWithResearchAsOfDate", F.lit(0)) == 0)
-    return customer_landing.agg((F.count(F.lit(1)) - without).alias("expected"))
+def customer_trusted(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """Each person's devices, if all of their records of the latest date give consent.
+
+    Besides `expected` the row has `impossible_consent`; `people`, who landed, `people_agreeing`
+    of them, and the `records` that they are told by.
+
+    Args:
+        customer_landing: The customer records.
+        as_of: When the table was made (epoch milliseconds, UTC).
+    """
+    written = F.coalesce("lastUpdateDate", F.lit(0))
+    named = F.nullif("shareWithResearchAsOfDate", F.lit(0)).isNotNull()
+    records = customer_landing.select(
+        consent.person("email").alias("email"),
+        "serialNumber",
+        written.alias("written"),
+        consent.agrees(as_of).alias("agrees"),
+        named.alias("named"),
+    ).where("email is not null")
+    # By the date all records of one date are told apart from older ones, without ranking any.
+    dated = records.groupBy("email", "written").agg(
+        F.bool_and("agrees").alias("agrees"),
+        F.bool_or(F.col("named") & ~F.col("agrees")).alias("impossible"),
+        F.sum(F.lit(1)).alias("records"),
+    )
+    people = dated.groupBy("email").agg(
+        F.max_by("agrees", "written").alias("agrees"),
+        F.max_by("impossible", "written").alias("impossible"),
+        F.sum("records").alias("records"),
+    )
+    owned = records.where("serialNumber is not null").groupBy("email")
+    counted = owned.agg(F.count_distinct("serialNumber").alias("devices"))
+    return people.join(counted, "email", "left").agg(
+        _total(F.when(F.col("agrees"), F.coalesce("devices", F.lit(1)))).alias("expected"),
+        F.count_if("impossible").alias(IMPOSSIBLE_CONSENT),
+        F.count(F.lit(1)).alias("people"),
+        F.count_if("agrees").alias("people_agreeing"),
+        _total("records").alias("records"),
+    )
 
 
 def accelerometer_trusted(
     accelerometer_landing: DataFrame, customer_trusted: DataFrame
 ) -> DataFrame:
-    """The landing readings of each trusted customer, summed."""
+    """The different landing readings of each trusted customer, and how often others repeat them."""
     people = customer_trusted.select("email").distinct()
+    readings = accelerometer_landing.withColumn("user", consent.person("user"))
     return (
-        _readings(accelerometer_landing, "user")
+        _readings(readings, *tables.ACCELEROMETER_TRUSTED.column_names)
         .join(people, F.col("user") == F.col("email"))
-        .agg(_total("readings").alias("expected"))
+        .agg(*_different())
     )
 
 
@@ -57,12 +100,12 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
 
 
 def step_trainer_trusted(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
-    """The landing readings of each curated customer's device, summed."""
+    """The different landing readings of curated customers' devices, and how often others repeat."""
     devices = customer_curated.select("serialNumber").distinct()
     return (
-        _readings(step_trainer_landing, "serialNumber")
+        _readings(step_trainer_landing, *tables.STEP_TRAINER_TRUSTED.column_names)
         .join(devices, "serialNumber")
-        .agg(_total("readings").alias("expected"))
+        .agg(*_different())
     )
 
 
@@ -75,7 +118,8 @@ def machine_learning_curated(
     """For each millisecond the product of both sides' counts, summed.
 
     Besides `expected` the row has, of those, `pairs_of_two_people` whose device is not registered
-    to the phone's owner, and `readings_before_consent` that are not later than the owner's consent.
+    to the phone's owner, and `readings_before_consent` that are not later than the owner's consent;
+    and how well a person is hidden among the others: `people`, and the `fewest_rows_of_a_person`.
     """
     devices = _readings(step_trainer_trusted, "sensorReadingTime", "serialNumber").alias("device")
     phones = _readings(accelerometer_trusted, "timestamp", "user").alias("phone")
@@ -101,16 +145,27 @@ def machine_learning_curated(
         )
         .where("permitted")
     )
-    return pairs.agg(
+    each = pairs.groupBy("user").agg(
+        F.sum("rows").alias("rows"),
+        F.sum(F.when(~F.col("matches"), F.col("rows"))).alias(TWO_PEOPLE),
+        F.sum(F.when(~F.col("after"), F.col("rows"))).alias(BEFORE_CONSENT),
+    )
+    return each.agg(
         _total("rows").alias("expected"),
-        _total(F.when(~F.col("matches"), F.col("rows"))).alias(TWO_PEOPLE),
-        _total(F.when(~F.col("after"), F.col("rows"))).alias(BEFORE_CONSENT),
+        *[_total(name).alias(name) for name in (TWO_PEOPLE, BEFORE_CONSENT)],
+        F.count(F.lit(1)).alias("people"),
+        F.coalesce(F.min("rows"), F.lit(0)).alias("fewest_rows_of_a_person"),
     )
 
 
 def _readings(readings: DataFrame, *by: str) -> DataFrame:
     # Not count: the embedded engine fails to plan it where a table has one value of `by` only.
     return readings.groupBy(*by).agg(F.sum(F.lit(1)).alias("readings"))
+
+
+def _different() -> tuple[Expression, Expression]:
+    rows = F.count(F.lit(1))
+    return rows.alias("expected"), (_total("readings") - rows).alias("repeated")
 
 
 def _total(rows: Expression | str) -> Expression:

@@ -10,25 +10,30 @@ from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets.checks import consent, counts, quality
 from stedi_assets.checks.declared import DESCRIPTIONS, suite
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.clock import Clock
+from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import Table
 
 WARNINGS = {consent.SHARED_DEVICES, *counts.COUNTED_ALONG}
 
 
-@suite(tables.CUSTOMER_TRUSTED)
+@suite(tables.CUSTOMER_TRUSTED, counts.IMPOSSIBLE_CONSENT)
 def customer_trusted_checks(
     io_manager: ResourceParam[LakehouseIOManager],
     source: SourceData,
+    clock: Clock,
     customer_trusted: DataFrame,
     customer_landing: DataFrame,
 ) -> Iterator[AssetCheckResult]:
-    """Consent by e-mail; as many rows as landed with consent."""
+    """Consent by e-mail; as many rows as people who consent have devices."""
     people = consent.consenting(customer_landing).select("email")
+    made = io_manager.state(tables.CUSTOMER_TRUSTED)
+    as_of = made.commit.get("as_of") if made else None
     yield from _evaluate(
         tables.CUSTOMER_TRUSTED,
         customer_trusted,
-        counts.customer_trusted(customer_landing),
+        counts.customer_trusted(customer_landing, as_of or clock.now),
         _recorded(io_manager, source, tables.CUSTOMER_TRUSTED),
         among={consent.CONSENT: [(["email"], people)]},
     )
@@ -115,6 +120,7 @@ def step_trainer_trusted_checks(
 def machine_learning_curated_checks(
     io_manager: ResourceParam[LakehouseIOManager],
     source: SourceData,
+    pseudonyms: ResourceParam[Pseudonyms],
     machine_learning_curated: DataFrame,
     step_trainer_trusted: DataFrame,
     accelerometer_trusted: DataFrame,
@@ -126,9 +132,13 @@ def machine_learning_curated_checks(
     table = tables.MACHINE_LEARNING_CURATED
     made = io_manager.state(table)
     options = MachineLearningConfig(**(made.commit.get("config", {}) if made else {}))
-    enabled = sorted(name for name, on in options.model_dump().items() if on)
+    narrowed = options.model_dump(exclude={"pseudonymise_devices"})
+    enabled = sorted(name for name, on in narrowed.items() if on)
     serial = ["serialNumber"]
     devices = consent.consenting(customer_landing).select(*serial)
+    stepped = step_trainer_trusted.select(*serial)
+    if options.pseudonymise_devices:
+        devices, stepped = (pseudonyms.of(each, *serial) for each in (devices, stepped))
     phones = consent.readings_with_consent(accelerometer_landing, customer_landing)
     yield from _evaluate(
         table,
@@ -140,7 +150,7 @@ def machine_learning_curated_checks(
         among={
             consent.CONSENT: [(serial, devices), (phones.columns, phones)],
             quality.REFERENCES: [
-                (serial, step_trainer_trusted.select(*serial)),
+                (serial, stepped),
                 (["timestamp"], accelerometer_trusted.select("timestamp")),
             ],
         },
@@ -173,7 +183,7 @@ def _evaluate(
     Args:
         table: The table.
         frame: Its rows.
-        expected: One row: the recount and what was counted along with it.
+        expected: One row: the recount, what was counted along with it, and further figures.
         recorded: The rows that a manifest records, or None.
         among: Checks that a row passes if it is among all of these values.
         not_among: Checks that a row passes if it is among none of these values.
@@ -187,13 +197,15 @@ def _evaluate(
     rows = figures["rows"]
 
     wanted = {"expected": figures["expected"]}
+    judged = {"rows", "keys", "expected", *broken, *counts.COUNTED_ALONG}
+    further = {name: figure for name, figure in figures.items() if name not in judged}
     wanted |= {} if recorded is None else {"recorded_in_manifest": recorded}
     differing = [f"{name} {count:,}" for name, count in wanted.items() if count != rows]
     yield AssetCheckResult(
         check_name=counts.COUNTS,
         passed=not differing,
         description=f"{rows:,} rows, but {', '.join(differing)}" if differing else None,
-        metadata={"rows": rows, **wanted},
+        metadata={"rows": rows, **wanted, **further},
     )
     yield AssetCheckResult(
         check_name=quality.SCHEMA,
@@ -207,10 +219,11 @@ def _evaluate(
     if quality.NO_PERSONAL_DATA in found and quality.personal_columns(frame):
         found[quality.NO_PERSONAL_DATA] = rows
     for name, count in found.items():
+        of = "people" if name == counts.IMPOSSIBLE_CONSENT else f"of {rows:,} rows"
         yield AssetCheckResult(
             check_name=name,
             passed=count == 0,
-            description=f"{count:,} of {rows:,} rows. {DESCRIPTIONS[name]}" if count else None,
+            description=f"{count:,} {of}. {DESCRIPTIONS[name]}" if count else None,
             severity=AssetCheckSeverity.WARN if name in WARNINGS else AssetCheckSeverity.ERROR,
             metadata={"rows": rows, "rows_at_fault": count},
         )

@@ -14,6 +14,7 @@ from stedi_assets.lakehouse import delta, describe, storage
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
 from stedi_assets.resources.catalog import GlueCatalog
+from stedi_assets.resources.clock import time_of_run
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import TABLES, Table, Zone, quarantine_of
 
@@ -40,7 +41,11 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
         """Replaces the table by a frame, in one atomic commit, and registers it."""
         table = TABLES[context.asset_key.to_user_string()]
-        commit = {"run": context.run_id, "config": context.step_context.op_config or {}}
+        commit = {
+            "run": context.run_id,
+            "as_of": time_of_run(context.run_id),
+            "config": context.step_context.op_config or {},
+        }
         with transient_faults_retried():
             written = self.write(table, obj, commit)
             shown = {**describe.preview(table, self.read), **pictures.metadata(table, self.read)}

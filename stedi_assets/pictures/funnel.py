@@ -15,7 +15,7 @@ from stedi_assets.pictures.figures import Figures
 from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 # Whose customer records say who owns the devices of a table that names devices only.
 OWNERS = {
@@ -25,7 +25,8 @@ OWNERS = {
 }
 COLUMNS = ("table", "zone", "rows", "people")
 CAPTION = (
-    "A person is an e-mail address that landed; a device stands for the people it is registered to."
+    "A person is an e-mail address that landed; a device stands for the people it is registered to, "
+    "unless it has a pseudonym, which leads to no one."
 )
 STAGES = (
     *tables.LANDING_TABLES,
@@ -55,7 +56,7 @@ def figures(read: Callable[[Table], DataFrame]) -> Figures:
             "table": table.name,
             "zone": table.zone.value,
             "rows": counted[table.name].rows,
-            "people": counted[table.name].people,
+            "people": _people(table, counted[table.name]),
         }
         for table in STAGES
         if table.name in counted
@@ -64,19 +65,27 @@ def figures(read: Callable[[Table], DataFrame]) -> Figures:
 
 def pictures(figures: Figures) -> list[Picture]:
     """Bars of the people, and of the rows, that each table has."""
-    zones = [each["zone"] for each in figures]
+    zones = {each["table"]: each["zone"] for each in figures}
+    columns = {figure: _column(figures, figure) for figure in ("people", "rows")}
     return [
-        chart.bars(f"{figure.title()} in each table", _column(figures, figure), zones)
-        for figure in ("people", "rows")
+        chart.bars(f"{figure.title()} in each table", column, [zones[table] for table in column])
+        for figure, column in columns.items()
     ]
 
 
+def _people(table: Table, counted: Row) -> int | None:
+    pseudonyms = table == tables.MACHINE_LEARNING_CURATED and counted.rows and not counted.people
+    return None if pseudonyms else counted.people
+
+
 def _column(figures: Figures, name: str) -> dict[str, int]:
-    return {each["table"]: each[name] for each in figures}
+    return {each["table"]: each[name] for each in figures if each[name] is not None}
 
 
 def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
     from pyspark.sql import functions as F
+
+    from stedi_assets import consent
 
     rows = read(table)
     rows_of_table = rows.agg(F.lit(table.name).alias("table"), F.count(F.lit(1)).alias("rows"))
@@ -85,5 +94,5 @@ def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
         people = owners.join(rows, owners.serialNumber == rows.serialNumber, "left_semi")
     else:
         people = rows
-    person = "user" if "user" in people.columns else "email"
-    return rows_of_table.crossJoin(people.agg(F.count_distinct(person).alias("people")))
+    email = consent.person("user" if "user" in people.columns else "email")
+    return rows_of_table.crossJoin(people.agg(F.count_distinct(email).alias("people")))

@@ -1,0 +1,102 @@
+"""Whose data research may use: the one definition of a person and of what they said last.
+
+Landing may hold many records of one person, of updates, of further devices, of consent given and
+withdrawn. The latest of them is their word; in doubt it is no.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Column as Expression
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from stedi_assets.tables import CUSTOMER_LANDING, YEAR_2000
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+AGREES = "_agrees"
+WHITE_SPACE = " \t\r\n\u00a0"
+
+
+def person(email: Expression | str) -> Expression:
+    """Who an e-mail address names: neither its case nor space around it makes another person.
+
+    A blank address names no one, and is null.
+    """
+    address = F.lower(
+        F.btrim(F.col(email) if isinstance(email, str) else email, F.lit(WHITE_SPACE))
+    )
+    return F.nullif(address, F.lit(""))
+
+
+def agrees(as_of: int) -> Expression:
+    """Whether a customer record gives consent to research.
+
+    Its shareWithResearchAsOfDate is there, not 0 and a time at which someone can have agreed:
+    neither later than `as_of` nor before 2000, which is a wrong unit or sign. A record that was
+    itself written later than `as_of` gives none.
+
+    Args:
+        as_of: The time by which to judge (epoch milliseconds, UTC).
+    """
+    agreed = F.col("shareWithResearchAsOfDate").between(YEAR_2000, as_of)
+    written = F.coalesce("lastUpdateDate", F.lit(0)) <= as_of
+    return F.coalesce(agreed & written, F.lit(False))
+
+
+def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """The latest record of each person, by lastUpdateDate.
+
+    Of records of the same time one without consent counts before one with, a later consent
+    before an earlier, and otherwise the first by its values. A record without a time is the oldest.
+
+    Args:
+        customer_landing: The customer records.
+        as_of: The time by which to judge (epoch milliseconds, UTC).
+
+    Returns:
+        The customer columns, `email` as `person` writes it, and the boolean `_agrees`.
+    """
+    ranked = ["lastUpdateDate", "shareWithResearchAsOfDate"]
+    others = [name for name in CUSTOMER_LANDING.column_names if name not in ("email", *ranked)]
+    latest = Window.partitionBy("email").orderBy(
+        F.col("lastUpdateDate").desc_nulls_last(),
+        F.col(AGREES),
+        F.col("shareWithResearchAsOfDate").desc_nulls_last(),
+        *[F.col(name).asc_nulls_last() for name in others],
+    )
+    return (
+        customer_landing.withColumn("email", person("email"))
+        .where("email is not null")
+        .withColumn(AGREES, agrees(as_of))
+        .withColumn("_rank", F.row_number().over(latest))
+        .where("_rank = 1")
+        .drop("_rank")
+    )
+
+
+def consenting_customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """The people who agree to research, as their latest records say, once for each device.
+
+    Whichever record registers a device, it is the person's. One who has none has one row.
+
+    Args:
+        customer_landing: The customer records.
+        as_of: The time by which to judge (epoch milliseconds, UTC).
+
+    Returns:
+        The customer columns, `email` as `person` writes it; no two rows share e-mail and device.
+    """
+    people = last_words(customer_landing, as_of).where(AGREES).drop("serialNumber")
+    return people.join(devices(customer_landing), "email", "left").select(
+        *CUSTOMER_LANDING.column_names
+    )
+
+
+def devices(customer_landing: DataFrame) -> DataFrame:
+    """Every device of every person: `email` as `person` writes it, and `serialNumber`."""
+    registered = customer_landing.select(person("email").alias("email"), "serialNumber")
+    return registered.dropna().distinct()

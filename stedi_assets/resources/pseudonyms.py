@@ -1,0 +1,53 @@
+"""Pseudonyms of devices, which only who has the key can lead back to a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stedi_assets.errors import LakehouseError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+LEAST_KEY_LENGTH = 32
+# Of HMAC (RFC 2104) over SHA-256.
+BLOCK_BYTES, INNER_PAD, OUTER_PAD = 64, 0x36, 0x5C
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """Replaces values by their HMAC-SHA256 under a secret key, as 64 hexadecimal digits.
+
+    Attributes:
+        key: The secret, from STEDI_PSEUDONYM_KEY; shown nowhere.
+    """
+
+    key: str = field(repr=False)
+
+    def of(self, frame: DataFrame, column: str) -> DataFrame:
+        """The frame with pseudonyms in place of a column's strings.
+
+        Raises:
+            LakehouseError: If there is no key, or one that could be guessed.
+        """
+        from pyspark.sql import functions as F
+
+        inner, outer = self._pads()
+        # As data they stand in no plan, and so in no message of the engine and no page of its UI.
+        pads = frame.sparkSession.createDataFrame([(inner, outer)], "_inner binary, _outer binary")
+        digest = F.unhex(F.sha2(F.concat("_inner", F.encode(column, "UTF-8")), 256))
+        pseudonym = F.sha2(F.concat("_outer", digest), 256)
+        return frame.crossJoin(pads).withColumn(column, pseudonym).drop("_inner", "_outer")
+
+    def _pads(self) -> tuple[bytes, bytes]:
+        secret = self.key.encode()
+        if not LEAST_KEY_LENGTH <= len(secret) <= BLOCK_BYTES:
+            raise LakehouseError(
+                f"pseudonymise_devices needs a secret of {LEAST_KEY_LENGTH} to {BLOCK_BYTES} "
+                "characters in STEDI_PSEUDONYM_KEY. Make one with `openssl rand -hex 32`, and keep "
+                "it: with another key the same device has another pseudonym."
+            )
+        block = secret.ljust(BLOCK_BYTES, b"\0")
+        inner, outer = (bytes(byte ^ pad for byte in block) for pad in (INNER_PAD, OUTER_PAD))
+        return inner, outer
