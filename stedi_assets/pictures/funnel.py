@@ -25,8 +25,8 @@ OWNERS = {
 }
 COLUMNS = ("table", "zone", "rows", "people")
 CAPTION = (
-    "A person is an e-mail address that landed; a device stands for the people it is registered to, "
-    "unless it has a pseudonym, which leads to no one."
+    "A person is an e-mail address that landed. A device stands for the people who registered it; "
+    "one with a pseudonym leads to no one."
 )
 STAGES = (
     *tables.LANDING_TABLES,

@@ -66,4 +66,6 @@ def _moment(moment: datetime) -> str:
 
 
 def _figure(value: Any) -> str:
+    if value is None:
+        return ""
     return f"{value:,}" if isinstance(value, int | float) else str(value)
