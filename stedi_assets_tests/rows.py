@@ -10,6 +10,8 @@ import dagster as dg
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
+from stedi_assets.resources.clock import Clock
+from stedi_assets.resources.pseudonyms import Pseudonyms
 
 # When readings are taken and when people consent, unless a test says otherwise.
 NOON = 1_700_000_000_000
@@ -19,6 +21,9 @@ CUSTOMERS = tables.CUSTOMER_LANDING.ddl
 PHONE_READINGS = tables.ACCELEROMETER_LANDING.ddl
 DEVICE_READINGS = tables.STEP_TRAINER_LANDING.ddl
 PAIRS = tables.MACHINE_LEARNING_CURATED.ddl
+
+CLOCK = Clock()
+PSEUDONYMS = Pseudonyms("only-for-tests-" + "0123456789" * 3)
 
 
 def customer(

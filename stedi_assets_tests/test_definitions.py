@@ -142,6 +142,7 @@ def test__run_options__are_off_by_default() -> None:
     assert MachineLearningConfig().model_dump() == {
         "after_consent_only": False,
         "match_device": False,
+        "pseudonymise_devices": False,
     }
 
 

@@ -75,7 +75,10 @@ def malformed_share(
     passed = share <= allowed
     mend = f"Correct or remove them in {table.location}; {table.source}_quarantine lists them."
     if reader.every_field_missing(table) in reasons:
-        mend = f"Some are another source's records: move that file out of {table.location}."
+        mend = (
+            "Some have no field that a record must have: if they are another source's, move that "
+            f"file out of {table.location}."
+        )
     return AssetCheckResult(
         check_name=MALFORMED_SHARE,
         passed=passed and not profile.malformed,

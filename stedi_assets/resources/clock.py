@@ -20,7 +20,7 @@ class Clock(dg.ConfigurableResource):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Takes note of the run."""
-        self._run_id = context.run_id or ""
+        self._run_id = context.run.run_id if context.run else ""
 
     @property
     def now(self) -> int:

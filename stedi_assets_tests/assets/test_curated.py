@@ -16,6 +16,7 @@ from stedi_assets_tests.rows import (
     MORNING,
     NOON,
     PHONE_READINGS,
+    PSEUDONYMS,
     customer,
     device_reading,
     function_of,
@@ -78,6 +79,7 @@ def paired(frame: Frame) -> Callable[..., list[tuple]]:
                 step_trainer_trusted=frame(DEVICE_READINGS, devices),
                 accelerometer_trusted=frame(PHONE_READINGS, phones),
                 customer_curated=frame(CUSTOMERS, customers),
+                pseudonyms=PSEUDONYMS,
             )
         )
 
@@ -203,6 +205,7 @@ def test__curated_tables__columns_are_those_declared(frame: Frame) -> None:
         step_trainer_trusted=frame(DEVICE_READINGS, []),
         accelerometer_trusted=phones,
         customer_curated=customers,
+        pseudonyms=PSEUDONYMS,
     )
     for table, made in [
         (tables.CUSTOMER_CURATED, customer_curated(customers, phones)),

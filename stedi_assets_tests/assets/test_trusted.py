@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from pyspark.sql import DataFrame
 from stedi_assets import tables
 from stedi_assets.assets import trusted
 from stedi_assets_tests.rows import (
+    CLOCK,
     CUSTOMERS,
     DEVICE_READINGS,
     MORNING,
@@ -24,7 +26,7 @@ from stedi_assets_tests.rows import (
 
 Frame = Callable[[str, list[tuple]], DataFrame]
 
-customer_trusted = function_of(trusted.customer_trusted)
+customer_trusted = functools.partial(function_of(trusted.customer_trusted), clock=CLOCK)
 accelerometer_trusted = function_of(trusted.accelerometer_trusted)
 step_trainer_trusted = function_of(trusted.step_trainer_trusted)
 
@@ -62,11 +64,6 @@ def test__customer_trusted__consent_to_others_is_no_consent_to_research(frame: F
     assert rows(customer_trusted(landed)) == []
 
 
-def test__customer_trusted__repeated_record_stays_repeated(frame: Frame) -> None:
-    landed = [customer("ann@example.com"), customer("ann@example.com")]
-    assert rows(customer_trusted(frame(CUSTOMERS, landed))) == landed
-
-
 def test__accelerometer_trusted__user_is_not_a_trusted_customer(frame: Frame) -> None:
     landed = frame(
         PHONE_READINGS,
@@ -84,10 +81,10 @@ def test__accelerometer_trusted__user_is_not_a_trusted_customer(frame: Frame) ->
     ]
 
 
-def test__accelerometer_trusted__email_differs_in_case(frame: Frame) -> None:
-    landed = frame(PHONE_READINGS, [phone_reading("Ann@example.com")])
+def test__accelerometer_trusted__email_differs_in_case_and_padding(frame: Frame) -> None:
+    landed = frame(PHONE_READINGS, [phone_reading(" Ann@Example.com\t")])
     customers = frame(CUSTOMERS, [customer("ann@example.com")])
-    assert rows(accelerometer_trusted(landed, customers)) == []
+    assert rows(accelerometer_trusted(landed, customers)) == [phone_reading("ann@example.com")]
 
 
 def test__accelerometer_trusted__customer_without_email_lets_no_reading_in(frame: Frame) -> None:
@@ -109,10 +106,16 @@ def test__accelerometer_trusted__repeated_customer_does_not_multiply(frame: Fram
     assert rows(accelerometer_trusted(landed, customers)) == [phone_reading("ann@example.com")]
 
 
-def test__accelerometer_trusted__repeated_reading_stays_repeated(frame: Frame) -> None:
-    landed = [phone_reading("ann@example.com"), phone_reading("ann@example.com")]
-    customers = frame(CUSTOMERS, [customer("ann@example.com")])
-    assert rows(accelerometer_trusted(frame(PHONE_READINGS, landed), customers)) == landed
+def test__trusted_readings__repeated_reading_once(frame: Frame) -> None:
+    phone, device = phone_reading("ann@example.com"), device_reading("device-1")
+    customers = frame(CUSTOMERS, [customer("ann@example.com", "device-1")])
+    phones = frame(PHONE_READINGS, [phone, phone, phone_reading("ANN@example.com")])
+    devices = frame(DEVICE_READINGS, [device, device, device_reading("device-1", distance=1)])
+    assert rows(accelerometer_trusted(phones, customers)) == [phone]
+    assert rows(step_trainer_trusted(devices, customers)) == [
+        device_reading("device-1", distance=1),
+        device,
+    ]
 
 
 def test__step_trainer_trusted__device_is_not_a_curated_customers(frame: Frame) -> None:

@@ -16,8 +16,10 @@ from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
 from stedi_assets_tests.rows import (
+    CLOCK,
     MORNING,
     NOON,
+    PSEUDONYMS,
     customer,
     device_reading,
     function_of,
@@ -119,7 +121,14 @@ def check(frame: Callable[[str, list[tuple]], DataFrame], landed: LakehouseIOMan
             for name, given in rows.items()
             if name in rules.__annotations__
         }
-        found = rules(io_manager=landed, source=source or SourceData(path=""), **frames)
+        resources = {
+            "io_manager": landed,
+            "source": source or SourceData(path=""),
+            "clock": CLOCK,
+            "pseudonyms": PSEUDONYMS,
+        }
+        taken = {name: resources[name] for name in rules.__annotations__ if name in resources}
+        found = rules(**taken, **frames)
         return {result.check_name: result for result in found}
 
     return run

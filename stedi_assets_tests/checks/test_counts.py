@@ -27,13 +27,29 @@ Frame = Callable[[str, list[tuple]], DataFrame]
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 
 
+NOW = NOON + 1
+
+
 @pytest.mark.parametrize(
-    ("consents", "expected"),
-    [([MORNING, NOON, None, 0], 2), ([None, 0], 0), ([MORNING], 1), ([], 0)],
+    ("landed", "counted"),
+    [
+        # expected, impossible consents, people, people agreeing, records
+        ([], (0, 0, 0, 0, 0)),
+        ([customer(ANN), customer(BOB, consent=None), customer(EVE, consent=0)], (1, 0, 3, 1, 3)),
+        ([customer(ANN), customer(f" {ANN.upper()}"), customer(ANN, "device-2")], (2, 0, 1, 1, 3)),
+        ([customer(ANN, None)], (1, 0, 1, 1, 1)),
+        ([customer(None), customer(" ")], (0, 0, 0, 0, 0)),
+        ([customer(ANN), customer(ANN, "device-2", None, updated=NOON)], (0, 0, 1, 0, 2)),
+        ([customer(ANN, "device-2", None), customer(ANN, updated=NOON)], (2, 0, 1, 1, 2)),
+        ([customer(ANN, updated=None), customer(ANN, consent=None)], (0, 0, 1, 0, 2)),
+        ([customer(ANN), customer(ANN, consent=0)], (0, 0, 1, 0, 2)),
+        ([customer(ANN, consent=NOW), customer(BOB, consent=NOW + 1)], (1, 1, 2, 1, 2)),
+        ([customer(ANN, consent=-1), customer(BOB, updated=NOW + 1)], (0, 2, 2, 0, 2)),
+        ([customer(ANN, consent=-1), customer(ANN, updated=NOON)], (1, 0, 1, 1, 2)),
+    ],
 )
-def test__customer_trusted(consents: list, expected: int, frame: Frame) -> None:
-    landed = frame(CUSTOMERS, [customer(ANN, consent=consent) for consent in consents])
-    assert rows(counts.customer_trusted(landed)) == [(expected,)]
+def test__customer_trusted(landed: list[tuple], counted: tuple, frame: Frame) -> None:
+    assert rows(counts.customer_trusted(frame(CUSTOMERS, landed), NOW)) == [counted]
 
 
 def test__accelerometer_trusted__repeated_customers(frame: Frame) -> None:
@@ -42,7 +58,7 @@ def test__accelerometer_trusted__repeated_customers(frame: Frame) -> None:
         [phone_reading(ANN), phone_reading(ANN), phone_reading(BOB), phone_reading(EVE)],
     )
     people = frame(CUSTOMERS, [customer(ANN), customer(ANN, "device-2"), customer(BOB)])
-    assert rows(counts.accelerometer_trusted(readings, people)) == [(3,)]
+    assert rows(counts.accelerometer_trusted(readings, people)) == [(2, 1)]
 
 
 def test__customer_curated__repeated_records_and_readings(frame: Frame) -> None:
@@ -60,17 +76,17 @@ def test__step_trainer_trusted__shared_device(frame: Frame) -> None:
         [device_reading("device-1"), device_reading("device-1"), device_reading("device-2")],
     )
     people = frame(CUSTOMERS, [customer(ANN, "device-1"), customer(BOB, "device-1")])
-    assert rows(counts.step_trainer_trusted(readings, people)) == [(2,)]
+    assert rows(counts.step_trainer_trusted(readings, people)) == [(1, 1)]
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        # rows, pairs of two people, readings before consent
-        ({}, (9, 4, 3)),
-        ({"match_device": True}, (5, 0, 1)),
-        ({"after_consent_only": True}, (6, 2, 0)),
-        ({"match_device": True, "after_consent_only": True}, (4, 0, 0)),
+        # rows, pairs of two people, readings before consent, people, fewest rows of one of them
+        ({}, (9, 4, 3, 2, 3)),
+        ({"match_device": True}, (5, 0, 1, 2, 1)),
+        ({"after_consent_only": True}, (6, 2, 0, 1, 6)),
+        ({"match_device": True, "after_consent_only": True}, (4, 0, 0, 1, 4)),
     ],
 )
 def test__machine_learning_curated(options: dict, expected: tuple, frame: Frame) -> None:
@@ -113,8 +129,11 @@ def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
         frame(CUSTOMERS, []),
         MachineLearningConfig(),
     )
-    assert counted.columns == ["expected", "pairs_of_two_people", "readings_before_consent"]
-    assert rows(counted) == [(0, 0, 0)]
+    assert counted.columns == [
+        *("expected", "pairs_of_two_people", "readings_before_consent"),
+        *("people", "fewest_rows_of_a_person"),
+    ]
+    assert rows(counted) == [(0, 0, 0, 0, 0)]
 
 
 def test__counts__of_stored_tables_with_one_value_a_key(
@@ -130,10 +149,11 @@ def test__counts__of_stored_tables_with_one_value_a_key(
         ]
     )
     options = MachineLearningConfig()
-    assert rows(counts.accelerometer_trusted(phones, people)) == [(2,)]
+    assert rows(counts.accelerometer_trusted(phones, people)) == [(1, 1)]
     assert rows(counts.customer_curated(people, phones)) == [(1,)]
-    assert rows(counts.step_trainer_trusted(devices, people)) == [(1,)]
-    assert rows(counts.machine_learning_curated(devices, phones, people, options)) == [(2, 0, 0)]
+    assert rows(counts.step_trainer_trusted(devices, people)) == [(1, 0)]
+    pairs = counts.machine_learning_curated(devices, phones, people, options)
+    assert rows(pairs) == [(2, 0, 0, 1, 2)]
 
 
 def _stored(lakehouse: LakehouseIOManager, table: tables.Table, made: DataFrame) -> DataFrame:

@@ -40,7 +40,7 @@ IMPLAUSIBLE = {
     "distance is zero": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=0)),
     "distance is negative": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=-5)),
     "e-mail is null": (tables.CUSTOMER_TRUSTED, customer(None)),
-    "device is null": (tables.CUSTOMER_TRUSTED, customer("a", None)),
+    "device is null": (tables.STEP_TRAINER_TRUSTED, device_reading(None)),
     "consent in seconds": (tables.CUSTOMER_TRUSTED, customer("a", consent=NOON // 1000)),
     "update in seconds": (tables.CUSTOMER_TRUSTED, customer("a", updated=NOON // 1000)),
     "pair of distance zero": (tables.MACHINE_LEARNING_CURATED, pair("device-1", distance=0)),

@@ -28,6 +28,7 @@ from stedi_assets_tests.rows import (
     MORNING,
     NOON,
     PHONE_READINGS,
+    PSEUDONYMS,
     customer,
     device_reading,
     pair,
@@ -142,7 +143,10 @@ def run(lakehouse: LakehouseIOManager, spark_resource: SparkResource) -> Run:
         return dg.materialize(
             [asset, *others],
             selection=[asset],
-            resources={"io_manager": dg.IOManagerDefinition.hardcoded_io_manager(fresh)},
+            resources={
+                "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(fresh),
+                "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
+            },
             run_config={"ops": config or {}},
         )
 

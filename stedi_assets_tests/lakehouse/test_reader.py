@@ -39,7 +39,7 @@ MISSING = {
     "z is missing",
     "step_trainer": "sensorReadingTime is missing; serialNumber is missing; "
     "distanceFromObject is missing",
-    "customer": "email is missing; serialNumber is missing",
+    "customer": "email is missing",
 }
 
 
@@ -399,9 +399,7 @@ def test__parse__customer_with_only_what_is_required(spark):
             "user is missing",
             id="user_null",
         ),
-        pytest.param(
-            "customer_landing", '{"email":null}', MISSING["customer"], id="both_of_a_customer"
-        ),
+        pytest.param("customer_landing", '{"email":null}', MISSING["customer"], id="email_is_null"),
         pytest.param(
             "step_trainer_landing",
             '{"sensorReadingTime":2.5,"distanceFromObject":"far"}',

@@ -1,0 +1,114 @@
+"""The latest word counts, whoever it is written as, and in doubt it is no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pyspark.sql import DataFrame
+
+from stedi_assets import consent
+from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, customer, rows
+
+Frame = Callable[[str, list[tuple]], DataFrame]
+
+ANN = "ann@example.com"
+NOW = NOON + 3_600_000
+YEAR_2000 = 946_684_800_000
+
+
+@pytest.fixture
+def agreeing(frame: Frame) -> Callable[[list[tuple]], list[tuple]]:
+    """The rows of the people who agree."""
+    return lambda landed: rows(consent.consenting_customers(frame(CUSTOMERS, landed), NOW))
+
+
+Agreeing = Callable[[list[tuple]], list[tuple]]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["Ann@Example.COM", "  ann@example.com", "ann@example.com\t\r\n", "\u00a0ANN@EXAMPLE.COM "],
+)
+def test__person__is_one_however_written(written: str, frame: Frame) -> None:
+    [[found]] = frame(CUSTOMERS, [customer(written)]).select(consent.person("email")).collect()
+    assert found == ANN
+
+
+@pytest.mark.parametrize("written", ["", "  ", "\t\u00a0", None])
+def test__person__blank_is_no_one(written: str | None, agreeing: Agreeing) -> None:
+    assert agreeing([customer(written), customer(ANN)]) == [customer(ANN)]
+
+
+@pytest.mark.parametrize("word", [None, 0])
+def test__last_word__withdraws(word: int | None, agreeing: Agreeing) -> None:
+    landed = [customer(ANN, updated=MORNING), customer(ANN, consent=word, updated=NOON)]
+    assert agreeing(landed) == agreeing(landed[::-1]) == []
+
+
+def test__last_word__withdraws_without_a_device_or_anything_else(agreeing: Agreeing) -> None:
+    withdrawal = (None, ANN.upper(), None, None, None, None, NOON, None, None, None)
+    assert agreeing([customer(ANN), withdrawal]) == []
+
+
+def test__last_word__consents_again(agreeing: Agreeing) -> None:
+    again = customer(ANN, consent=NOON, updated=NOON + 1)
+    landed = [customer(ANN), customer(ANN, consent=None, updated=NOON), again]
+    assert agreeing(landed) == [again]
+
+
+def test__last_word__holds_for_every_device(agreeing: Agreeing) -> None:
+    latest = customer(ANN, "device-3", NOON, updated=NOON, phone="8015550199")
+    landed = [customer(ANN, "device-1"), customer(f" {ANN}", "device-2", None), latest]
+    assert agreeing(landed) == [
+        (*latest[:4], device, *latest[5:]) for device in ("device-1", "device-2", "device-3")
+    ]
+
+
+def test__last_word__of_one_who_has_no_device(agreeing: Agreeing) -> None:
+    assert agreeing([customer(ANN, None)]) == [customer(ANN, None)]
+    assert agreeing([customer(ANN, None), customer(ANN)]) == [customer(ANN)]
+
+
+def test__last_word__record_without_a_time_is_the_oldest(agreeing: Agreeing) -> None:
+    no, yes = customer(ANN, consent=None, updated=None), customer(ANN, updated=MORNING)
+    assert agreeing([no, yes]) == [yes]
+    no, yes = customer(ANN, consent=None, updated=MORNING), customer(ANN, updated=None)
+    assert agreeing([no, yes]) == []
+
+
+def test__last_word__of_two_of_one_time_is_no(agreeing: Agreeing) -> None:
+    landed = [customer(ANN), customer(ANN, consent=None)]
+    assert agreeing(landed) == agreeing(landed[::-1]) == []
+
+
+def test__last_word__of_two_consents_of_one_time_is_the_later(agreeing: Agreeing) -> None:
+    landed = [customer(ANN, consent=MORNING), customer(ANN, consent=MORNING + 1)]
+    assert agreeing(landed) == agreeing(landed[::-1]) == landed[1:]
+
+
+def test__last_word__of_records_that_differ_in_nothing_else_is_always_the_same(
+    agreeing: Agreeing,
+) -> None:
+    landed = [customer(ANN, name="Ann"), customer(ANN, name="Anne"), customer(ANN, name=None)]
+    assert agreeing(landed) == agreeing(landed[::-1]) == landed[:1]
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [NOW + 1, 253_370_764_800_000, 2**63 - 1, -MORNING, MORNING // 1000, YEAR_2000 - 1, 1],
+)
+def test__agrees__time_at_which_no_one_can_have_agreed(impossible: int, agreeing: Agreeing) -> None:
+    assert agreeing([customer(ANN, consent=impossible)]) == []
+    assert agreeing([customer(ANN), customer(ANN, consent=impossible, updated=NOON)]) == []
+
+
+@pytest.mark.parametrize("possible", [NOW, NOON, YEAR_2000])
+def test__agrees__time_at_which_one_can(possible: int, agreeing: Agreeing) -> None:
+    assert agreeing([customer(ANN, consent=possible)]) == [customer(ANN, consent=possible)]
+
+
+def test__agrees__record_of_the_future_does_not_undo_a_withdrawal(agreeing: Agreeing) -> None:
+    withdrawal = customer(ANN, consent=None, updated=NOON)
+    assert agreeing([withdrawal, customer(ANN, updated=NOW + 1)]) == []
+    assert agreeing([withdrawal, customer(ANN, updated=NOW)]) == [customer(ANN, updated=NOW)]
