@@ -79,8 +79,8 @@ def test__landing__another_sources_file(
     assert not run.result.success
     assert (
         "2 of 4 objects in accelerometer/landing cannot be read (50.00%, 1.00% allowed). "
-        "Some are another source's records: move that file out of accelerometer/landing."
-        in run.printed
+        "Some have no field that a record must have: if they are another source's, move that file "
+        "out of accelerometer/landing." in run.printed
     )
     assert "accelerometer_trusted" not in run.rows
     assert before["accelerometer_trusted"] == 1

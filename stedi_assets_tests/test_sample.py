@@ -122,11 +122,12 @@ def _record(text: str, table: Table) -> dict[str, Any] | None:
 def _recount(sample: Sample) -> dict[str, int]:
     customers, phones, devices = sample.frames
     consent = "shareWithResearchAsOfDate"
-    customer_trusted = customers[customers[consent].notna() & (customers[consent] != 0)]
-    phones_trusted = phones[phones.user.isin(customer_trusted.email)]
-    with_readings = customer_trusted.email.isin(phones_trusted.user)
-    curated = customer_trusted[with_readings].drop_duplicates()
-    devices_trusted = devices[devices.serialNumber.isin(curated.serialNumber)]
+    latest = customers.sort_values("lastUpdateDate").drop_duplicates("email", keep="last")
+    customer_trusted = latest[latest[consent].notna()]
+    phones_trusted = phones[phones.user.isin(customer_trusted.email)].drop_duplicates()
+    curated = customer_trusted[customer_trusted.email.isin(phones_trusted.user)]
+    known = devices.serialNumber.isin(curated.serialNumber)
+    devices_trusted = devices[known].drop_duplicates()
     owner = curated[["email", "serialNumber", consent]].rename(columns={"serialNumber": "own"})
     joined = (
         devices_trusted.merge(phones_trusted, left_on="sensorReadingTime", right_on="timestamp")
@@ -177,7 +178,7 @@ def test__count_rows__two_people_in_one_millisecond() -> None:
         "customer_landing": 4,
         "accelerometer_landing": 5,
         "step_trainer_landing": 4,
-        "customer_trusted": 3,
+        "customer_trusted": 2,
         "accelerometer_trusted": 4,
         "customer_curated": 2,
         "step_trainer_trusted": 3,

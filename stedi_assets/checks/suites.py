@@ -219,7 +219,8 @@ def _evaluate(
     if quality.NO_PERSONAL_DATA in found and quality.personal_columns(frame):
         found[quality.NO_PERSONAL_DATA] = rows
     for name, count in found.items():
-        of = "people" if name == counts.IMPOSSIBLE_CONSENT else f"of {rows:,} rows"
+        everyone = name == counts.IMPOSSIBLE_CONSENT
+        of = f"of {figures['people']:,} people" if everyone else f"of {rows:,} rows"
         yield AssetCheckResult(
             check_name=name,
             passed=count == 0,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from stedi_assets.sample.cohort import Cohort
+from stedi_assets.sample.cohort import Cohort, Customer
+
+CONSENT = "shareWithResearchAsOfDate"
 
 
 def count_rows(cohort: Cohort) -> Counter[str]:
@@ -17,16 +19,16 @@ def count_rows(cohort: Cohort) -> Counter[str]:
         Table to number of rows. machine_learning_curated stands with neither option, and again
         with each option and with both, as `machine_learning_curated+option`.
     """
-    trusted = [one for one in cohort.customers if one.get("shareWithResearchAsOfDate")]
-    consent = {one["email"]: one["shareWithResearchAsOfDate"] for one in trusted}
-    phones = Counter((one.user, one.timestamp) for one in cohort.accelerations)
-    phones = Counter({phone: count for phone, count in phones.items() if phone[0] in consent})
-    users = {user for user, _ in phones}
-    curated = {tuple(one.items()) for one in trusted if one["email"] in users}
-    device = {one["email"]: one["serialNumber"] for one in map(dict, curated)}
+    # Each person has one device, and a record that says something else is later.
+    latest = {one["email"]: one for one in sorted(cohort.customers, key=_last_updated)}
+    trusted = {user: one for user, one in latest.items() if CONSENT in one}
+    consent = {user: one[CONSENT] for user, one in trusted.items()}
+    readings = set(cohort.accelerations)
+    phones = Counter((one.user, one.timestamp) for one in readings if one.user in consent)
+    device = {user: trusted[user]["serialNumber"] for user, _ in phones}
     serial_numbers = set(device.values())
     devices: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for reading in cohort.distances:
+    for reading in set(cohort.distances):
         if reading.serial_number in serial_numbers:
             devices[reading.time][reading.serial_number] += 1
     rows = Counter(
@@ -35,7 +37,7 @@ def count_rows(cohort: Cohort) -> Counter[str]:
         step_trainer_landing=len(cohort.distances),
         customer_trusted=len(trusted),
         accelerometer_trusted=phones.total(),
-        customer_curated=len(curated),
+        customer_curated=len(device),
         step_trainer_trusted=sum(map(Counter.total, devices.values())),
     )
     table = "machine_learning_curated"
@@ -49,3 +51,8 @@ def count_rows(cohort: Cohort) -> Counter[str]:
         rows[f"{table}+match_device"] += own
         rows[f"{table}+after_consent_only+match_device"] += own if after else 0
     return rows
+
+
+def _last_updated(customer: Customer) -> int:
+    time: int = customer.get("lastUpdateDate", 0)
+    return time

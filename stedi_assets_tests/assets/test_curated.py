@@ -225,3 +225,20 @@ def test__machine_learning_curated__no_column_is_personal() -> None:
         "z",
     ]
     assert not tables.MACHINE_LEARNING_CURATED.personal
+
+
+def test__machine_learning_curated__devices_have_pseudonyms(paired: Paired) -> None:
+    """Which reveal no device, but that the same is the same."""
+    devices = [
+        device_reading("device-1"),
+        device_reading("device-2"),
+        device_reading("device-1", NOON + 1),
+    ]
+    phones = [phone_reading(ANN), phone_reading(ANN, NOON + 1)]
+    people = [customer(ANN, "device-1")]
+    plain = paired(devices, phones, people, match_device=True)
+    hidden = paired(devices, phones, people, match_device=True, pseudonymise_devices=True)
+    assert [row[:1] + row[2:] for row in hidden] == [row[:1] + row[2:] for row in plain]
+    [pseudonym] = {row[1] for row in hidden}
+    assert len(pseudonym) == 64
+    assert "device" not in pseudonym

@@ -272,7 +272,8 @@ def test__malformed_share__another_sources_file(landing):
     assert not result.success
     assert check(result, MALFORMED_SHARE).description == (
         "1 of 2 objects in accelerometer/landing cannot be read (50.00%, 1.00% allowed). "
-        "Some are another source's records: move that file out of accelerometer/landing."
+        "Some have no field that a record must have: if they are another source's, move that file "
+        "out of accelerometer/landing."
     )
 
 

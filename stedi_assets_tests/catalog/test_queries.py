@@ -86,7 +86,7 @@ def test__machine_learning_join__gives_the_rows_of_the_table(sample_uri: str) ->
     assert joined == Counter(zip(*made.values(), strict=True))
 
 
-def test__customers_without_consent__no_date_or_zero_but_no_broken_line(
+def test__customers_without_consent__latest_says_none_or_zero_but_no_broken_line(
     small: Path, uri: str
 ) -> None:
     land(
@@ -95,9 +95,14 @@ def test__customers_without_consent__no_date_or_zero_but_no_broken_line(
         '{"email": "eve@example.com"}',
         '{"email": "zoe@example.com", "shareWithResearchAsOfDate": 0}',
         '{"email": "cut@example.com", "shareWith',
+        '{"email": "Bob@example.com ", "lastUpdateDate": 1, "shareWithResearchAsOfDate": 0}',
+        '{"email": "bob@example.com", "lastUpdateDate": 2, "shareWithResearchAsOfDate": '
+        "1655564376361}",
+        '{"email": "ian@example.com", "shareWithResearchAsOfDate": 1655564376361}',
+        '{"email": "ian@example.com", "lastUpdateDate": 2}',
     )
 
-    assert _answer(uri, "customers_without_consent") == Counter([(2,)])
+    assert _answer(uri, "customers_without_consent") == Counter([(3,)])
 
 
 def _answer(uri: str, name: str) -> Counter[tuple]:

@@ -196,6 +196,37 @@ def test__devices_shared_without_consent__warns(check: Check) -> None:
     assert faults(results) == {"devices_shared_without_consent": 1}
 
 
+def test__consent__withdrawn_by_a_later_record(check: Check) -> None:
+    withdrawal = (*ANN[:1], " Ann@Example.com", *ANN[2:6], LATER, None, *ANN[8:])
+    withdrawn = {"customer_landing": [ANN, BOB, withdrawal]}
+    assert faults(check("customer_trusted", **withdrawn)) == {"consent": 1, "counts": (2, 1)}
+    assert faults(check("accelerometer_trusted", **withdrawn)) == {"consent": 1}
+    assert faults(check("customer_curated", **withdrawn)) == {"consent": 1}
+    assert faults(check("step_trainer_trusted", **withdrawn)) == {
+        "consent": 1,
+        "devices_shared_without_consent": 1,
+    }
+    assert faults(check("machine_learning_curated", **withdrawn)) == {"consent": 1}
+
+
+@pytest.mark.parametrize("consent", [NOON // 1000, -NOON, 253_370_764_800_000])
+def test__impossible_consent__warns(consent: int, check: Check) -> None:
+    eve = customer("eve@example.com", "device-eve", consent)
+    results = check("customer_trusted", customer_landing=[ANN, BOB, eve])
+    assert faults(results) == {"impossible_consent": 1}
+    assert str(results["impossible_consent"].description).startswith("1 of 3 people. People whose")
+
+
+def test__counts__are_of_the_time_at_which_the_table_was_made(
+    check: Check, landed: LakehouseIOManager, frame: Frame
+) -> None:
+    """Zoe's consent has come true since; she is in the table from the next run on."""
+    landed.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, [ANN, BOB]), {"as_of": NOON})
+    zoe = customer("zoe@example.com", "device-zoe", NOON + 1)
+    results = check("customer_trusted", customer_landing=[ANN, BOB, zoe])
+    assert faults(results) == {"impossible_consent": 1}
+
+
 # Counts
 
 
@@ -476,6 +507,16 @@ def test__readings_before_consent__none_with_after_consent_only(
     results = check("machine_learning_curated", machine_learning_curated=made, **AGREED_AT_NOON)
     assert faults(results) == {}
     assert results["readings_before_consent"].metadata["rows"].value == 1
+
+
+def test__machine_learning_checks__know_pseudonyms(
+    check: Check, landed: LakehouseIOManager, frame: Frame
+) -> None:
+    made = PSEUDONYMS.of(frame(PAIRS, GOOD["machine_learning_curated"]), "serialNumber")
+    options = {"config": {"pseudonymise_devices": True}}
+    landed.write(tables.MACHINE_LEARNING_CURATED, made, options)
+    assert faults(check("machine_learning_curated", machine_learning_curated=made)) == {}
+    assert faults(check("machine_learning_curated")) == {"consent": 2, "references": 2}
 
 
 def test__machine_learning_checks__know_the_options_after_maintenance(
