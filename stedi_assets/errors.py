@@ -12,6 +12,7 @@ import dagster as dg
 RETRIES = 1
 RETRY_SECONDS = 5
 CHECK_FAILED = "a blocking check failed; it says why"
+UNEXPECTED = "an unexpected error; its trace is with the run in the Dagster UI"
 
 
 class LakehouseError(dg.Failure):
@@ -56,4 +57,4 @@ def failure_told(failure: Any) -> str:
         return str(failure.user_failure_data.description)
     if failure.error is not None and failure.error.cls_name == "DagsterAssetCheckFailedError":
         return CHECK_FAILED
-    return "an unexpected error; its trace is with the run in the Dagster UI"
+    return UNEXPECTED

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stedi_assets.automation import jobs
-from stedi_assets.errors import CHECK_FAILED, failure_told
+from stedi_assets.errors import CHECK_FAILED, UNEXPECTED, failure_told
 from stedi_assets.tables import TABLES
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -52,6 +52,7 @@ class Report:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.outcomes: defaultdict[str, Outcome] = defaultdict(Outcome)
+        self.failed_steps: list[str] = []
 
     def follow(self, entry: dg.EventLogEntry) -> None:
         """Takes note of one event and shows it if it is progress."""
@@ -70,6 +71,8 @@ class Report:
                 self.console.print(f"{event.step_key}: storage failed; trying again shortly")
             case DagsterEventType.STEP_FAILURE:
                 self._failed(event)
+            case DagsterEventType.RUN_FAILURE if not self.failed_steps:
+                self.console.print(f"[red]failed[/] before the first step: {UNEXPECTED}")
 
     def table(self, assets: list[str]) -> Table:
         """The assets in order, each with its rows, time and checks."""
@@ -101,6 +104,7 @@ class Report:
             self.console.print(f"{verdict} {name}, {check.check_name}: {check.description}")
 
     def _failed(self, event: DagsterEvent) -> None:
+        self.failed_steps.append(str(event.step_key))
         said = failure_told(event.step_failure_data)
         if said != CHECK_FAILED:  # the check has told already
             self.console.print(f"[red]failed[/] {event.step_key}: {said}")

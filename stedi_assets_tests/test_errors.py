@@ -11,6 +11,7 @@ from stedi_assets import errors
 from stedi_assets.errors import CHECK_FAILED, LakehouseError, failure_told
 from stedi_assets.lakehouse import arrival, faults
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.clock import Clock
 from stedi_assets_tests.conftest import Materialize
 
 OVERLOADED = OSError("An error occurred (SlowDown): reduce your request rate")
@@ -114,3 +115,16 @@ def test__failure_told__blocking_check(materialize: Materialize, small: Path) ->
     [failed] = [event for event in run.result.all_events if event.is_step_failure]
     assert failure_told(failed.step_failure_data) == CHECK_FAILED
     assert CHECK_FAILED not in run.printed
+
+
+def test__materialize__fails_before_the_first_step(
+    materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("ann@example.com")
+
+    monkeypatch.setattr(Clock, "setup_for_execution", fail)
+    run = materialize(small)
+    assert not run.result.success
+    assert "failed before the first step: an unexpected error; its trace is with" in run.printed
+    assert "ann@example.com" not in run.printed
