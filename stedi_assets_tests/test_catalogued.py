@@ -16,6 +16,7 @@ from stedi_assets.resources import aws as aws_resources
 from stedi_assets.settings import Settings
 from stedi_assets.tables import LANDING_TABLES, TABLES
 from stedi_assets_tests.checks.conftest import GOOD, land
+from stedi_assets_tests.runs import Run
 
 ROWS = {name: len(GOOD.get(name, [])) for name in TABLES}
 
@@ -41,11 +42,11 @@ def environment(aws: dict[str, str], catalogued: LakehouseIOManager, tmp_path: P
 def test__catalogued__run_registers_every_table_and_a_job_does_it_again(
     catalogued: LakehouseIOManager, environment: dict[str, str]
 ) -> None:
-    run = _run(environment, "stedi_assets.materialize")
+    run = Run(environment).end()
 
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.exit_status == 0, run.printed
     # A check of the catalog that fails stops nothing, so it is looked for.
-    assert not [line for line in run.stdout.splitlines() if line.startswith("failed ")]
+    assert not [line for line in run.printed.splitlines() if line.startswith("failed ")]
     assert _registered(catalogued) == {name: (rows, "1") for name, rows in ROWS.items()}
 
     with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
@@ -78,25 +79,25 @@ def test__catalogued__glue_refuses_and_the_run_says_so(
 ) -> None:
     aws_resources.client("glue").delete_database(Name=_database(catalogued))
 
-    run = _run(environment, "stedi_assets.materialize")
+    run = Run(environment).end()
 
-    assert run.returncode == 1
+    assert run.exit_status == 1
     assert (
         f"failed customer_landing: {_database(catalogued)}.customer_landing cannot be registered "
         "in the Glue Data Catalog: there is no such Glue database. Create it, or correct "
         "STEDI_GLUE_DATABASE. Then run the job register_in_catalog; customer_landing itself is "
         "written."
-    ) in run.stdout
-    assert "Traceback" not in run.stdout + run.stderr
+    ) in run.printed
+    assert "Traceback" not in run.printed
 
 
 def test__catalogued__lakehouse_in_a_folder(environment: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "lakehouse"
 
-    run = _run({**environment, "STEDI_LAKEHOUSE_URI": str(folder)}, "stedi_assets.materialize")
+    run = Run({**environment, "STEDI_LAKEHOUSE_URI": str(folder)}).end()
 
-    assert run.returncode == 1
-    assert f"but the lakehouse file://{folder} is a folder, which Athena cannot read" in run.stdout
+    assert run.exit_status == 1
+    assert f"but the lakehouse file://{folder} is a folder, which Athena cannot read" in run.printed
     assert not folder.exists()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from stedi_assets.lakehouse import delta
 from stedi_assets.tables import DELTA_TABLES
 from stedi_assets_tests.conftest import PROJECT, Materialize
+from stedi_assets_tests.runs import Run
 
 SAMPLE = PROJECT / "data"
 
@@ -119,20 +119,18 @@ def test__pipeline__killed_then_run_again(tmp_path: Path, reached: str) -> None:
         "DAGSTER_HOME": str(history),
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "stedi_assets.materialize"]
-    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    for line in run.stdout:
-        if line.startswith(reached):
-            run.send_signal(signal.SIGKILL)
-            break
-    assert run.wait() == -signal.SIGKILL
+    run = Run(environment)
+    while f"\n{reached}" not in f"\n{run.printed}":
+        assert run.exit_status is None, run.printed
+        time.sleep(0.01)
+    run.process.kill()
+    assert run.end().exit_status == -signal.SIGKILL
     for table in DELTA_TABLES:
         delta.state(f"file://{lakehouse}/{table.location}")  # absent or whole, never damaged
 
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    again = Run(environment).end()
 
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.exit_status == 0, again.printed
     recorded = json.loads((SAMPLE / "manifest.json").read_text())["rows"]
     assert {name: state.rows for name, state in _states(lakehouse).items()} == {
         table.name: recorded[table.name] for table in DELTA_TABLES

@@ -19,10 +19,10 @@ from stedi_assets.demo import BUCKET, S3Server
 from stedi_assets.lakehouse import storage
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, STEP_TRAINER_TRUSTED, Table
 from stedi_assets_tests.checks.conftest import GOOD, land
-from stedi_assets_tests.conftest import PROJECT
+from stedi_assets_tests.conftest import PROJECT, Materialize
+from stedi_assets_tests.runs import HANGING_SECONDS, Run
 from stedi_assets_tests.s3_proxy import Fault, Request, S3Proxy, s3_proxy
 
-HANGING_SECONDS = 120
 REFERENCE_ROWS = {
     "customer_trusted": 482,
     "accelerometer_trusted": 40_981,
@@ -30,7 +30,7 @@ REFERENCE_ROWS = {
     "step_trainer_trusted": 14_460,
     "machine_learning_curated": 43_681,
 }
-Run = Callable[..., subprocess.CompletedProcess]
+Start = Callable[..., Run]
 
 
 @pytest.fixture
@@ -70,33 +70,19 @@ def settings(s3_server: S3Server, small: Path, uri: str, home: Path) -> dict[str
 
 
 @pytest.fixture
-def start(settings: dict[str, str]) -> Callable[..., subprocess.Popen]:
+def start(settings: dict[str, str]) -> Start:
     """Begins `make materialize`; settings given replace others, None unsets one."""
 
-    def popen(**changed: str | None) -> subprocess.Popen:
-        given = {name: value for name, value in (settings | changed).items() if value is not None}
-        return subprocess.Popen(
-            [sys.executable, "-m", "stedi_assets.materialize"],
-            env=given,
-            cwd=PROJECT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def begin(**changed: str | None) -> Run:
+        return Run({n: value for n, value in (settings | changed).items() if value is not None})
 
-    return popen
+    return begin
 
 
 @pytest.fixture
-def run(start: Callable[..., subprocess.Popen]) -> Run:
+def run(start: Start) -> Start:
     """Runs `make materialize` to its end."""
-
-    def finish(**changed: str | None) -> subprocess.CompletedProcess:
-        process = start(**changed)
-        printed, _ = process.communicate(timeout=HANGING_SECONDS)
-        return subprocess.CompletedProcess(process.args, process.returncode, printed)
-
-    return finish
+    return lambda **changed: start(**changed).end()
 
 
 @pytest.fixture
@@ -123,21 +109,35 @@ def row_counts(uri: str, server: S3Server) -> dict[str, int]:
 GOOD_ROWS = {table.name: len(GOOD[table.name]) for table in DELTA_TABLES}
 
 
-def failures(run: subprocess.CompletedProcess) -> list[str]:
-    return [line for line in run.stdout.splitlines() if line.startswith("failed")]
+def failures(run: Run) -> list[str]:
+    return [line for line in run.printed.splitlines() if line.startswith("failed")]
 
 
 def test__s3__reference_data_as_on_a_disk(
-    run: Run, proxy: S3Proxy, uri: str, s3_server: S3Server, reference_data: Path, tmp_path: Path
+    run: Start,
+    materialize: Materialize,
+    proxy: S3Proxy,
+    uri: str,
+    s3_server: S3Server,
+    reference_data: Path,
+    tmp_path: Path,
 ) -> None:
-    source = str(reference_data)
-    on_s3 = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_SOURCE_DATA=source)
-    assert on_s3.returncode == 0, on_s3.stdout
+    on_s3 = run(
+        AWS_ENDPOINT_URL=proxy.endpoint,
+        AWS_SERVER_SIDE_ENCRYPTION="AES256",
+        STEDI_SOURCE_DATA=str(reference_data),
+    )
+    assert on_s3.exit_status == 0, on_s3.printed
     assert row_counts(uri, s3_server) == REFERENCE_ROWS
     assert len(proxy.requests) < 300
+    # Landing, data files and logs alike: boto3, the engine and delta-rs read one setting.
+    written = [request for request in proxy.requests if request.method == "PUT"]
+    assert len(written) > len(LANDING_TABLES) + 2 * len(DELTA_TABLES)
+    encrypted = [each.headers.get("x-amz-server-side-encryption") for each in written]
+    assert set(encrypted) == {"AES256"}
 
+    assert materialize(reference_data).result.success
     disk = f"file://{tmp_path}/lakehouse"
-    assert run(STEDI_LAKEHOUSE_URI=disk, STEDI_SOURCE_DATA=source).returncode == 0
     for table in DELTA_TABLES:
         assert content(uri, table, s3_server).equals(content(disk, table, s3_server)), table.name
     for table in LANDING_TABLES:
@@ -150,22 +150,8 @@ def test__s3__reference_data_as_on_a_disk(
             assert stored == (reference_data / table.location / name).read_bytes()
 
 
-def test__s3__everything_is_encrypted_as_set(run: Run, proxy: S3Proxy) -> None:
-    """Landing, data files and logs alike: boto3, the engine and delta-rs read one setting."""
-    done = run(AWS_ENDPOINT_URL=proxy.endpoint, AWS_SERVER_SIDE_ENCRYPTION="AES256")
-    assert done.returncode == 0, done.stdout
-    written = [request for request in proxy.requests if request.method == "PUT"]
-    assert len(written) > len(LANDING_TABLES) + 2 * len(DELTA_TABLES)
-    unencrypted = {
-        request.path
-        for request in written
-        if request.headers.get("x-amz-server-side-encryption") != "AES256"
-    }
-    assert unencrypted == set()
-
-
 def test__s3__profile_gives_credentials_region_and_endpoint(
-    run: Run, s3_server: S3Server, uri: str, tmp_path: Path
+    run: Start, s3_server: S3Server, uri: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     settings = {
@@ -178,12 +164,12 @@ def test__s3__profile_gives_credentials_region_and_endpoint(
     config.write_text("\n".join(["[profile lake]", *lines, ""]))
     unset = dict.fromkeys(s3_server.environment)
     done = run(**unset, AWS_PROFILE="lake", AWS_CONFIG_FILE=str(config))
-    assert done.returncode == 0, done.stdout
+    assert done.exit_status == 0, done.printed
     assert row_counts(uri, s3_server) == GOOD_ROWS
 
 
 def test__s3__store_killed_in_the_middle_then_started_again(
-    run: Run, uri: str, small: Path, tmp_path: Path
+    run: Start, uri: str, small: Path, tmp_path: Path
 ) -> None:
     server = S3Server.new(tmp_path / "server")
     processes = [server.start()]
@@ -202,13 +188,13 @@ def test__s3__store_killed_in_the_middle_then_started_again(
             proxy.fault = lambda request: None
             processes.append(server.start())
             assert content(uri, DELTA_TABLES[0], server).num_rows == 2
-            assert run(**there).returncode == 0
+            assert run(**there).exit_status == 0
             assert row_counts(uri, server) == GOOD_ROWS
     finally:
         processes[-1].kill()
 
 
-def test__s3__some_requests_fail(run: Run, proxy: S3Proxy, uri: str, s3_server: S3Server) -> None:
+def test__s3__some_requests_fail(run: Start, proxy: S3Proxy, uri: str, s3_server: S3Server) -> None:
     """A store that now and then fails or asks for patience is asked again."""
     answers = [Fault(503, "SlowDown"), Fault(500, "InternalError")]
 
@@ -218,7 +204,7 @@ def test__s3__some_requests_fail(run: Run, proxy: S3Proxy, uri: str, s3_server: 
 
     proxy.fault = fault
     done = run(AWS_ENDPOINT_URL=proxy.endpoint)
-    assert done.returncode == 0, done.stdout
+    assert done.exit_status == 0, done.printed
     assert len(proxy.requests) > 11
     assert row_counts(uri, s3_server) == GOOD_ROWS
 
@@ -230,12 +216,12 @@ def settled_uri() -> str:
 
 
 @pytest.fixture
-def settled(settled_uri: str, run: Run, s3_server: S3Server) -> str:
+def settled(settled_uri: str, run: Start, s3_server: S3Server) -> str:
     """A lakehouse in which every table was made before."""
     landing = settled_uri.removeprefix(f"s3://{BUCKET}/")
     listed = s3_server.client().list_objects_v2(Bucket=BUCKET, Prefix=landing, MaxKeys=1)
     if not listed["KeyCount"]:
-        assert run(STEDI_LAKEHOUSE_URI=settled_uri).returncode == 0
+        assert run(STEDI_LAKEHOUSE_URI=settled_uri).exit_status == 0
     return settled_uri
 
 
@@ -248,14 +234,14 @@ def settled(settled_uri: str, run: Run, s3_server: S3Server) -> str:
     ],
 )
 def test__s3__stays_at_fault_in_the_middle(
-    fault: Fault, said: str, run: Run, proxy: S3Proxy, settled: str, s3_server: S3Server
+    fault: Fault, said: str, run: Start, proxy: S3Proxy, settled: str, s3_server: S3Server
 ) -> None:
     def refuse(request: Request) -> Fault | None:
         return fault if request.method == "PUT" and "/customer/trusted/" in request.path else None
 
     proxy.fault = refuse
     failed = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_LAKEHOUSE_URI=settled)
-    assert failed.returncode == 1
+    assert failed.exit_status == 1
     [line] = failures(failed)
     assert f"failed customer_trusted: {settled}/customer/trusted cannot be used: " in line
     assert said in line
@@ -279,15 +265,15 @@ def test__s3__stays_at_fault_in_the_middle(
         ),
     ],
 )
-def test__s3__wrong_setting(changed: dict[str, str], said: str, run: Run) -> None:
+def test__s3__wrong_setting(changed: dict[str, str], said: str, run: Start) -> None:
     failed = run(**changed)
-    assert failed.returncode == 1
+    assert failed.exit_status == 1
     lines = failures(failed)
     assert len(lines) == len(LANDING_TABLES)
-    assert all(said in line for line in lines), failed.stdout
+    assert all(said in line for line in lines), failed.printed
 
 
-def test__s3__bucket_that_may_only_be_read(run: Run, s3_server: S3Server) -> None:
+def test__s3__bucket_that_may_only_be_read(run: Start, s3_server: S3Server) -> None:
     iam = s3_server.client("iam")
     allowed = {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "arn:aws:s3:::*"}
     iam.create_user(UserName="reader")
@@ -304,7 +290,7 @@ def test__s3__bucket_that_may_only_be_read(run: Run, s3_server: S3Server) -> Non
 
 
 def test__s3__two_runs_at_once(
-    start: Callable[..., subprocess.Popen], run: Run, uri: str, s3_server: S3Server, tmp_path: Path
+    start: Start, run: Start, uri: str, s3_server: S3Server, tmp_path: Path
 ) -> None:
     """Each ends well or says that the other was first; the tables are whole either way."""
     homes = [tmp_path / "one", tmp_path / "two"]
@@ -312,10 +298,10 @@ def test__s3__two_runs_at_once(
         home.mkdir()
     runs = [start(DAGSTER_HOME=str(home)) for home in homes]
     for each in runs:
-        printed, _ = each.communicate(timeout=HANGING_SECONDS)
-        assert each.returncode == 0 or "another run wrote it at the same time" in printed
-    if any(each.returncode for each in runs):
-        assert run().returncode == 0
+        each.end()
+        assert each.exit_status == 0 or "another run wrote it at the same time" in each.printed
+    if any(each.exit_status for each in runs):
+        assert run().exit_status == 0
     assert row_counts(uri, s3_server) == GOOD_ROWS
 
 
