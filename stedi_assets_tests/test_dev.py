@@ -56,6 +56,9 @@ def test__ui__materialize_all(address: str) -> None:
 
         ui.open_asset(page, "machine_learning_curated")
         expect(page.get_by_text(f"{rows['machine_learning_curated']:,}").first).to_be_visible()
+        # A column as it is spelled, and what it is taken from.
+        expect(page.get_by_text("distanceFromObject", exact=True)).to_be_visible()
+        expect(page.get_by_text("from: step_trainer_trusted.distanceFromObject")).to_be_visible()
         ui.show_markdown(page, "funnel")
         people = page.get_by_role("dialog").get_by_role("img", name="People in each table")
         assert people.evaluate("image => image.naturalWidth") > 0

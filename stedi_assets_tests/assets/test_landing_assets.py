@@ -13,7 +13,6 @@ import dagster as dg
 import pytest
 
 from stedi_assets.assets.landing import accelerometer_landing, customer_landing
-from stedi_assets.lakehouse.describe import column_schema
 from stedi_assets.lakehouse.fingerprint import fingerprint
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.lakehouse.storage import open_folder
@@ -132,7 +131,6 @@ def test__landing__metadata(landing):
         "malformed": 1,
     }
     assert first["dagster/uri"].value == f"file://{landing.uri}/accelerometer/landing"
-    assert first["dagster/column_schema"].value == column_schema(ACCELEROMETER_LANDING)
 
     landing.arrive("c.json", BEN)
     second = materialization(landing.run(max_malformed_share=1)).metadata
