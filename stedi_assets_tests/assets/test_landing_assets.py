@@ -359,11 +359,13 @@ def test__events__hold_no_personal_data(landing, arrive):
 def test__landing__leaves_a_file_that_is_being_written_to_the_next_run(landing):
     landing.arrive("a.json", ANN)
     landing.arrive("b.json", BEN)
-    path = landing.source / ACCELEROMETER_LANDING.location / "a.json"
-    os.utime(path, (1e9, 1e9))
+    landing.arrive("from-a-clock-that-is-ahead.json", BEN)
+    folder = landing.source / ACCELEROMETER_LANDING.location
+    os.utime(folder / "a.json", (1e9, 1e9))
+    os.utime(folder / "from-a-clock-that-is-ahead.json", (1e10, 1e10))
 
     first = landing.run(settle_seconds=5)
     at_once = landing.run()
 
-    assert materialization(first).metadata["files_uploaded"].value == 1
+    assert materialization(first).metadata["files_uploaded"].value == 2
     assert materialization(at_once).metadata["files_uploaded"].value == 1
