@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -15,23 +16,33 @@ DOCS = Path(__file__).resolve().parent
 COLORS = 64  # text stays sharp, and each picture under 100 kB
 
 
+def views(page: Page) -> Iterator[str]:
+    """Materialises the sample by the button, and opens what a newcomer looks at, one by one.
+
+    Yields:
+        The name of the picture of what is open now.
+    """
+    ui.open_lineage(page)
+    ui.materialize_all(page)
+    ui.open_lineage_of(page, "machine_learning_curated")
+    yield "lineage"
+    ui.open_asset(page, "machine_learning_curated")
+    yield "asset"
+    ui.show_markdown(page, "funnel")
+    yield "funnel"
+    ui.open_asset(page, "machine_learning_curated", "checks")
+    yield "checks"
+
+
 def main() -> None:
-    """Materialises the sample by the button, and looks at what a newcomer sees."""
+    """Takes a picture of each view."""
     with (
         tempfile.TemporaryDirectory() as folder,
         ui.served(Path(folder)) as address,
         ui.opened(address) as page,
     ):
-        ui.open_lineage(page)
-        ui.materialize_all(page)
-        ui.open_lineage_of(page, "machine_learning_curated")
-        _take(page, "lineage")
-        ui.open_asset(page, "machine_learning_curated")
-        _take(page, "asset")
-        ui.show_markdown(page, "funnel")
-        _take(page, "funnel")
-        ui.open_asset(page, "machine_learning_curated", "checks")
-        _take(page, "checks")
+        for name in views(page):
+            _take(page, name)
 
 
 def _take(page: Page, name: str) -> None:

@@ -120,6 +120,26 @@ def test__asset__columns_are_described(name: str, specs: dict[str, dg.AssetSpec]
     assert tagged == known & set(table.column_names)
 
 
+ORIGINS = {
+    ("customer_landing", "email"): "customer_files.email",
+    ("customer_quarantine", "line"): "customer_landing",  # the whole record
+    ("customer_quarantine", "quarantinedAt"): None,
+    ("accelerometer_trusted", "user"): "accelerometer_landing.user",
+    ("customer_curated", "email"): "customer_trusted.email",
+    ("machine_learning_curated", "distanceFromObject"): "step_trainer_trusted.distanceFromObject",
+    ("machine_learning_curated", "timestamp"): "accelerometer_trusted.timestamp",
+}
+
+
+@pytest.mark.parametrize(("name", "column"), ORIGINS)
+def test__asset__columns_tell_their_origin(
+    name: str, column: str, specs: dict[str, dg.AssetSpec]
+) -> None:
+    """As tags, since the open-source UI does not show the lineage of columns."""
+    columns = {each.name: each for each in specs[name].metadata["dagster/column_schema"].columns}
+    assert columns[column].tags.get("from") == ORIGINS[name, column]
+
+
 @pytest.mark.parametrize("table", tables.DELTA_TABLES, ids=lambda table: table.name)
 def test__asset__description_tells_its_rule(
     table: tables.Table, specs: dict[str, dg.AssetSpec]

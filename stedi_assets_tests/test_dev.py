@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from docs import screenshots
 from stedi_assets.tables import LANDING_TABLES, TABLES, files_of
 from stedi_assets_tests import ui
 from stedi_assets_tests.conftest import PROJECT
@@ -51,16 +52,23 @@ def test__ui__materialize_all(address: str) -> None:
     """Opens the lineage, presses the button, and finds the rows, the checks and the pictures."""
     rows = json.loads((PROJECT / "data" / "manifest.json").read_text())["rows"]
     with ui.opened(address) as page:
-        ui.open_lineage(page)
-        ui.materialize_all(page)
+        opened = screenshots.views(page)
 
-        ui.open_asset(page, "machine_learning_curated")
+        assert next(opened) == "lineage"
+        for name in ("customer_files", "customer_landing", "customer_curated"):
+            expect(page.get_by_text(name, exact=True).first).to_be_visible()
+
+        assert next(opened) == "asset"
         expect(page.get_by_text(f"{rows['machine_learning_curated']:,}").first).to_be_visible()
-        ui.show_markdown(page, "funnel")
+        # A column as it is spelled, and what it is taken from.
+        expect(page.get_by_text("distanceFromObject", exact=True)).to_be_visible()
+        expect(page.get_by_text("from: step_trainer_trusted.distanceFromObject")).to_be_visible()
+
+        assert next(opened) == "funnel"
         people = page.get_by_role("dialog").get_by_role("img", name="People in each table")
         assert people.evaluate("image => image.naturalWidth") > 0
 
-        ui.open_asset(page, "machine_learning_curated", "checks")
+        assert next(opened) == "checks"
         expect(page.get_by_text("Checks (8)")).to_be_visible()
         expect(page.get_by_text("Succeeded", exact=True)).to_have_count(6)
         expect(page.get_by_text("Failed", exact=True)).to_have_count(2)  # the two warnings

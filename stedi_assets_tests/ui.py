@@ -36,16 +36,14 @@ def served(folder: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (folder / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
+    installed = folder / "installed"
+    installed.touch()  # what this runs in is installed already
+    environment = [f"INSTALLED={installed}", f"BIN={Path(sys.executable).parent}"]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "stedi_assets.dev", str(port)],
+            ["make", "dev", f"PORT={port}", f"DAGSTER_HOME={folder}", *environment],
             cwd=PROJECT,
-            env={
-                **os.environ,
-                "DAGSTER_HOME": str(folder),
-                "STEDI_LAKEHOUSE_URI": str(folder / "lakehouse"),
-            },
+            env={**os.environ, "STEDI_LAKEHOUSE_URI": str(folder / "lakehouse")},
             stdout=log,
             stderr=log,
             start_new_session=True,

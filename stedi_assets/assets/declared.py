@@ -31,12 +31,15 @@ def owner(table: Table) -> str:
     return OWNERS.get(table.zone, DATA_TEAM)
 
 
-def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, Any]:
+def definition(
+    table: Table, *, kinds: set[str], lineage: dg.TableColumnLineage, rule: str = ""
+) -> dict[str, Any]:
     """What Dagster is told of a table's asset, apart from how it is computed.
 
     Args:
         table: The declaration.
         kinds: The technologies to show in the UI.
+        lineage: For each column what it is taken from.
         rule: How rows come to be in it.
     """
     zone = Zone.LANDING if table.zone is Zone.QUARANTINE else table.zone
@@ -49,7 +52,7 @@ def definition(table: Table, *, kinds: set[str], rule: str = "") -> dict[str, An
             "source": table.source,
         },
         "description": f"{table.description}\n\n{rule}".strip(),
-        "metadata": describe.definition(table),
+        "metadata": describe.definition(table, lineage),
         "freshness_policy": FRESHNESS,
     }
 
@@ -64,13 +67,16 @@ def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinit
     def decorate(rule: Callable[..., Any]) -> dg.AssetsDefinition:
         source = inspect.getsource(rule) + inspect.getsource(consent) + repr(table.columns)
         parents = [TABLES[name] for name in inspect.signature(rule).parameters if name in TABLES]
-        declared = definition(table, kinds={"spark", "deltalake"}, rule=inspect.getdoc(rule) or "")
-        declared["metadata"] |= describe.lineage(table, parents)
         asset: dg.AssetsDefinition = dg.asset(
             name=table.name,
             code_version=hashlib.sha256(source.encode()).hexdigest()[:12],
             automation_condition=FLOWS_ON,
-            **declared,
+            **definition(
+                table,
+                kinds={"spark", "deltalake"},
+                lineage=describe.lineage(table, parents),
+                rule=inspect.getdoc(rule) or "",
+            ),
         )(rule)
         return asset
 

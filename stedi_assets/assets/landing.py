@@ -36,6 +36,8 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
     """The assets of one source: its landing folder and what of it could not be read."""
     quarantine = tables.quarantine_of(table)
     version = landing.reader_version(table)
+    lineage = describe.landing_lineage(table)
+    quarantine_lineage = describe.quarantine_lineage(quarantine, table)
 
     @dg.multi_asset(
         name=table.name,
@@ -44,13 +46,18 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 table.name,
                 deps=[tables.files_of(table)],
                 code_version=version,
-                **definition(table, kinds={"json"}, rule="Files as they arrived; never altered."),
+                **definition(
+                    table,
+                    kinds={"json"},
+                    lineage=lineage,
+                    rule="Files as they arrived; never altered.",
+                ),
             ),
             dg.AssetSpec(
                 quarantine.name,
                 deps=[table.name],
                 code_version=version,
-                **definition(quarantine, kinds={"spark", "deltalake"}),
+                **definition(quarantine, kinds={"spark", "deltalake"}, lineage=quarantine_lineage),
             ),
         ],
         check_specs=landing_checks.specs(table),
@@ -83,8 +90,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             asset_key=table.name,
             data_version=version,
             metadata={
-                **describe.definition(table),
-                **describe.landing_lineage(table),
+                describe.LINEAGE: lineage,
                 **preview,
                 "dagster/row_count": profile.records,
                 "dagster/uri": folder.uri,
@@ -111,7 +117,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             metadata={
                 **describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
                 **registered[quarantine.name],
-                **describe.quarantine_lineage(quarantine, table),
+                describe.LINEAGE: quarantine_lineage,
                 **malformed_preview,
             },
         )

@@ -35,11 +35,7 @@ def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> l
         landing.remove_abandoned()
         landed = {file.name: file for file in landing.json_lines()}
         now = time.time()
-        files = [
-            file
-            for file in source.json_lines()
-            if not settle_seconds or file.modified <= now - settle_seconds
-        ]
+        files = [file for file in source.json_lines() if file.has_settled(settle_seconds, now)]
         arriving = source.digests(files)
 
         def land(file: StoredFile) -> bool:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 PREVIEW_ROWS = 10
 PERSONAL_DATA = "personal_data"
 LINEAGE = "dagster/column_lineage"
+ORIGIN = "from"
 
 
-def column_schema(table: Table) -> dg.TableSchema:
-    """The columns with their types, meaning, constraints and sensitivity."""
+def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) -> dg.TableSchema:
+    """The columns with their types, meaning, constraints, sensitivity and origin."""
+    origins = lineage.deps_by_column if lineage else {}
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -32,7 +34,7 @@ def column_schema(table: Table) -> dg.TableSchema:
                     unique=table.key == (column.name,),
                     other=_bounds(column),
                 ),
-                tags={PERSONAL_DATA: "true"} if column.personal else {},
+                tags=_tags(column, origins.get(column.name, ())),
             )
             for column in table.columns
         ],
@@ -42,10 +44,15 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def definition(table: Table) -> dict[str, Any]:
-    """The metadata that holds before the table is materialised."""
+def definition(table: Table, lineage: dg.TableColumnLineage) -> dict[str, Any]:
+    """The metadata that holds before the table is materialised.
+
+    The schema stands here alone: where a materialisation tells it too, Dagster shows the columns'
+    names in lower case.
+    """
     return {
-        "dagster/column_schema": column_schema(table),
+        "dagster/column_schema": column_schema(table, lineage),
+        LINEAGE: lineage,
         "dagster/table_name": table.name,
         "location": table.location,
     }
@@ -57,14 +64,13 @@ def materialization(table: Table, uri: str, state: TableState) -> dict[str, Any]
         "dagster/row_count": state.rows,
         "dagster/uri": uri,
         "dagster/table_name": table.name,
-        "dagster/column_schema": column_schema(table),
         "size_bytes": state.size_bytes,
         "files": state.files,
         "delta_version": state.version,
     }
 
 
-def lineage(table: Table, parents: Sequence[Table]) -> Mapping[str, Any]:
+def lineage(table: Table, parents: Sequence[Table]) -> dg.TableColumnLineage:
     """For each column the parent's column that it is taken from.
 
     A parent named earlier gives the value; a later one with the same column only restricts rows.
@@ -74,21 +80,23 @@ def lineage(table: Table, parents: Sequence[Table]) -> Mapping[str, Any]:
         origin = next((parent for parent in parents if column in parent.column_names), None)
         if origin is not None:
             deps[column] = [dg.TableColumnDep(dg.AssetKey(origin.name), column)]
-    return {LINEAGE: dg.TableColumnLineage(deps)}
+    return dg.TableColumnLineage(deps)
 
 
-def landing_lineage(table: Table) -> Mapping[str, Any]:
+def landing_lineage(table: Table) -> dg.TableColumnLineage:
     """For each column of a landing table the field of the source's files."""
     files = dg.AssetKey(files_of(table))
-    deps = {column: [dg.TableColumnDep(files, column)] for column in table.column_names}
-    return {LINEAGE: dg.TableColumnLineage(deps)}
+    return dg.TableColumnLineage(
+        {column: [dg.TableColumnDep(files, column)] for column in table.column_names}
+    )
 
 
-def quarantine_lineage(table: Table, landing: Table) -> Mapping[str, Any]:
+def quarantine_lineage(table: Table, landing: Table) -> dg.TableColumnLineage:
     """What was set aside comes of the whole record; only when it was so comes of the clock."""
     whole = [dg.TableColumnDep(dg.AssetKey(landing.name), name) for name in landing.column_names]
-    deps = {name: [] if name == "quarantinedAt" else whole for name in table.column_names}
-    return {LINEAGE: dg.TableColumnLineage(deps)}
+    return dg.TableColumnLineage(
+        {name: [] if name == "quarantinedAt" else whole for name in table.column_names}
+    )
 
 
 def preview(table: Table, read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
@@ -103,6 +111,15 @@ def preview(table: Table, read: Callable[[Table], DataFrame]) -> Mapping[str, An
     if not rows:
         return {}
     return {"preview": dg.MetadataValue.md(markdown_table(shown, [row.asDict() for row in rows]))}
+
+
+def _tags(column: Column, origins: Sequence[dg.TableColumnDep]) -> dict[str, str]:
+    """What the page tells of a column; the open-source UI shows its lineage nowhere else."""
+    tags = {PERSONAL_DATA: "true"} if column.personal else {}
+    if origins:
+        asset = origins[0].asset_key.to_user_string()
+        tags[ORIGIN] = f"{asset}.{origins[0].column_name}" if len(origins) == 1 else asset
+    return tags
 
 
 def _bounds(column: Column) -> list[str]:

@@ -89,6 +89,13 @@ class StoredFile:
         """Whether its name is one of a landing file."""
         return self.name.endswith(JSON_LINES) and self.name[0] not in "._"
 
+    def has_settled(self, seconds: float, now: float) -> bool:
+        """Whether it did not change in the last seconds, so that nobody is still writing it.
+
+        A time well ahead of now is that of a wrong clock: to wait for it could take for ever.
+        """
+        return abs(now - self.modified) >= seconds
+
 
 class Folder(ABC):
     """A folder that files are read from and uploaded to.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -36,7 +36,12 @@ def render(standings: Sequence[Standing], now: datetime) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"moment": _moment, "size": filesize.decimal, "figure": _figure}
+    environment.filters |= {
+        "moment": _moment,
+        "size": filesize.decimal,
+        "figure": _figure,
+        "hours": _hours,
+    }
     checks = [check for standing in standings for check in standing.checks]
     return environment.get_template("page.html.j2").render(
         now=now,
@@ -46,6 +51,7 @@ def render(standings: Sequence[Standing], now: datetime) -> str:
             for name, zones in ZONES.items()
         },
         sources=[spec.key.to_user_string() for spec in SOURCE_FILES],
+        fresh=sum(standing.freshness(now) == "fresh" for standing in standings),
         oldest=min(standing.materialized for standing in standings),
         verdicts={
             verdict: sum(check.verdict == verdict for check in checks)
@@ -63,6 +69,10 @@ def render(standings: Sequence[Standing], now: datetime) -> str:
 
 def _moment(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span / timedelta(hours=1):g} h"
 
 
 def _figure(value: Any) -> str:

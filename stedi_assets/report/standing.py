@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, DagsterEventType
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from stedi_assets import pictures, tables
 from stedi_assets.errors import LakehouseError
@@ -61,6 +62,8 @@ class Standing:
         rows: Its rows, by its log.
         size_bytes: The size of its files.
         materialized: When Dagster last made it.
+        warns_after: From what age on it is declared to warn.
+        fails_after: From what age on it is declared to fail.
         metadata: What Dagster keeps of that.
         parents: The assets that it is made of.
         checks: Its checks.
@@ -70,9 +73,18 @@ class Standing:
     rows: int
     size_bytes: int
     materialized: datetime
+    warns_after: timedelta
+    fails_after: timedelta
     metadata: Mapping[str, dg.MetadataValue]
     parents: Sequence[str]
     checks: Sequence[Check]
+
+    def freshness(self, now: datetime) -> str:
+        """In a word, how its age at a time stands to its policy."""
+        age = now - self.materialized
+        if age > self.fails_after:
+            return "failed"
+        return "warned" if age > self.warns_after else "fresh"
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -117,12 +129,17 @@ def standings(
                 "`make materialize` first."
             )
         metadata = event.asset_materialization.metadata
+        policy = graph.get(key).freshness_policy
+        assert isinstance(policy, TimeWindowFreshnessPolicy)
+        assert policy.warn_window is not None
         found.append(
             Standing(
                 table,
                 rows,
                 int(str(metadata["size_bytes"].value)),
                 datetime.fromtimestamp(event.timestamp, UTC),
+                policy.warn_window.to_timedelta(),
+                policy.fail_window.to_timedelta(),
                 metadata,
                 sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
                 _checks(defs, instance, key),

@@ -9,11 +9,13 @@ import pytest
 from dagster._core.errors import DagsterConfigMappingFunctionError
 from deltalake import DeltaTable, write_deltalake
 
+from stedi_assets import errors
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.delta import Maintained
 from stedi_assets.tables import CUSTOMER_TRUSTED, DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.automation.test_sensors import materialize
+from stedi_assets_tests.test_errors import Failing
 
 MAINTAINED = {table.name for table in (*QUARANTINE_TABLES, *DELTA_TABLES)}
 
@@ -128,6 +130,26 @@ def test__maintenance__damaged_table_leaves_the_others_maintained(
     said = failed.step_failure_data.user_failure_data
     assert said is not None and "The Delta log of" in str(said.description)
     assert set(observed(result)) == MAINTAINED - {"customer_trusted"}
+
+
+@pytest.mark.parametrize(
+    ("error", "succeeds"),
+    [(OSError("SlowDown"), True), (OSError(28, "No space left on device"), False)],
+    ids=["overloaded", "disk full"],
+)
+def test__maintenance__tries_again_only_what_may_pass(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    succeeds: bool,
+) -> None:
+    failing = Failing(delta.maintain, error, times=1)
+    monkeypatch.setattr(delta, "maintain", failing)
+    monkeypatch.setattr(errors, "RETRY_SECONDS", 0)
+
+    assert maintain(defs, instance).success is succeeds
+    assert failing.calls == len(MAINTAINED) + succeeds
 
 
 @pytest.mark.parametrize("hours", [0, 23, 30 * 24 + 1])

@@ -183,11 +183,6 @@ def test__materialization__metadata(parents: LakehouseIOManager, run: Run) -> No
     assert told["size_bytes"] == sum(path.stat().st_size for path in files)
     assert told["dagster/uri"] == f"file://{folder(parents, table)}"
     assert told["dagster/table_name"] == "machine_learning_curated"
-    schema = told["dagster/column_schema"]
-    assert isinstance(schema, dg.TableSchema)
-    assert [(column.name, column.type) for column in schema.columns] == [
-        (column.name, column.type) for column in table.columns
-    ]
     assert materialization.metadata["figures"].value["funnel"] == [  # type: ignore[index, call-overload]
         {"table": "accelerometer_trusted", "zone": "trusted", "rows": 1, "people": 1},
         {"table": "step_trainer_trusted", "zone": "trusted", "rows": 2, "people": 1},

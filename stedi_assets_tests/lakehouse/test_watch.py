@@ -87,6 +87,16 @@ def test__look__passes_over_a_file_until_it_has_settled(local: LocalFolder, tmp_
     assert (at_once.known.files, later.known.files) == (0, 1)
 
 
+@pytest.mark.parametrize(("ahead", "files"), [(SETTLE_SECONDS - 1, 0), (3600, 1)])
+def test__look__file_from_a_clock_that_is_ahead(
+    local: LocalFolder, tmp_path: Path, ahead: float, files: int
+) -> None:
+    """A little: it may still be being written. Much: waiting would leave it out for long."""
+    put(tmp_path, "a.json", modified=NOW + ahead)
+
+    assert look(local, Seen(), NOW).known.files == files
+
+
 def test__look__folder_that_is_not_there(tmp_path: Path) -> None:
     assert look(LocalFolder(f"file://{tmp_path}/none"), Seen(), NOW) == Seen()
 

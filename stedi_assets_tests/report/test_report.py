@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +18,7 @@ import pytest
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
+from stedi_assets.report import page
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.report.conftest import NOW, SAMPLE, Page, Project, project
@@ -57,6 +60,23 @@ def test__report__checks(materialized: Project, parsed: Page) -> None:
     assert len(verdicts) == len(materialized.defs.resolve_asset_graph().asset_check_keys)
     rows = [row.words for row in parsed.all("tr")]
     assert "pairs_of_two_people warned rows 43,164, rows at fault 2,188" in rows
+
+
+@pytest.mark.parametrize(
+    ("hours", "verdict"),
+    [(25.9, "fresh"), (26.1, "warned"), (49.9, "warned"), (50.1, "failed")],
+)
+def test__report__freshness_as_the_policy_says(
+    materialized: Project, hours: float, verdict: str
+) -> None:
+    made = [
+        replace(each, materialized=NOW - timedelta(hours=hours))
+        for each in materialized.standings()
+    ]
+    rows = [row.words for row in Page(page.render(made, NOW)).all("tr")]
+    told = [row for row in rows if row.endswith(("after 50 h yes", "after 50 h no"))]
+    assert len(told) == len(TABLES)
+    assert all(f" UTC {verdict} warns after 26 h, fails after 50 h " in row for row in told)
 
 
 def test__report__pictures_have_figures_beside_them(parsed: Page) -> None:
