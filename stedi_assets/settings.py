@@ -27,9 +27,9 @@ class Settings:
         sns_topic_arn: STEDI_SNS_TOPIC_ARN: where to tell of failed runs; empty: nowhere.
     """
 
-    lakehouse_uri: str
+    lakehouse_uri: str = field(repr=False)
     source_data: str
-    spark_remote: str
+    spark_remote: str = field(default="", repr=False)
     glue_database: str = ""
     athena_workgroup: str = ""
     slack_webhook_url: str = field(default="", repr=False)

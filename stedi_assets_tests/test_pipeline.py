@@ -13,6 +13,7 @@ import pytest
 
 from stedi_assets.lakehouse import delta
 from stedi_assets.tables import DELTA_TABLES
+from stedi_assets_tests import leaks
 from stedi_assets_tests.conftest import PROJECT, Materialize
 
 SAMPLE = PROJECT / "data"
@@ -120,7 +121,10 @@ def test__pipeline__killed_then_run_again(tmp_path: Path, reached: str) -> None:
         "PYTHONUNBUFFERED": "1",
     }
     command = [sys.executable, "-m", "stedi_assets.materialize"]
-    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    with (history / "errors").open("w") as errors:
+        run = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
     assert run.stdout is not None
     for line in run.stdout:
         if line.startswith(reached):
@@ -137,6 +141,8 @@ def test__pipeline__killed_then_run_again(tmp_path: Path, reached: str) -> None:
     assert {name: state.rows for name, state in _states(lakehouse).items()} == {
         table.name: recorded[table.name] for table in DELTA_TABLES
     }
+    (history / "printed").write_text(again.stdout + again.stderr)
+    assert leaks.told(history, leaks.people_of(SAMPLE)) == []
 
 
 def _at_fault(check) -> int:

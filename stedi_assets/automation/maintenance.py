@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import LakehouseError, words_withheld
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, Table
@@ -49,7 +49,8 @@ def maintain_op(table: Table) -> dg.OpDefinition:
         config: MaintenanceConfig,
         io_manager: dg.ResourceParam[LakehouseIOManager],
     ) -> Iterator[dg.AssetObservation]:
-        done = delta.maintain(io_manager.uri_of(table), config.retention_hours)
+        with words_withheld():
+            done = delta.maintain(io_manager.uri_of(table), config.retention_hours)
         if done is None:
             context.log.info(f"{table.name} is not in the lakehouse yet.")
             return

@@ -18,7 +18,7 @@ from dagster_aws.s3 import S3Resource
 from typing_extensions import override
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.storage import S3, Folder, StoredFile
+from stedi_assets.lakehouse.storage import S3, Folder, StoredFile, without_userinfo
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -47,8 +47,8 @@ def _client() -> Any:
         ).get_client()
     except (BotoCoreError, ValueError) as error:
         raise LakehouseError(
-            f"The AWS settings cannot be used: {error}. Correct the AWS_* variable or the profile "
-            "that this names."
+            f"The AWS settings cannot be used: {without_userinfo(str(error))}. Correct the AWS_* "
+            "variable or the profile that this names."
         ) from None
     os.environ.setdefault("AWS_REGION", s3.meta.region_name or DEFAULT_REGION)
     endpoint = s3.meta.endpoint_url

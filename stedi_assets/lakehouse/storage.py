@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
 import uuid
@@ -30,6 +31,8 @@ ABANDONED_AFTER_SECONDS = 24 * 3600
 
 # Spark reads a path as a pattern, so these characters would name other files or none.
 PATTERN_CHARACTERS = frozenset(":?*[]{}\\%")
+# A file system takes 255 bytes, of which a version and an upload's part need some.
+LONGEST_NAME_BYTES = 180
 
 
 def as_uri(location: str) -> str:
@@ -41,23 +44,48 @@ def as_uri(location: str) -> str:
     address = location.rstrip("/")
     path = location.removeprefix(LOCAL)
     if location.startswith(S3):
-        if address.count("/") > 1 and quote(address, safe="/:") == address:
+        steps = address.removeprefix(S3).split("/")
+        if quote(address, safe="/:") == address and not {"", ".", ".."}.intersection(steps):
             return address
         raise LakehouseError(
-            f"STEDI_LAKEHOUSE_URI={location} cannot be used. Write it as s3://bucket/prefix, "
-            "in letters, digits and . _ - only."
+            f"STEDI_LAKEHOUSE_URI={without_userinfo(location)} cannot be used. Write it as "
+            "s3://bucket/prefix, in letters, digits and . _ - only; keys go into AWS_* variables."
         )
     if "://" in path:
         raise LakehouseError(
-            f"STEDI_LAKEHOUSE_URI={location} is neither a folder nor an s3:// address."
+            f"STEDI_LAKEHOUSE_URI={without_userinfo(location)} is neither a folder nor an s3:// "
+            "address."
         )
-    absolute = str(Path(path).expanduser().absolute())
+    # The engine takes `..` out of an address without a look at the disk, and so does this.
+    absolute = os.path.normpath(Path(path).expanduser().absolute())
     if quote(absolute) != absolute:
         raise LakehouseError(
             f"The lakehouse folder {absolute} has characters that the engine cannot write to. "
             "Set STEDI_LAKEHOUSE_URI to a path of letters, digits and . _ - only."
         )
     return f"{LOCAL}{absolute}"
+
+
+def within(root: Path, location: str) -> None:
+    """Sees to it that a folder's place on a disk is where its name says.
+
+    Args:
+        root: The lakehouse or the source folder.
+        location: The folder below it.
+
+    Raises:
+        LakehouseError: If a symbolic link on the way leads out of the root.
+    """
+    if not (root / location).resolve().is_relative_to(root.resolve()):
+        raise LakehouseError(
+            f"{root / location} leads out of {root} by a symbolic link. Put the folder itself "
+            "there, or mount it."
+        )
+
+
+def without_userinfo(address: str) -> str:
+    """An address that may be shown: what stands before an @ may be a password."""
+    return re.sub(r"//.*@", "//…@", address)
 
 
 @dataclass(frozen=True)
@@ -71,6 +99,7 @@ class StoredFile:
         etag: What a bucket tells of its content without reading it.
         modified: When it last changed on a disk, in seconds since 1970; 0 in a bucket, where a
             file appears whole.
+        linked: Whether it is a symbolic link to a file.
     """
 
     name: str
@@ -78,6 +107,7 @@ class StoredFile:
     size: int
     etag: str = ""
     modified: float = 0.0
+    linked: bool = False
 
     @property
     def gzipped(self) -> bool:
@@ -88,6 +118,12 @@ class StoredFile:
     def is_json_lines(self) -> bool:
         """Whether its name is one of a landing file."""
         return self.name.endswith(JSON_LINES) and self.name[0] not in "._"
+
+    @property
+    def is_readable_by_name(self) -> bool:
+        """Whether every engine and every store takes the name for just this file."""
+        odd = PATTERN_CHARACTERS.intersection(self.name) or not self.name.isprintable()
+        return not odd and len(os.fsencode(self.name)) <= LONGEST_NAME_BYTES
 
 
 class Folder(ABC):
@@ -104,16 +140,33 @@ class Folder(ABC):
         """The JSON-lines files directly in the folder, by name; none where there is no folder.
 
         Raises:
-            LakehouseError: If a name would be read as a pattern.
+            LakehouseError: If a name would be read as a pattern, or a file is a symbolic link.
         """
-        files = [file for file in self.files() if file.is_json_lines]
+        found = (file for file in self.files() if file.is_json_lines)
+        files = sorted(found, key=lambda file: file.name)
         for file in files:
-            if PATTERN_CHARACTERS.intersection(file.name):
+            if not file.is_readable_by_name:
                 raise LakehouseError(
-                    f"The file {file.uri} cannot be read by that name. "
-                    "Rename it without any of " + " ".join(sorted(PATTERN_CHARACTERS)) + "."
+                    f"{self.tell(file, files)} cannot be read by its name. Rename it, in at most "
+                    f"{LONGEST_NAME_BYTES} bytes, without control characters and any of "
+                    f"{' '.join(sorted(PATTERN_CHARACTERS))}."
                 )
-        return sorted(files, key=lambda file: file.name)
+            if file.linked:
+                raise LakehouseError(
+                    f"{self.tell(file, files)} is a symbolic link, which may lead anywhere. Put "
+                    "the file itself there."
+                )
+        return files
+
+    def tell(self, file: StoredFile, files: list[StoredFile]) -> str:
+        """Which file it is, without its name, which may be a person's.
+
+        Args:
+            file: The file.
+            files: It and its neighbours, by name.
+        """
+        place = f"file {files.index(file) + 1:,} of {len(files):,} by name"
+        return f"In {self.uri}, {place} ({file.size:,} bytes)"
 
     def digests(self, files: list[StoredFile]) -> dict[str, str]:
         """Each file's name and the SHA-256 of its content, in hexadecimal."""
@@ -214,8 +267,14 @@ class LocalFolder(Folder):
                     if entry.name > after and entry.is_file():
                         status = entry.stat()
                         uri = f"{self.uri}/{entry.name}"
-                        modified = status.st_mtime
-                        found.append(StoredFile(entry.name, uri, status.st_size, modified=modified))
+                        file = StoredFile(
+                            entry.name,
+                            uri,
+                            status.st_size,
+                            modified=status.st_mtime,
+                            linked=entry.is_symlink(),
+                        )
+                        found.append(file)
                 except FileNotFoundError:
                     continue  # an upload's part, which has its own name by now
         yield sorted(found, key=lambda file: file.name)
@@ -253,5 +312,5 @@ class LocalFolder(Folder):
     @override
     def remove_abandoned(self) -> None:
         for part in self.path.glob(".*.part"):
-            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+            if time.time() - part.lstat().st_mtime > ABANDONED_AFTER_SECONDS:
                 part.unlink(missing_ok=True)

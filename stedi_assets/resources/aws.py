@@ -10,6 +10,7 @@ from typing import Any
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import faults
+from stedi_assets.lakehouse.storage import without_userinfo
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -66,4 +67,4 @@ def _meaning(error: Exception) -> str:
         return means
     answer = getattr(error, "response", {}).get("Error")
     said = f"{answer['Code']}: {answer['Message']}" if answer else str(error)
-    return said.rstrip(".")
+    return without_userinfo(said.rstrip("."))

@@ -118,9 +118,8 @@ def test__read__two_thousand_files(lakehouse, folder):
 @pytest.mark.parametrize("name", ["a*b.json", "a%41.json", "a?.json", "[a].json", "{a}.json"])
 def test__read__name_that_spark_takes_for_a_pattern(lakehouse, folder, name):
     write(folder, {name: ANN, "aXb.json": BEN})
-    with pytest.raises(LakehouseError) as error:
+    with pytest.raises(LakehouseError, match=r"file . of 2 by name .* cannot be read by its name"):
         read(lakehouse)
-    assert name in str(error.value)
 
 
 def test__read__no_file(lakehouse, folder):
@@ -172,7 +171,7 @@ def test__profile__gzip_that_is_not_utf8(lakehouse, folder):
     try:
         found = profile(lakehouse)
     except LakehouseError as error:
-        assert "a.json.gz" in str(error)
+        assert "file 1 of 2 by name" in str(error)
         assert "UTF-8" in str(error)
     else:
         assert (found.objects, found.malformed) == (3, 1)
@@ -189,9 +188,8 @@ def test__profile__gzip_that_is_not_utf8(lakehouse, folder):
 def test__profile__damaged_gzip(lakehouse, folder, content):
     write(folder, {"b.json": BEN})
     (folder / "a.json.gz").write_bytes(content)
-    with pytest.raises(LakehouseError) as error:
+    with pytest.raises(LakehouseError, match=r"file 1 of 2 by name .* damaged or was cut") as error:
         profile(lakehouse)
-    assert "a.json.gz" in str(error.value)
     assert "ann@x.io" not in str(error.value)
 
 
@@ -348,9 +346,8 @@ def test__upload__no_source_folder(tmp_path, folder):
 
 def test__upload__name_that_spark_takes_for_a_pattern(source, folder):
     write(source, {"a.json": ANN, "b*.json": BEN})
-    with pytest.raises(LakehouseError) as error:
+    with pytest.raises(LakehouseError, match=r"file 2 of 2 by name .* cannot be read by its name"):
         upload(source, folder)
-    assert "b*.json" in str(error.value)
     assert contents(folder) == {}
 
 
