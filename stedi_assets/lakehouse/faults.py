@@ -19,6 +19,7 @@ MEANINGS = {
     "not a directory|file exists|path does not exist": (
         "a file stands where a folder belongs. Move it away"
     ),
+    "name too long": "a file's name is too long. Shorten it",
     "nosuchbucket|bucket does not exist": "the bucket does not exist. Create it",
     "expiredtoken|token has expired|token included in the request is expired": (
         "the AWS credentials have expired. Renew them"

@@ -31,8 +31,6 @@ ABANDONED_AFTER_SECONDS = 24 * 3600
 
 # Spark reads a path as a pattern, so these characters would name other files or none.
 PATTERN_CHARACTERS = frozenset(":?*[]{}\\%")
-# A file system takes 255 bytes, of which a version and an upload's part need some.
-LONGEST_NAME_BYTES = 180
 
 
 def as_uri(location: str) -> str:
@@ -41,12 +39,11 @@ def as_uri(location: str) -> str:
     Raises:
         LakehouseError: If the engine cannot write to such a path, or the scheme is unknown.
     """
-    address = location.rstrip("/")
     path = location.removeprefix(LOCAL)
     if location.startswith(S3):
-        steps = address.removeprefix(S3).split("/")
-        if quote(address, safe="/:") == address and not {"", ".", ".."}.intersection(steps):
-            return address
+        place = location.removeprefix(S3).rstrip("/")
+        if quote(place) == place and not {"", ".", ".."}.intersection(place.split("/")):
+            return f"{S3}{place}"
         raise LakehouseError(
             f"STEDI_LAKEHOUSE_URI={without_userinfo(location)} cannot be used. Write it as "
             "s3://bucket/prefix, in letters, digits and . _ - only; keys go into AWS_* variables."
@@ -122,8 +119,7 @@ class StoredFile:
     @property
     def is_readable_by_name(self) -> bool:
         """Whether every engine and every store takes the name for just this file."""
-        odd = PATTERN_CHARACTERS.intersection(self.name) or not self.name.isprintable()
-        return not odd and len(os.fsencode(self.name)) <= LONGEST_NAME_BYTES
+        return self.name.isprintable() and not PATTERN_CHARACTERS.intersection(self.name)
 
 
 class Folder(ABC):
@@ -147,9 +143,8 @@ class Folder(ABC):
         for file in files:
             if not file.is_readable_by_name:
                 raise LakehouseError(
-                    f"{self.tell(file, files)} cannot be read by its name. Rename it, in at most "
-                    f"{LONGEST_NAME_BYTES} bytes, without control characters and any of "
-                    f"{' '.join(sorted(PATTERN_CHARACTERS))}."
+                    f"{self.tell(file, files)} cannot be read by its name. Rename it without "
+                    f"control characters and any of {' '.join(sorted(PATTERN_CHARACTERS))}."
                 )
             if file.linked:
                 raise LakehouseError(
@@ -300,7 +295,7 @@ class LocalFolder(Folder):
     @override
     def upload(self, path: Path, name: str, digest: str) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / f".{name}.{uuid.uuid4().hex}.part"
+        part = self.path / f".{uuid.uuid4().hex}.part"
         try:
             with path.open("rb") as source, part.open("wb") as target:
                 shutil.copyfileobj(source, target, CHUNK_BYTES)
