@@ -38,7 +38,7 @@ def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> l
         files = [
             file
             for file in source.json_lines()
-            if not settle_seconds or file.modified <= now - settle_seconds
+            if not settle_seconds or file.settled(now, settle_seconds)
         ]
         arriving = source.digests(files)
 

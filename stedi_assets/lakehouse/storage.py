@@ -106,6 +106,18 @@ class StoredFile:
     modified: float = 0.0
     linked: bool = False
 
+    def settled(self, now: float, seconds: float) -> bool:
+        """Whether it has not changed for a while.
+
+        One that says it will change in time to come is as good as old: a clock was set back, and
+        would keep it waiting for as long.
+
+        Args:
+            now: The time, in seconds since 1970.
+            seconds: How long the while is.
+        """
+        return abs(now - self.modified) >= seconds
+
     @property
     def gzipped(self) -> bool:
         """Whether its content is compressed."""

@@ -71,7 +71,7 @@ def look(folder: Folder, seen: Seen, now: float) -> Seen:
     """
 
     def settled(files: list[StoredFile]) -> list[StoredFile]:
-        return [f for f in files if f.is_json_lines and f.modified <= now - SETTLE_SECONDS]
+        return [f for f in files if f.is_json_lines and f.settled(now, SETTLE_SECONDS)]
 
     limit = PAGES_A_LOOK if seen.last else None
     pages = list(islice(folder.pages(seen.position), limit))
