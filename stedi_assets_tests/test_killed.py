@@ -28,7 +28,7 @@ from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.rows import MORNING, NOON, customer, device_reading, phone_reading
 
-ASSETS = dg.load_assets_from_modules([landing, trusted, curated])
+ASSETS: list[Any] = [*dg.load_assets_from_modules([landing, trusted, curated])]
 STORED = (*QUARANTINE_TABLES, *DELTA_TABLES)
 NEW = {
     "customer_landing": customer("cat@example.com", "device-cat", MORNING),

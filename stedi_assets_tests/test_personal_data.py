@@ -121,7 +121,7 @@ def test__run__that_fails_at_landing(
                 Path(file.uri.removeprefix("file://")).write_text(f'{{"timestamp": "{EMAIL}"}}\n')
         return read(self, profile)
 
-    profiled = LandingFolder.profile.func
+    profiled = vars(LandingFolder)["profile"].func
 
     def forgotten(self: LandingFolder) -> Any:
         profile = profiled(self)

@@ -357,6 +357,22 @@ def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
     assert read(lakehouse) == [ANN_READ, BEN_READ]
 
 
+@pytest.mark.parametrize(
+    ("changed", "lands"),
+    [
+        pytest.param(-60, True, id="a_minute_ago"),
+        pytest.param(-1, False, id="just_now"),
+        pytest.param(3600, True, id="by_a_clock_that_was_an_hour_ahead"),
+    ],
+)
+def test__upload__settled(source, folder, changed, lands):
+    write(source, {"a.json": ANN})
+    os.utime(source / "a.json", (time.time() + changed,) * 2)
+    arriving, landing_folder = (storage.LocalFolder(f"file://{path}") for path in (source, folder))
+    copied = arrival.upload(arriving, landing_folder, settle_seconds=5)
+    assert [file.name for file in copied] == (["a.json"] if lands else [])
+
+
 def fingerprint_of(folder: Path) -> str:
     return fingerprint(digests_of(folder))
 

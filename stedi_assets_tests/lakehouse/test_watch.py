@@ -87,6 +87,12 @@ def test__look__passes_over_a_file_until_it_has_settled(local: LocalFolder, tmp_
     assert (at_once.known.files, later.known.files) == (0, 1)
 
 
+def test__look__sees_a_file_of_a_clock_that_was_ahead(local: LocalFolder, tmp_path: Path) -> None:
+    put(tmp_path, "a.json", modified=NOW + 3600)
+
+    assert look(local, Seen(), NOW).known.files == 1
+
+
 def test__look__folder_that_is_not_there(tmp_path: Path) -> None:
     assert look(LocalFolder(f"file://{tmp_path}/none"), Seen(), NOW) == Seen()
 
