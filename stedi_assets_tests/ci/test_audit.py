@@ -82,9 +82,10 @@ def test__audit__finds(osv: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["CVE-2030-1", "PYSEC-2030-1"])
-def test__audit__accepted(osv: str, tmp_path: Path, name: str) -> None:
-    done = audit(tmp_path, osv, f"# known\n\n{name} The part is not used.\nCVE-2029-9 Another.\n")
+def test__audit__accepted(osv: str, tmp_path: Path) -> None:
+    done = audit(
+        tmp_path, osv, "# known\n\nCVE-2030-1 The part is not used.\nCVE-2029-9 Another.\n"
+    )
     assert done.returncode == 0, done.stderr
     assert "accepted  dagster 1.13.27" in done.stdout
     assert "The part is not used." in done.stdout
