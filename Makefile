@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test dev report screenshots sql sql-ddl bench lint format lock clean
+.PHONY: materialize test dev report screenshots sql sql-ddl bench lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
@@ -56,6 +56,10 @@ format: $(INSTALLED)
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --output-file requirements.lock
+
+# Known vulnerabilities of what is locked; needs the network, and says so where there is none.
+audit: $(INSTALLED)
+	@$(BIN)/python .ci/audit.py
 
 clean:
 	rm -rf $(VENV) $(DAGSTER_HOME) .demo-s3 lakehouse build dist *.egg-info \

@@ -54,6 +54,7 @@ setup(
             "moto[server]>=5.2.5,<6",  # the server needs every service's extra: it loads them all
             "mypy>=1.15",
             "pillow>=12,<14",  # makes the screenshots small
+            "pip-audit>=2.10.1,<3",  # looks dependencies up in OSV
             "playwright>=1.50,<2",  # drives Debian's Chromium; its own browsers are not fetched
             "pytest>=8",
             "pytest-timeout>=2.3",

@@ -7,6 +7,7 @@ from stedi_assets.assets.declared import with_code_references
 from stedi_assets.automation import jobs, notify, registration, schedules, sensors
 from stedi_assets.checks import catalog, suites
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.storage import without_userinfo
 from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.clock import Clock
 from stedi_assets.resources.pseudonyms import Pseudonyms
@@ -33,7 +34,7 @@ def define(settings: Settings) -> dg.Definitions:
         ],
         resources={
             "io_manager": LakehouseIOManager(
-                uri=settings.lakehouse_uri,
+                uri=without_userinfo(settings.lakehouse_uri),  # which Dagster keeps with each run
                 spark=SparkResource(remote=settings.spark_remote),
                 catalog=catalogued,
             ),

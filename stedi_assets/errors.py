@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +15,7 @@ RETRIES = 1
 RETRY_SECONDS = 5
 CHECK_FAILED = "a blocking check failed; it says why"
 UNEXPECTED = "an unexpected error; its trace is with the run in the Dagster UI"
+PACKAGE = Path(__file__).parent
 
 
 class LakehouseError(dg.Failure):
@@ -31,6 +34,30 @@ class LakehouseError(dg.Failure):
 
 
 @contextlib.contextmanager
+def words_withheld() -> Iterator[None]:
+    """Has an unexpected error tell its kind and the places it passed, but nothing that it says.
+
+    What an engine or a library says may quote a row, which Dagster would keep with the run.
+
+    Raises:
+        LakehouseError: In its stead, with its trace.
+    """
+    try:
+        yield
+    except (dg.Failure, dg.RetryRequested, dg.DagsterError):
+        raise
+    except Exception as error:
+        trace = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in trace if Path(frame.filename).is_relative_to(PACKAGE)]
+        place = [f" at {Path(frame.filename).name}:{frame.lineno}" for frame in ours[-1:]]
+        raise LakehouseError(
+            f"An unexpected {type(error).__name__}{''.join(place)}. What it says is withheld, "
+            "since it may quote a person's data; the places that it passed are with the run in "
+            "the Dagster UI. Materialise again what the step reads, then run again."
+        ).with_traceback(error.__traceback__) from None
+
+
+@contextlib.contextmanager
 def transient_faults_retried() -> Iterator[None]:
     """Has Dagster try a step again after a fault that may pass by itself, and after no other.
 
@@ -38,9 +65,11 @@ def transient_faults_retried() -> Iterator[None]:
 
     Raises:
         RetryRequested: For such a fault; when all retries have failed, the step fails with it.
+        LakehouseError: For every other error, as by `words_withheld`.
     """
     try:
-        yield
+        with words_withheld():
+            yield
     except LakehouseError as error:
         if not error.allow_retries:
             raise

@@ -29,9 +29,9 @@ class Settings:
             recorded of erasures.
     """
 
-    lakehouse_uri: str
+    lakehouse_uri: str = field(repr=False)
     source_data: str
-    spark_remote: str
+    spark_remote: str = field(default="", repr=False)
     glue_database: str = ""
     athena_workgroup: str = ""
     slack_webhook_url: str = field(default="", repr=False)

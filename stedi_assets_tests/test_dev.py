@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from playwright.sync_api import expect
 
 from docs import screenshots
 from stedi_assets.tables import LANDING_TABLES, TABLES, files_of
-from stedi_assets_tests import ui
+from stedi_assets_tests import listening, ui
 from stedi_assets_tests.conftest import PROJECT
 
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
@@ -45,6 +46,9 @@ def test__make_dev__serves_every_table(address: str, tmp_path: Path) -> None:
     assert {node["groupName"] for node in shown} == {"source", "landing", "trusted", "curated"}
     log = (tmp_path / "log").read_text()
     assert "Warning" not in log and "WARNING" not in log, log
+    port = urllib.parse.urlsplit(address).port
+    assert port is not None
+    assert listening.addresses(port) == {listening.LOOPBACK}
 
 
 @pytest.mark.usefixtures("chromium")

@@ -12,6 +12,7 @@ import pytest
 
 from stedi_assets.lakehouse import delta
 from stedi_assets.tables import DELTA_TABLES
+from stedi_assets_tests import leaks
 from stedi_assets_tests.conftest import PROJECT, Materialize
 from stedi_assets_tests.runs import Run
 
@@ -135,6 +136,8 @@ def test__pipeline__killed_then_run_again(tmp_path: Path, reached: str) -> None:
     assert {name: state.rows for name, state in _states(lakehouse).items()} == {
         table.name: recorded[table.name] for table in DELTA_TABLES
     }
+    (history / "printed").write_text(run.printed + again.printed)
+    assert leaks.told(history, leaks.people_of(SAMPLE)) == []
 
 
 def _at_fault(check) -> int:

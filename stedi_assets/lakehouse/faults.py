@@ -19,6 +19,7 @@ MEANINGS = {
     "not a directory|file exists|path does not exist": (
         "a file stands where a folder belongs. Move it away"
     ),
+    "name too long": "a file's name is too long. Shorten it",
     "nosuchbucket|bucket does not exist": "the bucket does not exist. Create it",
     "expiredtoken|token has expired|token included in the request is expired": (
         "the AWS credentials have expired. Renew them"
@@ -35,12 +36,15 @@ MEANINGS = {
     "connection (refused|reset|closed|was closed)|could not connect|error sending request": (
         "the object store does not answer. Start it, or correct AWS_ENDPOINT_URL"
     ),
-    "slowdown|slow down|reduce your request rate|service ?unavailable|internal ?(server ?)?error": (
+    # What the reader of Delta logs calls an internal error is damage, which waiting does not mend.
+    "slowdown|slow down|reduce your request rate|service ?unavailable"
+    "|(?<!kernel error: )internal ?(server ?)?error": (
         "the object store fails or is overloaded. Wait for it"
     ),
 }
 
 
+DAMAGED = "parquet error"
 # The beginnings of those meanings that may pass by themselves.
 TRANSIENT = ("the object store does not answer", "the object store fails or is overloaded")
 
@@ -54,6 +58,11 @@ def meaning(error: Exception) -> str | None:
 def fault(uri: str, error: Exception) -> LakehouseError | None:
     """The fault of the storage behind an error, if it is one that a user can mend."""
     means = meaning(error)
+    if means is None and DAMAGED in str(error).lower():
+        return LakehouseError(
+            f"{uri} has a data file that is gone or damaged. Restore it from a backup, or "
+            "materialise the table again, which reads none of its old files."
+        )
     if means is None:
         return None
     return LakehouseError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -99,11 +100,14 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         """Where a table is.
 
         Raises:
-            LakehouseError: If the lakehouse's own address cannot be used.
+            LakehouseError: If the lakehouse's own address cannot be used, or a symbolic link
+                leads out of it.
         """
         lakehouse = storage.as_uri(self.uri)
         if self.catalog:
             self.catalog.require_usable(lakehouse)
+        if lakehouse.startswith(storage.LOCAL):
+            storage.within(Path(lakehouse.removeprefix(storage.LOCAL)), table.location)
         return f"{lakehouse}/{table.location}"
 
     def landing(self, table: Table) -> LandingFolder:

@@ -138,7 +138,7 @@ class LandingFolder:
         except PySparkException as error:
             if meant := faults.fault(self.uri, error):
                 raise meant from None
-            not_utf8 = [file.name for file in self.files if not _is_utf8(self.folder, file)]
+            not_utf8 = [file.name for file in self.files if not self._is_utf8(file)]
             if not not_utf8:
                 raise
             objects, malformed = reader.count(self._lines(not_utf8), self.table)
@@ -151,6 +151,30 @@ class LandingFolder:
             content=self._content,
             not_utf8=not_utf8,
         )
+
+    def _is_utf8(self, file: StoredFile) -> bool:
+        """Whether a file is UTF-8 text.
+
+        Raises:
+            LakehouseError: If its compression is damaged or holds text that is not UTF-8.
+        """
+        try:
+            for _ in codecs.iterdecode(_decompressed(self.folder, file), "utf-8"):
+                pass
+        except UnicodeDecodeError:
+            if file.gzipped:
+                raise LakehouseError(
+                    f"{self.folder.tell(file, self.files)} holds bytes that are not UTF-8, which "
+                    "can be set aside only in an uncompressed file. Replace it by its "
+                    "uncompressed content."
+                ) from None
+            return False
+        except (OSError, EOFError, zlib.error):
+            raise LakehouseError(
+                f"{self.folder.tell(file, self.files)} cannot be read: it is damaged or was cut "
+                "short. Replace it by a whole copy."
+            ) from None
+        return True
 
     def knows(self, profile: LandingProfile) -> bool:
         """Whether a profile tells of these very files, as this code reads them."""
@@ -216,33 +240,8 @@ class LandingFolder:
         return [uris for uris in (plain, gzipped) if uris]
 
 
-def _is_utf8(folder: Folder, file: StoredFile) -> bool:
-    """Whether a file is UTF-8 text.
-
-    Raises:
-        LakehouseError: If its compression is damaged or holds text that is not UTF-8.
-    """
-    try:
-        for _ in codecs.iterdecode(_decompressed(folder, file), "utf-8"):
-            pass
-    except UnicodeDecodeError:
-        if file.gzipped:
-            raise LakehouseError(
-                f"{file.uri} holds bytes that are not UTF-8, which can be set aside only in an "
-                "uncompressed file. Replace it by its uncompressed content."
-            ) from None
-        return False
-    return True
-
-
 def _decompressed(folder: Folder, file: StoredFile) -> Iterator[bytes]:
-    try:
-        with folder.open(file) as stored:
-            stream = gzip.GzipFile(fileobj=stored) if file.gzipped else stored
-            while chunk := stream.read(storage.CHUNK_BYTES):
-                yield chunk
-    except (OSError, EOFError, zlib.error):
-        raise LakehouseError(
-            f"{file.uri} cannot be read: it is damaged or was cut short. "
-            "Replace it by a whole copy."
-        ) from None
+    with folder.open(file) as stored:
+        stream = gzip.GzipFile(fileobj=stored) if file.gzipped else stored
+        while chunk := stream.read(storage.CHUNK_BYTES):
+            yield chunk

@@ -18,7 +18,8 @@ from dagster_aws.s3 import S3Resource
 from typing_extensions import override
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.storage import S3, Folder, StoredFile
+from stedi_assets.lakehouse.storage import S3, Folder, StoredFile, without_userinfo
+from stedi_assets.resources.aws import require_no_password
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -39,7 +40,8 @@ def _client() -> Any:
     a profile; it is handed what boto3 found, in variables that boto3 ignores.
 
     Raises:
-        LakehouseError: If the settings are wrong, as by a profile that does not exist.
+        LakehouseError: If the settings are wrong, as by a profile that does not exist, or the
+            endpoint's address holds a password.
     """
     try:
         s3 = S3Resource(
@@ -47,9 +49,10 @@ def _client() -> Any:
         ).get_client()
     except (BotoCoreError, ValueError) as error:
         raise LakehouseError(
-            f"The AWS settings cannot be used: {error}. Correct the AWS_* variable or the profile "
-            "that this names."
+            f"The AWS settings cannot be used: {without_userinfo(str(error))}. Correct the AWS_* "
+            "variable or the profile that this names."
         ) from None
+    require_no_password(s3.meta.endpoint_url)
     os.environ.setdefault("AWS_REGION", s3.meta.region_name or DEFAULT_REGION)
     endpoint = s3.meta.endpoint_url
     if not endpoint.endswith(".amazonaws.com"):

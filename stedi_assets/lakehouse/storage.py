@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
 import uuid
@@ -38,26 +39,50 @@ def as_uri(location: str) -> str:
     Raises:
         LakehouseError: If the engine cannot write to such a path, or the scheme is unknown.
     """
-    address = location.rstrip("/")
     path = location.removeprefix(LOCAL)
     if location.startswith(S3):
-        if address.count("/") > 1 and quote(address, safe="/:") == address:
-            return address
+        place = location.removeprefix(S3).rstrip("/")
+        if quote(place) == place and not {"", ".", ".."}.intersection(place.split("/")):
+            return f"{S3}{place}"
         raise LakehouseError(
-            f"STEDI_LAKEHOUSE_URI={location} cannot be used. Write it as s3://bucket/prefix, "
-            "in letters, digits and . _ - only."
+            f"STEDI_LAKEHOUSE_URI={without_userinfo(location)} cannot be used. Write it as "
+            "s3://bucket/prefix, in letters, digits and . _ - only; keys go into AWS_* variables."
         )
     if "://" in path:
         raise LakehouseError(
-            f"STEDI_LAKEHOUSE_URI={location} is neither a folder nor an s3:// address."
+            f"STEDI_LAKEHOUSE_URI={without_userinfo(location)} is neither a folder nor an s3:// "
+            "address."
         )
-    absolute = str(Path(path).expanduser().absolute())
+    # The engine takes `..` out of an address without a look at the disk, and so does this.
+    absolute = os.path.normpath(Path(path).expanduser().absolute())
     if quote(absolute) != absolute:
         raise LakehouseError(
             f"The lakehouse folder {absolute} has characters that the engine cannot write to. "
             "Set STEDI_LAKEHOUSE_URI to a path of letters, digits and . _ - only."
         )
     return f"{LOCAL}{absolute}"
+
+
+def within(root: Path, location: str) -> None:
+    """Sees to it that a folder's place on a disk is where its name says.
+
+    Args:
+        root: The lakehouse or the source folder.
+        location: The folder below it.
+
+    Raises:
+        LakehouseError: If a symbolic link on the way leads out of the root.
+    """
+    if not (root / location).resolve().is_relative_to(root.resolve()):
+        raise LakehouseError(
+            f"{root / location} leads out of {root} by a symbolic link. Put the folder itself "
+            "there, or mount it."
+        )
+
+
+def without_userinfo(address: str) -> str:
+    """An address that may be shown: what stands before an @ may be a password."""
+    return re.sub(r"//.*@", "//…@", address)
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,7 @@ class StoredFile:
         etag: What a bucket tells of its content without reading it.
         modified: When it last changed on a disk, in seconds since 1970; 0 in a bucket, where a
             file appears whole.
+        linked: Whether it is a symbolic link to a file.
     """
 
     name: str
@@ -78,6 +104,7 @@ class StoredFile:
     size: int
     etag: str = ""
     modified: float = 0.0
+    linked: bool = False
 
     @property
     def gzipped(self) -> bool:
@@ -96,6 +123,11 @@ class StoredFile:
         """
         return abs(now - self.modified) >= seconds
 
+    @property
+    def is_readable_by_name(self) -> bool:
+        """Whether every engine and every store takes the name for just this file."""
+        return self.name.isprintable() and not PATTERN_CHARACTERS.intersection(self.name)
+
 
 class Folder(ABC):
     """A folder that files are read from and uploaded to.
@@ -111,16 +143,32 @@ class Folder(ABC):
         """The JSON-lines files directly in the folder, by name; none where there is no folder.
 
         Raises:
-            LakehouseError: If a name would be read as a pattern.
+            LakehouseError: If a name would be read as a pattern, or a file is a symbolic link.
         """
-        files = [file for file in self.files() if file.is_json_lines]
+        found = (file for file in self.files() if file.is_json_lines)
+        files = sorted(found, key=lambda file: file.name)
         for file in files:
-            if PATTERN_CHARACTERS.intersection(file.name):
+            if not file.is_readable_by_name:
                 raise LakehouseError(
-                    f"The file {file.uri} cannot be read by that name. "
-                    "Rename it without any of " + " ".join(sorted(PATTERN_CHARACTERS)) + "."
+                    f"{self.tell(file, files)} cannot be read by its name. Rename it without "
+                    f"control characters and any of {' '.join(sorted(PATTERN_CHARACTERS))}."
                 )
-        return sorted(files, key=lambda file: file.name)
+            if file.linked:
+                raise LakehouseError(
+                    f"{self.tell(file, files)} is a symbolic link, which may lead anywhere. Put "
+                    "the file itself there."
+                )
+        return files
+
+    def tell(self, file: StoredFile, files: list[StoredFile]) -> str:
+        """Which file it is, without its name, which may be a person's.
+
+        Args:
+            file: The file.
+            files: It and its neighbours, by name.
+        """
+        place = f"file {files.index(file) + 1:,} of {len(files):,} by name"
+        return f"In {self.uri}, {place} ({file.size:,} bytes)"
 
     def digests(self, files: list[StoredFile]) -> dict[str, str]:
         """Each file's name and the SHA-256 of its content, in hexadecimal."""
@@ -221,8 +269,14 @@ class LocalFolder(Folder):
                     if entry.name > after and entry.is_file():
                         status = entry.stat()
                         uri = f"{self.uri}/{entry.name}"
-                        modified = status.st_mtime
-                        found.append(StoredFile(entry.name, uri, status.st_size, modified=modified))
+                        file = StoredFile(
+                            entry.name,
+                            uri,
+                            status.st_size,
+                            modified=status.st_mtime,
+                            linked=entry.is_symlink(),
+                        )
+                        found.append(file)
                 except FileNotFoundError:
                     continue  # an upload's part, which has its own name by now
         yield sorted(found, key=lambda file: file.name)
@@ -248,7 +302,7 @@ class LocalFolder(Folder):
     @override
     def upload(self, path: Path, name: str, digest: str) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / f".{name}.{uuid.uuid4().hex}.part"
+        part = self.path / f".{uuid.uuid4().hex}.part"
         try:
             with path.open("rb") as source, part.open("wb") as target:
                 shutil.copyfileobj(source, target, CHUNK_BYTES)
@@ -260,5 +314,5 @@ class LocalFolder(Folder):
     @override
     def remove_abandoned(self) -> None:
         for part in self.path.glob(".*.part"):
-            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+            if time.time() - part.lstat().st_mtime > ABANDONED_AFTER_SECONDS:
                 part.unlink(missing_ok=True)

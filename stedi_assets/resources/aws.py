@@ -10,6 +10,7 @@ from typing import Any
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import faults
+from stedi_assets.lakehouse.storage import without_userinfo
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -32,12 +33,32 @@ MEANINGS = {
 
 
 def client(service: str) -> Any:
-    """A client of a service, by the usual AWS_* settings."""
+    """A client of a service, by the usual AWS_* settings.
+
+    Raises:
+        LakehouseError: If the endpoint's address holds a password.
+    """
     import boto3
     from botocore.config import Config
 
     config = Config(connect_timeout=CONNECT_TIMEOUT_SECONDS, read_timeout=READ_TIMEOUT_SECONDS)
-    return boto3.client(service, region_name=os.environ.get("AWS_REGION"), config=config)
+    made = boto3.client(service, region_name=os.environ.get("AWS_REGION"), config=config)
+    require_no_password(made.meta.endpoint_url)
+    return made
+
+
+def require_no_password(endpoint: str) -> None:
+    """Sees to it that errors of a client, which tell its endpoint's address, tell no password.
+
+    Raises:
+        LakehouseError: If the address has one.
+    """
+    if "@" in endpoint:
+        raise LakehouseError(
+            "The address of the AWS endpoint holds a user or a password. Take that out of "
+            "AWS_ENDPOINT_URL or the profile; keys go into AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY."
+        )
 
 
 @contextlib.contextmanager
@@ -66,4 +87,4 @@ def _meaning(error: Exception) -> str:
         return means
     answer = getattr(error, "response", {}).get("Error")
     said = f"{answer['Code']}: {answer['Message']}" if answer else str(error)
-    return said.rstrip(".")
+    return without_userinfo(said.rstrip("."))

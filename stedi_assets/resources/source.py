@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.storage import LOCAL, LocalFolder
+from stedi_assets.lakehouse.storage import LOCAL, LocalFolder, within
 from stedi_assets.tables import Table
 
 
@@ -25,7 +25,7 @@ class SourceData(dg.ConfigurableResource):
         """The folder to upload a landing table's files from, if there is one.
 
         Raises:
-            LakehouseError: If the path does not exist.
+            LakehouseError: If the path does not exist, or a symbolic link leads out of it.
         """
         if not self.path:
             return None
@@ -35,6 +35,7 @@ class SourceData(dg.ConfigurableResource):
                 f"STEDI_SOURCE_DATA names {root}, which is not a folder. Correct the path, or set "
                 "it to nothing where files arrive in landing by themselves."
             )
+        within(root, table.location)
         return LocalFolder(f"{LOCAL}{root / table.location}")
 
     def recorded_rows(self, contents: Mapping[str, str | None]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from pydantic import Field, PrivateAttr
 from pyspark.sql import DataFrame, SparkSession
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse.storage import without_userinfo
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
@@ -46,6 +48,8 @@ class SparkResource(LazyPySparkResource):
     def _init_session(self) -> None:
         if self._spark_session is not None:
             return
+        # Dagster enables what PySpark had disabled: the logger that quotes the engine's errors.
+        logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL)
         if self.remote.startswith("local"):
             config = {"spark.remote": self.remote, **_local_delta(), **self.spark_config}
             self._spark_session = SparkSession.builder.config(map=config).getOrCreate()
@@ -124,13 +128,14 @@ def _require_answer(remote: str) -> None:
     try:
         channel = DefaultChannelBuilder(remote).toChannel()
         grpc.channel_ready_future(channel).result(timeout=CONNECT_TIMEOUT_SECONDS)
-    except PySparkException as error:
+    except (PySparkException, ValueError):
         raise LakehouseError(
-            f"STEDI_SPARK_REMOTE is not an address of a Spark Connect server: {error}. "
-            "Write it as sc://host:port, or leave it empty for the embedded engine."
+            "STEDI_SPARK_REMOTE is not an address of a Spark Connect server. Write it as "
+            "sc://host:port, or with parameters as sc://host:port/;name=value, or leave it empty "
+            "for the embedded engine."
         ) from None
     except grpc.FutureTimeoutError:
-        address = remote.partition(";")[0]
+        address = without_userinfo(remote.partition(";")[0])
         raise LakehouseError(
             f"No Spark Connect server answers at STEDI_SPARK_REMOTE={address}. "
             "Start it or correct the address, or leave the setting empty for the embedded engine."

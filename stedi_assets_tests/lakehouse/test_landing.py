@@ -118,9 +118,8 @@ def test__read__two_thousand_files(lakehouse, folder):
 @pytest.mark.parametrize("name", ["a*b.json", "a%41.json", "a?.json", "[a].json", "{a}.json"])
 def test__read__name_that_spark_takes_for_a_pattern(lakehouse, folder, name):
     write(folder, {name: ANN, "aXb.json": BEN})
-    with pytest.raises(LakehouseError) as error:
+    with pytest.raises(LakehouseError, match=r"file . of 2 by name .* cannot be read by its name"):
         read(lakehouse)
-    assert name in str(error.value)
 
 
 def test__read__no_file(lakehouse, folder):
@@ -172,7 +171,7 @@ def test__profile__gzip_that_is_not_utf8(lakehouse, folder):
     try:
         found = profile(lakehouse)
     except LakehouseError as error:
-        assert "a.json.gz" in str(error)
+        assert "file 1 of 2 by name" in str(error)
         assert "UTF-8" in str(error)
     else:
         assert (found.objects, found.malformed) == (3, 1)
@@ -189,9 +188,8 @@ def test__profile__gzip_that_is_not_utf8(lakehouse, folder):
 def test__profile__damaged_gzip(lakehouse, folder, content):
     write(folder, {"b.json": BEN})
     (folder / "a.json.gz").write_bytes(content)
-    with pytest.raises(LakehouseError) as error:
+    with pytest.raises(LakehouseError, match=r"file 1 of 2 by name .* damaged or was cut") as error:
         profile(lakehouse)
-    assert "a.json.gz" in str(error.value)
     assert "ann@x.io" not in str(error.value)
 
 
@@ -348,9 +346,8 @@ def test__upload__no_source_folder(tmp_path, folder):
 
 def test__upload__name_that_spark_takes_for_a_pattern(source, folder):
     write(source, {"a.json": ANN, "b*.json": BEN})
-    with pytest.raises(LakehouseError) as error:
+    with pytest.raises(LakehouseError, match=r"file 2 of 2 by name .* cannot be read by its name"):
         upload(source, folder)
-    assert "b*.json" in str(error.value)
     assert contents(folder) == {}
 
 
@@ -358,6 +355,22 @@ def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
     write(source, {"a b#1.json": ANN, "é'.json": BEN})
     assert upload(source, folder) == ["a b#1.json", "é'.json"]
     assert read(lakehouse) == [ANN_READ, BEN_READ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "lands"),
+    [
+        pytest.param(-60, True, id="a_minute_ago"),
+        pytest.param(-1, False, id="just_now"),
+        pytest.param(3600, True, id="by_a_clock_that_was_an_hour_ahead"),
+    ],
+)
+def test__upload__settled(source, folder, changed, lands):
+    write(source, {"a.json": ANN})
+    os.utime(source / "a.json", (time.time() + changed,) * 2)
+    arriving, landing_folder = (storage.LocalFolder(f"file://{path}") for path in (source, folder))
+    copied = arrival.upload(arriving, landing_folder, settle_seconds=5)
+    assert [file.name for file in copied] == (["a.json"] if lands else [])
 
 
 def fingerprint_of(folder: Path) -> str:

@@ -1,0 +1,74 @@
+"""A disk that is full or read-only: a clear error, the last good version, and then recovery."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
+from stedi_assets_tests.checks.conftest import GOOD, land
+from stedi_assets_tests.conftest import PROJECT
+from stedi_assets_tests.rows import MORNING, NOON, customer, device_reading, phone_reading
+
+NEW = {
+    "customer_landing": customer("cat@example.com", "device-cat", MORNING),
+    "accelerometer_landing": phone_reading("cat@example.com", NOON + 1),
+    "step_trainer_landing": device_reading("device-cat", NOON + 1),
+}
+OWN_MOUNTS = ["unshare", "--map-root-user", "--mount"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A source of four people, and the files of a fifth who comes later."""
+    for table in LANDING_TABLES:
+        land(tmp_path / "source", table, GOOD[table.name])
+        record = dict(zip(table.column_names, NEW[table.name], strict=True))
+        later = tmp_path / "source" / table.location / "new.later"
+        later.write_text(json.dumps(record) + "\n")
+    return tmp_path / "source"
+
+
+def may_mount() -> bool:
+    """Whether this system lets its users mount a file system for themselves."""
+    if not shutil.which("unshare"):
+        return False
+    trial = [*OWN_MOUNTS, "mount", "-t", "tmpfs", "trial", "/mnt"]
+    return subprocess.run(trial, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="no user namespaces here in which to mount a disk")
+def test__disk__full_then_read_only_then_mended(source: Path, tmp_path: Path) -> None:
+    mount = tmp_path / "mount"
+    mount.mkdir()
+
+    done = subprocess.run(
+        [*OWN_MOUNTS, sys.executable, "-m", "stedi_assets_tests.mounted", mount, source],
+        cwd=PROJECT,
+        env={**os.environ, "STEDI_SPARK_REMOTE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    old = {table.name: len(GOOD[table.name]) for table in DELTA_TABLES}
+    new = {name: rows + 1 for name, rows in old.items()}
+    assert told["good"] == {"failed": {}, "rows": old}
+    for condition, mend in (
+        ("full", "the disk is full. Make room"),
+        ("nearly full", "the disk is full. Make room"),
+        ("read-only", "the file system is read-only. Mount it for writing"),
+    ):
+        assert told[condition]["failed"], condition
+        for step, said in told[condition]["failed"].items():
+            assert mend in said, (condition, step)
+    assert told["full"]["rows"] == old
+    assert told["mended"] == {"failed": {}, "rows": new}

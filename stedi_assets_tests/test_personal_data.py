@@ -1,0 +1,167 @@
+"""Nobody's name, e-mail, phone or birthday is in what Dagster keeps, prints or sends."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import shutil
+import sqlite3
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from rich.console import Console
+
+import stedi_assets.definitions
+import stedi_assets.materialize
+from stedi_assets import tables
+from stedi_assets.automation.notify import failure_message
+from stedi_assets.errors import failure_told
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.landing import LandingFolder
+from stedi_assets.settings import Settings
+from stedi_assets_tests import leaks
+from stedi_assets_tests.checks.conftest import BOB, GOOD, land
+from stedi_assets_tests.conftest import PROJECT
+
+NAME, EMAIL, PHONE, BIRTHDAY = (str(value) for value in BOB[:4])
+EVERYONE = {str(value) for row in GOOD["customer_landing"] for value in row[:4]}
+Run = Callable[[], dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A source of four people."""
+    for table in tables.LANDING_TABLES:
+        land(tmp_path / "source", table, GOOD[table.name])
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """Where Dagster keeps its history, and `run` what is printed and sent."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    shutil.copy(PROJECT / "instance" / "dagster.yaml", home)
+    return home
+
+
+@pytest.fixture
+def run(source: Path, kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Materialises everything, as `make materialize` does."""
+
+    def materialize() -> dg.ExecuteInProcessResult:
+        printed = io.StringIO()
+        with dg.DagsterInstance.from_config(str(kept)) as instance:
+            result = stedi_assets.materialize.materialize(
+                stedi_assets.definitions.define(Settings(str(tmp_path / "lakehouse"), str(source))),
+                instance,
+                Console(file=printed, soft_wrap=True),
+            )
+        failures = [event for event in result.all_node_events if event.is_step_failure]
+        (kept / "sent").write_text(failure_message(result.dagster_run, failures))
+        (kept / "printed").write_text(printed.getvalue() + "".join(capfd.readouterr()))
+        return result
+
+    return materialize
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """What is told of each step that failed."""
+    return {
+        str(event.step_key): failure_told(event.step_failure_data)
+        for event in result.all_node_events
+        if event.is_step_failure
+    }
+
+
+def test__leaks__are_found_wherever_they_are(tmp_path: Path) -> None:
+    """Else the other tests of this module could not fail."""
+    places = {
+        "text": NAME.encode(),
+        "escaped": json.dumps("Zoë Ähre").encode(),
+        "drawing": b"data:image/svg+xml;base64," + base64.b64encode(f"<p>{PHONE}</p>".encode()),
+        f"{EMAIL}.json": b"",
+    }
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    for name, content in places.items():
+        (folder / name).write_bytes(content)
+    with sqlite3.connect(folder / "history.db") as database:
+        database.execute("create table snapshots (body blob)")
+        database.execute("insert into snapshots values (?)", [zlib.compress(BIRTHDAY.encode())])
+    database.close()
+
+    everyone = {NAME, "Zoë Ähre", PHONE, EMAIL, BIRTHDAY}
+    assert leaks.told(folder, {*everyone, "Ann Archer"}) == sorted(everyone)
+
+
+def test__run__that_fails_at_landing(
+    run: Run, source: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Malformed lines, a damaged file with an e-mail for a name, a file that changes while read."""
+    folders = {table.source: source / table.location for table in tables.LANDING_TABLES}
+    record = dict(zip(tables.CUSTOMER_LANDING.column_names, BOB, strict=True))
+    cut_short = json.dumps(record)[:-20]
+    displaced = json.dumps(record | {"serialNumber": NAME, "registrationDate": int(PHONE)})
+    (folders["customer"] / "more.json").write_text(f"{cut_short}\n{displaced}\n\xff{cut_short}\n")
+    (folders["step_trainer"] / f"{EMAIL}.json.gz").write_bytes(gzip.compress(b"{}")[:-4])
+    read = LandingFolder._read
+
+    def replaced(self: LandingFolder, profile: Any) -> Any:
+        if self.table == tables.ACCELEROMETER_LANDING:
+            for file in self.files:
+                Path(file.uri.removeprefix("file://")).write_text(f'{{"timestamp": "{EMAIL}"}}\n')
+        return read(self, profile)
+
+    profiled = vars(LandingFolder)["profile"].func
+
+    def forgotten(self: LandingFolder) -> Any:
+        profile = profiled(self)
+        self._records = None
+        return profile
+
+    monkeypatch.setattr(LandingFolder, "profile", property(forgotten))
+    monkeypatch.setattr(LandingFolder, "_read", replaced)
+
+    result = run()
+
+    said = failures(result)
+    assert set(said) == {"customer_landing", "accelerometer_landing", "step_trainer_landing"}
+    assert "An unexpected SparkRuntimeException" in said["accelerometer_landing"]
+    assert "file 1 of 2 by name (18 bytes) cannot be read" in said["step_trainer_landing"]
+    assert leaks.told(kept, EVERYONE) == []
+
+
+def test__run__that_meets_a_table_of_another_schema(
+    run: Run, source: Path, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another writer made numbers of e-mails, the engine fails on a cast, and quotes."""
+    write = LakehouseIOManager.write
+
+    def drifted(self: LakehouseIOManager, table: tables.Table, *given: Any) -> Any:
+        written = write(self, table, *given)
+        if table == tables.CUSTOMER_TRUSTED:
+            place = str(tmp_path / "lakehouse" / table.location)
+            rows = DeltaTable(place).to_pyarrow_table()
+            for column, value in (("email", 7), ("lastUpdateDate", NAME), ("serialNumber", PHONE)):
+                number = rows.column_names.index(column)
+                rows = rows.set_column(number, column, pa.array([value] * rows.num_rows))
+            write_deltalake(place, rows, mode="overwrite", schema_mode="overwrite")
+            self._states.pop(table.name)
+        return written
+
+    monkeypatch.setattr(LakehouseIOManager, "write", drifted)
+
+    result = run()
+
+    said = failures(result)
+    assert "An unexpected SparkRuntimeException at suites.py:" in said["customer_trusted_checks"]
+    assert leaks.told(kept, EVERYONE) == []
