@@ -26,7 +26,15 @@ from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
 from stedi_assets_tests.checks.conftest import GOOD, land
-from stedi_assets_tests.rows import MORNING, NOON, customer, device_reading, phone_reading
+from stedi_assets_tests.rows import (
+    CLOCK,
+    MORNING,
+    NOON,
+    PSEUDONYMS,
+    customer,
+    device_reading,
+    phone_reading,
+)
 
 ASSETS: list[Any] = [*dg.load_assets_from_modules([landing, trusted, curated])]
 STORED = (*QUARANTINE_TABLES, *DELTA_TABLES)
@@ -93,6 +101,8 @@ def run(source: Path, spark_resource: SparkResource) -> Run:
         resources = {
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(io_manager),
             "source": SourceData(path=str(source)),
+            "clock": CLOCK,
+            "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
         }
         any_share = {"config": {"max_malformed_share": 1.0}}
         config = {"ops": {table.name: any_share for table in LANDING_TABLES}}

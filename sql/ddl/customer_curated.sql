@@ -1,4 +1,4 @@
--- A customer who agreed to research and has accelerometer readings.
+-- A customer who agrees to research and has accelerometer readings, with one of their devices.
 --
 -- customername string: Full name (personal data)
 -- email string: E-mail address, which names the person (personal data)

@@ -1,4 +1,4 @@
--- A customer who agreed to share data for research.
+-- A customer who agrees to share data for research, with one of their devices.
 --
 -- customername string: Full name (personal data)
 -- email string: E-mail address, which names the person (personal data)
