@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test dev report screenshots sql sql-ddl bench lint format lock audit clean
+.PHONY: materialize test dev report screenshots sql sql-ddl pseudonyms bench lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
@@ -31,6 +31,10 @@ sql: $(INSTALLED)
 
 sql-ddl: $(INSTALLED)
 	$(BIN)/python -m stedi_assets.catalog.ddl
+
+# Reads e-mail addresses, one a line, until end of file.
+pseudonyms: $(INSTALLED)
+	@$(BIN)/python -m stedi_assets.erasure
 
 demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.demo start

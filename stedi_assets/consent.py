@@ -32,6 +32,11 @@ def person(email: Expression | str) -> Expression:
     return F.nullif(address, F.lit(""))
 
 
+def person_of(address: str) -> str:
+    """Who an e-mail address names, as `person` has it, outside of the engine."""
+    return address.strip(WHITE_SPACE).lower()
+
+
 def agrees(as_of: int) -> Expression:
     """Whether a customer record gives consent to research.
 

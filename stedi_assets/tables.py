@@ -146,7 +146,12 @@ STEP_TRAINER_COLUMNS = (
 )
 
 QUARANTINE_COLUMNS = (
-    Column("line", "string", "What could not be read, as it landed", personal=True),
+    Column(
+        "line",
+        "string",
+        "What could not be read, as it landed; blank once who it tells of is erased",
+        personal=True,
+    ),
     Column("reason", "string", "Why: the field and the fault, without its value"),
     Column("quarantinedAt", "timestamp", "When it was set aside (UTC)"),
 )

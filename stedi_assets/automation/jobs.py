@@ -3,6 +3,7 @@
 import dagster as dg
 
 from stedi_assets.automation import maintenance
+from stedi_assets.erasure import job as erasure
 
 materialize_lakehouse = dg.define_asset_job(
     "materialize_lakehouse",
@@ -21,4 +22,9 @@ refresh_from_landing = dg.define_asset_job(
     tags={"scope": "source"},
 )
 
-JOBS = (materialize_lakehouse, refresh_from_landing, maintenance.maintenance)
+JOBS = (
+    materialize_lakehouse,
+    refresh_from_landing,
+    maintenance.maintenance,
+    erasure.erase_withdrawn,
+)

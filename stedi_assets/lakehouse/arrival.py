@@ -6,6 +6,7 @@ import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from stedi_assets.erasure.landing import erased_digests
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import faults
 from stedi_assets.lakehouse.storage import Folder, LocalFolder, StoredFile
@@ -17,7 +18,7 @@ def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> l
     """Copies into landing what it does not hold yet, byte for byte.
 
     What has landed stays as it is: a source file that has changed since lands beside its earlier
-    version, as `name-<digest>.json`.
+    version, as `name-<digest>.json`. A file whose people were erased does not land again.
 
     Args:
         source: The folder to copy from.
@@ -33,13 +34,17 @@ def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> l
     """
     try:
         landing.remove_abandoned()
-        landed = {file.name: file for file in landing.json_lines()}
+        stored = landing.files()
+        landed = {file.name: file for file in stored if file.is_json_lines}
+        erased = erased_digests(landing, stored)
         now = time.time()
         files = [file for file in source.json_lines() if file.has_settled(settle_seconds, now)]
         arriving = source.digests(files)
 
         def land(file: StoredFile) -> bool:
             name = _landing_name(file.name, arriving[file.name], landing, landed)
+            if arriving[file.name] in erased:
+                return False
             if name is not None:
                 landing.upload(source.path / file.name, name, arriving[file.name])
             return name is not None

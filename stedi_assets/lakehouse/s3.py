@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 DIGEST = "sha256"
 DEFAULT_REGION = "us-east-1"
 REQUESTS_AT_ONCE = 16
+DELETED_AT_ONCE = 1000
 # Their waits add up to three seconds at most, so that a store that stays down is told soon.
 ATTEMPTS = 3
 
@@ -161,6 +163,41 @@ class S3Folder(Folder):
             )
         self._digests[name] = digest
 
+    @override
+    def remove(self, names: Sequence[str]) -> None:
+        self._delete([{"Key": self._at(name)["Key"]} for name in names])
+        for name in names:
+            self._digests.pop(name, None)
+
+    @override
+    def forget_versions(self) -> bool:
+        paginator = self.client.get_paginator("list_object_versions")
+        try:
+            with _as_os_errors():
+                for page in paginator.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}/"):
+                    entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                    self._delete(
+                        {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+                        for entry in entries
+                        if entry in page.get("DeleteMarkers", []) or not entry["IsLatest"]
+                    )
+        except OSError as error:
+            if "AccessDenied" in str(error):
+                return False
+            raise
+        return True
+
+    def _delete(self, objects: Iterable[Mapping[str, str]]) -> None:
+        listed = iter(objects)
+        while batch := list(itertools.islice(listed, DELETED_AT_ONCE)):
+            with _as_os_errors():
+                answer = self.client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True}
+                )
+            if errors := answer.get("Errors"):
+                raise OSError(f"{errors[0]['Code']}: {len(errors)} objects were not deleted")
+
+    @override
     def remove_abandoned(self) -> None:
         """Leaves that to the bucket's lifecycle rule for incomplete multipart uploads."""
 

@@ -9,7 +9,7 @@ import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 JSON_LINES = (".json", ".json.gz")
+# Lists the digests of files whose people were erased, so that they do not land again.
+ERASED = ".erased"
 LOCAL = "file://"
 S3 = "s3://"
 CHUNK_BYTES = 1 << 20
@@ -226,8 +228,26 @@ class Folder(ABC):
         """
 
     @abstractmethod
+    def remove(self, names: Sequence[str]) -> None:
+        """Deletes files of the folder; one that is not there is as good as deleted."""
+
+    @abstractmethod
+    def forget_versions(self) -> bool:
+        """Deletes what the store keeps of replaced and deleted files, here and in folders below.
+
+        Returns:
+            Whether that is so; False where the store keeps them and does not permit it.
+        """
+
+    @abstractmethod
     def remove_abandoned(self) -> None:
         """Deletes what uploads that were killed a day ago or earlier left behind."""
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a local file's content, in hexadecimal."""
+    with path.open("rb") as stored:
+        return hashlib.file_digest(stored, "sha256").hexdigest()
 
 
 def open_folder(uri: str) -> Folder:
@@ -310,6 +330,15 @@ class LocalFolder(Folder):
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+    @override
+    def remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
+    @override
+    def forget_versions(self) -> bool:
+        return True  # a disk keeps none
 
     @override
     def remove_abandoned(self) -> None:

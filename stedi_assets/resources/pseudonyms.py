@@ -1,7 +1,9 @@
-"""Pseudonyms of devices, which only who has the key can lead back to a device."""
+"""Pseudonyms of devices and people: only who has the key can find out whose one is."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,14 +42,26 @@ class Pseudonyms:
         pseudonym = F.sha2(F.concat("_outer", digest), 256)
         return frame.crossJoin(pads).withColumn(column, pseudonym).drop("_inner", "_outer")
 
-    def _pads(self) -> tuple[bytes, bytes]:
+    def of_text(self, value: str) -> str:
+        """The pseudonym of one value, as `of` has it, outside of the engine.
+
+        Raises:
+            LakehouseError: If there is no key, or one that could be guessed.
+        """
+        return hmac.new(self._secret, value.encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def _secret(self) -> bytes:
         secret = self.key.encode()
         if not LEAST_KEY_LENGTH <= len(secret) <= BLOCK_BYTES:
             raise LakehouseError(
-                f"pseudonymise_devices needs a secret of {LEAST_KEY_LENGTH} to {BLOCK_BYTES} "
-                "characters in STEDI_PSEUDONYM_KEY. Make one with `openssl rand -hex 32`, and keep "
-                "it: with another key the same device has another pseudonym."
+                f"Pseudonyms need a secret of {LEAST_KEY_LENGTH} to {BLOCK_BYTES} characters in "
+                "STEDI_PSEUDONYM_KEY. Make one with `openssl rand -hex 32`, and keep it: with "
+                "another key the same value has another pseudonym."
             )
-        block = secret.ljust(BLOCK_BYTES, b"\0")
+        return secret
+
+    def _pads(self) -> tuple[bytes, bytes]:
+        block = self._secret.ljust(BLOCK_BYTES, b"\0")
         inner, outer = (bytes(byte ^ pad for byte in block) for pad in (INNER_PAD, OUTER_PAD))
         return inner, outer

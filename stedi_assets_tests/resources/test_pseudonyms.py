@@ -39,7 +39,7 @@ def test__of__is_hmac_sha256(length: int, frame: Frame) -> None:
 
 @pytest.mark.parametrize("key", ["", "short", "k" * 31, "k" * 65])
 def test__of__key_is_missing_or_unfit(key: str, frame: Frame) -> None:
-    with pytest.raises(LakehouseError, match="needs a secret of 32 to 64 characters") as raised:
+    with pytest.raises(LakehouseError, match="need a secret of 32 to 64 characters") as raised:
         Pseudonyms(key).of(frame(DEVICE_READINGS, []), "serialNumber")
     assert not key or key not in str(raised.value)
 

@@ -1,0 +1,282 @@
+"""Who has left is found nowhere any more, and who stays is untouched; killed or not."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from stedi_assets.definitions import define
+from stedi_assets.erasure.work import RECORDS, Erasure
+from stedi_assets.lakehouse import delta
+from stedi_assets.settings import Settings
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, Table
+from stedi_assets_tests.checks.conftest import GOOD, LATER, land
+from stedi_assets_tests.rows import PSEUDONYMS
+
+HERS = ("ann@example.com", "Ann Archer", "8015550101", "device-ann")
+CUT = '{"customerName":"Ann Archer","email":"Ann@example.com","phone":"80155'
+WITHDRAWAL = {"email": "Ann@Example.com ", "lastUpdateDate": LATER}
+
+
+@dataclass
+class Lakehouse:
+    """A lakehouse in a folder, with what a run needs."""
+
+    folder: Path
+    source: Path
+    instance: dg.DagsterInstance
+
+    def run(self, job: str, **ops: Any) -> dg.ExecuteInProcessResult:
+        """Runs a job of the project."""
+        settings = Settings(str(self.folder), str(self.source), "", pseudonym_key=PSEUDONYMS.key)
+        return (
+            define(settings)
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=self.instance, raise_on_error=False, run_config={"ops": ops}
+            )
+        )
+
+    def materialize(self) -> None:
+        """Makes every table."""
+        assert self.run("materialize_lakehouse", **LENIENT).success
+
+    def erase(self, *requested: str) -> dg.ExecuteInProcessResult:
+        """Erases."""
+        return self.run(
+            "erase_withdrawn", erase_people={"config": {"erase_from_landing": list(requested)}}
+        )
+
+    def arrive(self, record: dict) -> None:
+        """A customer's record comes."""
+        path = self.source / "customer" / "landing" / f"{uuid.uuid4().hex}.json"
+        path.write_text(json.dumps(record) + "\n")
+
+    def rows(self, table: Table) -> list[tuple]:
+        """A table's rows."""
+        found = DeltaTable(str(self.folder / table.location)).to_pyarrow_table().to_pylist()
+        return sorted((tuple(row.values()) for row in found), key=repr)
+
+    def holding(self, *words: str, below: str = "") -> set[str]:
+        """The files, packed or not, in which any of the words stands, whatever its case."""
+        found = set()
+        for path in (self.folder / below).rglob("*"):
+            if path.is_file():
+                text = _text(path).lower()
+                if any(word.lower() in text for word in words):
+                    found.add(str(path.relative_to(self.folder)))
+        return found
+
+
+def _text(path: Path) -> str:
+    if path.suffix == ".parquet":
+        return repr(pq.read_table(path).to_pylist()) + repr(pq.read_metadata(path))
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode(
+        "utf-8", "replace"
+    )
+
+
+LENIENT = {table.name: {"config": {"max_malformed_share": 1.0}} for table in LANDING_TABLES}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ann's rows are in every table, with a line of hers in quarantine; then she withdraws."""
+    folder = tmp_path_factory.mktemp("made")
+    for table in LANDING_TABLES:
+        land(folder / "source", table, GOOD[table.name])
+    broken = folder / "source" / "customer" / "landing" / "broken.json"
+    broken.write_text(f'{CUT}\n{{"email":null}}\n')
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = Lakehouse(folder / "lakehouse", folder / "source", instance)
+        first.materialize()
+        shutil.copytree(folder, folder / "agreeing")
+        first.arrive(WITHDRAWAL)
+        first.materialize()
+    return folder
+
+
+@pytest.fixture
+def lakehouse(made: Path, tmp_path: Path) -> Iterator[Lakehouse]:
+    """Ann's rows are in every table, with a line of hers in quarantine."""
+    shutil.copytree(made / "agreeing", tmp_path, dirs_exist_ok=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Lakehouse(tmp_path / "lakehouse", tmp_path / "source", instance)
+
+
+@pytest.fixture
+def withdrawn(made: Path, tmp_path: Path) -> Iterator[Lakehouse]:
+    """Ann has withdrawn since, and the tables have followed."""
+    shutil.copytree(made / "lakehouse", tmp_path / "lakehouse")
+    shutil.copytree(made / "source", tmp_path / "source")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Lakehouse(tmp_path / "lakehouse", tmp_path / "source", instance)
+
+
+LANDING = {"customer/landing", "accelerometer/landing", "step_trainer/landing"}
+
+
+def records(lakehouse: Lakehouse) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted((lakehouse.folder / RECORDS).iterdir())]
+
+
+def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehouse) -> None:
+    assert {Path(name).parts[1] for name in withdrawn.holding(*HERS)} > {"trusted", "curated"}
+    rows = {table.name: withdrawn.rows(table) for table in DELTA_TABLES}
+    said = {t.name: delta.state(f"file://{withdrawn.folder / t.location}") for t in DELTA_TABLES}
+
+    result = withdrawn.erase()
+
+    assert result.success
+    assert {str(Path(name).parent) for name in withdrawn.holding(*HERS)} == LANDING
+    for table in DELTA_TABLES:
+        assert withdrawn.rows(table) == rows[table.name]
+        state, before = delta.state(f"file://{withdrawn.folder / table.location}"), said[table.name]
+        assert state and before
+        assert state.commit == before.commit
+        with pytest.raises(Exception, match=r"(?i)version|commit|log"):
+            DeltaTable(str(withdrawn.folder / table.location), version=0).to_pyarrow_table()
+    quarantined = withdrawn.rows(QUARANTINE_TABLES[0])
+    assert [row[0] for row in quarantined] == ["", '{"email":null}']
+    assert [row[1] for row in quarantined] == ["not a JSON object", "email is missing"]
+    withdrawn.materialize()
+
+
+def test__erase__keeps_a_record_that_names_no_one(withdrawn: Lakehouse) -> None:
+    superseded = delta.superseded_files(f"file://{withdrawn.folder}/customer/trusted")
+
+    result = withdrawn.erase()
+
+    [record] = records(withdrawn)
+    assert record["people"] == [PSEUDONYMS.of_text("ann@example.com")]
+    assert record["run"] == result.run_id
+    assert record["began"] <= record["finished"]
+    assert record["quarantined"]["customer_quarantine"] == 1
+    assert record["tables"]["customer_trusted"] == {"files": len(superseded), "versions": 1}
+    assert not withdrawn.holding(*HERS, below=RECORDS)
+    observed = {
+        event.asset_observation_data.asset_observation.asset_key.to_user_string()
+        for event in result.get_asset_observation_events()
+    }
+    assert observed == {table.name for table in (*QUARANTINE_TABLES, *DELTA_TABLES)}
+    assert not any(word in repr(result.all_events) for word in HERS)
+
+
+def test__erase__again_finds_nothing_and_writes_nothing(withdrawn: Lakehouse) -> None:
+    withdrawn.erase()
+    files = {path: path.stat().st_mtime_ns for path in withdrawn.folder.rglob("*")}
+
+    assert withdrawn.erase().success
+
+    assert {path: path.stat().st_mtime_ns for path in withdrawn.folder.rglob("*")} == files
+
+
+def test__erase__tables_have_not_followed(lakehouse: Lakehouse) -> None:
+    with_her = lakehouse.rows(DELTA_TABLES[0])
+    lakehouse.arrive(WITHDRAWAL)
+    assert lakehouse.run("materialize_lakehouse", **LENIENT).success
+    DeltaTable(str(lakehouse.folder / DELTA_TABLES[0].location)).restore(0)
+
+    result = lakehouse.erase()
+
+    assert not result.success
+    [said] = _failures(result)
+    assert said == (
+        "customer_trusted still has 1 rows of people who left. "
+        "Materialise the lakehouse, then run erase_withdrawn again."
+    )
+    assert lakehouse.rows(DELTA_TABLES[0]) == with_her
+
+
+def test__erase__from_landing_on_request(withdrawn: Lakehouse) -> None:
+    landed = {path: path.read_text() for path in withdrawn.folder.glob("*/landing/*.json")}
+
+    assert withdrawn.erase(PSEUDONYMS.of_text("ann@example.com")).success
+
+    assert withdrawn.holding(*HERS) == set()
+    for path, text in landed.items():
+        kept = [
+            line for line in text.splitlines() if not any(w.lower() in line.lower() for w in HERS)
+        ]
+        assert path.read_text().splitlines() == kept
+    [record] = records(withdrawn)
+    assert record["landing_lines"] == {
+        "customer_landing": 3,
+        "accelerometer_landing": 1,
+        "step_trainer_landing": 1,
+    }
+    withdrawn.materialize()
+    assert withdrawn.holding(*HERS) == set()
+
+
+def test__erase__from_landing_one_who_still_agrees(lakehouse: Lakehouse) -> None:
+    """The tables have to follow before their history can go."""
+    pseudonym = PSEUDONYMS.of_text("ann@example.com")
+
+    result = lakehouse.erase(pseudonym)
+
+    [said] = _failures(result)
+    assert said.endswith("Materialise the lakehouse, then run erase_withdrawn again.")
+    assert {name for name in lakehouse.holding(*HERS) if "/landing/" in name} == set()
+
+    lakehouse.materialize()
+    assert lakehouse.erase(pseudonym).success
+    assert lakehouse.holding(*HERS) == set()
+
+
+def test__erase__entry_is_no_pseudonym(lakehouse: Lakehouse) -> None:
+    [said] = _failures(lakehouse.erase("ann@example.com"))
+    assert said.startswith("erase_from_landing has an entry that is no pseudonym.")
+    assert "ann" not in said
+
+
+@pytest.mark.parametrize(
+    ("step", "call"),
+    [
+        *(("note_people", 1), ("keep_record", 1), ("quarantine", 1), ("forget", 1)),
+        *(("forget", 4), ("clear_landing", 1), ("clear_landing", 3), ("keep_record", 2)),
+    ],
+)
+def test__erase__dies_then_run_again(
+    step: str, call: int, withdrawn: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pseudonym = PSEUDONYMS.of_text("ann@example.com")
+    rows = {table.name: withdrawn.rows(table) for table in DELTA_TABLES}
+    really: Callable[..., object] = getattr(Erasure, step)
+    calls = itertools.count(1)
+
+    def die(*given: object) -> object:
+        if next(calls) == call:
+            raise SystemExit
+        return really(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Erasure, step, die)
+        assert not withdrawn.erase(pseudonym).success
+    assert {table.name: withdrawn.rows(table) for table in DELTA_TABLES} == rows
+
+    assert withdrawn.erase(pseudonym).success
+
+    assert withdrawn.holding(*HERS) == set()
+    assert {table.name: withdrawn.rows(table) for table in DELTA_TABLES} == rows
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [
+        str(event.step_failure_data.user_failure_data.description)
+        for event in result.all_events
+        if event.is_step_failure and event.step_failure_data.user_failure_data
+    ]
