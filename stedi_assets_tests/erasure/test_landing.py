@@ -11,7 +11,7 @@ import pytest
 from stedi_assets.consent import person_of
 from stedi_assets.erasure import landing
 from stedi_assets.erasure.landing import Erased
-from stedi_assets.lakehouse import arrival
+from stedi_assets.lakehouse import arrival, storage
 from stedi_assets.lakehouse.storage import LocalFolder
 from stedi_assets_tests.rows import PSEUDONYMS
 
@@ -82,6 +82,20 @@ def test__erase__keeps_the_bytes_of_all_others(name: str, tmp_path: Path, eve: E
     [file] = folder.json_lines()
     assert landing.erase(folder, file, eve) == 0
     assert (tmp_path / "landing" / name).read_bytes() == content
+
+
+def test__erase__in_a_bucket(s3_lakehouse_uri: str, tmp_path: Path, eve: Erased) -> None:
+    source = put(tmp_path / "source", "a.json", f"{ANN}\n{EVE}\n".encode())
+    folder = storage.open_folder(f"{s3_lakehouse_uri}/accelerometer/landing")
+    arrival.upload(source, folder)
+    [file] = folder.json_lines()
+
+    assert landing.erase(folder, file, eve) == 1
+
+    again = storage.open_folder(folder.uri)
+    [file] = again.json_lines()
+    assert again.open(file).read() == f"{ANN}\n".encode()
+    assert arrival.upload(source, again) == []
 
 
 def test__erase__leaves_a_file_of_others_untouched(tmp_path: Path, eve: Erased) -> None:

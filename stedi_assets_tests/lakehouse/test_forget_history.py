@@ -1,0 +1,134 @@
+"""A table forgets its history and nothing else, on a disk and in a bucket, killed or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pyarrow as pa
+import pytest
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+
+from stedi_assets.lakehouse import delta, storage
+from stedi_assets.lakehouse.delta import Forgotten
+
+Make = Callable[[str], None]
+
+
+def make(uri: str) -> None:
+    """Three versions; the second names Ann, the last is of maintenance."""
+    for email in ("bob@example.com", "ann@example.com", "bob@example.com"):
+        write_deltalake(
+            uri,
+            pa.table({"email": [email]}),
+            mode="overwrite",
+            storage_options=storage.open_folder(uri).delta_options(),
+            commit_properties=CommitProperties(
+                custom_metadata={"userMetadata": json.dumps({"config": email[:3]})}
+            ),
+        )
+    table = delta.open_table(uri)
+    assert table is not None
+    table.optimize.compact()
+
+
+def emails(uri: str) -> list[str]:
+    table = delta.open_table(uri)
+    assert table is not None
+    found: list[str] = table.to_pyarrow_table()["email"].to_pylist()
+    return found
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the table is."""
+    if request.param == "disk":
+        return f"file://{tmp_path}/customer/trusted"
+    return f"{request.getfixturevalue('s3_lakehouse_uri')}/customer/trusted"
+
+
+def content(uri: str) -> bytes:
+    """All bytes that are stored."""
+    folders = [storage.open_folder(place) for place in (uri, f"{uri}/_delta_log")]
+    return b"".join(folder.open(file).read() for folder in folders for file in folder.files())
+
+
+def test__forget_history__leaves_the_current_version(uri: str) -> None:
+    make(uri)
+    assert b"ann@example.com" in content(uri)
+    assert len(delta.superseded_files(uri)) == 2
+
+    assert delta.forget_history(uri) == Forgotten(files=2, versions=2)
+
+    assert b"ann@example.com" not in content(uri)
+    assert delta.superseded_files(uri) == []
+    assert emails(uri) == ["bob@example.com"]
+    state = delta.state(uri)
+    assert state is not None
+    assert (state.rows, state.commit) == (1, {"config": "bob"})
+
+    assert delta.forget_history(uri) == Forgotten()
+    assert delta.state(uri) == state
+    make(uri)
+    assert emails(uri) == ["bob@example.com"]
+
+
+def test__forget_history__of_no_table(tmp_path: Path) -> None:
+    assert delta.forget_history(f"file://{tmp_path}/none") == Forgotten()
+
+
+@pytest.mark.parametrize(
+    "moment", ["vacuum", "create_write_transaction", "create_checkpoint", "remove", "remove_half"]
+)
+def test__forget_history__dies_then_goes_on(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"file://{tmp_path}/t"
+    make(uri)
+
+    def die(*given: object, **_: object) -> None:
+        if moment == "remove_half":
+            folder, names = given
+            really(folder, names[: len(names) // 2])  # type: ignore[index, arg-type]
+        raise SystemExit
+
+    really = storage.LocalFolder.remove
+    with monkeypatch.context() as patched:
+        if moment.startswith("remove"):
+            patched.setattr(storage.LocalFolder, "remove", die)
+        else:
+            patched.setattr(DeltaTable, moment, die)
+        with pytest.raises(SystemExit):
+            delta.forget_history(uri)
+    assert emails(uri) == ["bob@example.com"]
+    state = delta.state(uri)
+    assert state is not None
+    assert state.commit == {"config": "bob"}
+
+    delta.forget_history(uri)
+
+    assert b"ann@example.com" not in content(uri)
+    assert emails(uri) == ["bob@example.com"]
+    state = delta.state(uri)
+    assert state is not None
+    assert state.commit == {"config": "bob"}
+
+
+def test__forget_versions__of_a_versioned_bucket(aws: dict[str, str]) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="versioned")
+    client.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+    for key, contents in {"l/t/a": b"12", "l/t/b/c": b"3", "l/u/a": b"45"}.items():
+        for byte in contents:
+            client.put_object(Bucket="versioned", Key=key, Body=bytes([byte]))
+    client.delete_object(Bucket="versioned", Key="l/t/b/c")
+
+    assert storage.open_folder("s3://versioned/l/t").forget_versions()
+
+    listed = client.list_object_versions(Bucket="versioned")
+    left = [(each["Key"], each["IsLatest"]) for each in listed["Versions"]]
+    assert sorted(left) == [("l/t/a", True), ("l/u/a", False), ("l/u/a", True)]
+    assert "DeleteMarkers" not in listed
+    assert client.get_object(Bucket="versioned", Key="l/t/a")["Body"].read() == b"2"
