@@ -77,6 +77,21 @@ def test__last_word__record_without_a_time_is_the_oldest(agreeing: Agreeing) -> 
     assert agreeing([no, yes]) == []
 
 
+@pytest.mark.parametrize("no_time", [0, -1, -MORNING])
+def test__last_word__time_that_is_none_is_as_no_time(no_time: int, agreeing: Agreeing) -> None:
+    no, yes = customer(ANN, consent=None, updated=None), customer(ANN, updated=no_time)
+    assert agreeing([no, yes]) == agreeing([yes, no]) == []
+    no, yes = customer(ANN, consent=None, updated=no_time), customer(ANN, updated=None)
+    assert agreeing([no, yes]) == agreeing([yes, no]) == []
+    timed = customer(ANN, updated=MORNING)
+    assert agreeing([no, timed]) == [timed]
+
+
+def test__last_word__of_records_without_a_time_is_always_the_same(agreeing: Agreeing) -> None:
+    landed = [customer(ANN, updated=updated) for updated in (None, 0, -1)]
+    assert agreeing(landed) == agreeing(landed[::-1]) == landed[2:]
+
+
 def test__last_word__of_two_of_one_time_is_no(agreeing: Agreeing) -> None:
     landed = [customer(ANN), customer(ANN, consent=None)]
     assert agreeing(landed) == agreeing(landed[::-1]) == []
