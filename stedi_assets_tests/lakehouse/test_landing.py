@@ -161,6 +161,15 @@ def test__profile__not_utf8_outside_the_declared_fields(lakehouse, folder):
     assert rows(lakehouse.landing(ACCELEROMETER_LANDING).records(found)) == [ANN_READ, BEN_READ]
 
 
+def test__profile__not_utf8_in_a_large_file(lakehouse, folder):
+    """The embedded engine hands out a file of some megabytes once for each of its cores."""
+    note = f'{ANN[:-1]},"note":"{"n" * 10_000_000}\xe9"}}'.encode("latin-1")
+    write(folder, {"a.json": b"\n".join([note, b"\xff", BEN.encode()]), "b.json": b"\xff"})
+    found = profile(lakehouse)
+    assert (found.objects, found.malformed) == (4, 2)
+    assert read(lakehouse) == [ANN_READ, BEN_READ]
+
+
 def test__read__not_utf8_before_it_was_profiled(lakehouse, folder):
     write(folder, {"a.json": ANN.encode() + b"\n\xff\n"})
     assert read(lakehouse) == [ANN_READ]
