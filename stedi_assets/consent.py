@@ -36,14 +36,15 @@ def agrees(as_of: int) -> Expression:
     """Whether a customer record gives consent to research.
 
     Its shareWithResearchAsOfDate is there, not 0 and a time at which someone can have agreed:
-    neither later than `as_of` nor before 2000, which is a wrong unit or sign. A record that was
-    itself written later than `as_of` gives none.
+    neither later than `as_of` nor before 2000, which is a wrong unit or sign. A record that says
+    it was itself written at such a time gives none.
 
     Args:
         as_of: The time by which to judge (epoch milliseconds, UTC).
     """
     agreed = F.col("shareWithResearchAsOfDate").between(YEAR_2000, as_of)
-    return F.coalesce(agreed & (written() <= as_of), F.lit(False))
+    can_be = (written() == 0) | written().between(YEAR_2000, as_of)
+    return F.coalesce(agreed & can_be, F.lit(False))
 
 
 def written() -> Expression:

@@ -32,7 +32,7 @@ customers = st.builds(
     st.none() | devices,
     st.sampled_from([*DAYS * 3, None, 0, -NOON, NOON // 1000, YEAR_9999]),
     name=st.sampled_from(["Ann", "Bob", None]),
-    updated=st.sampled_from([*DAYS[:2] * 3, DAYS[2], None, 0, -NOON, YEAR_9999]),
+    updated=st.sampled_from([*DAYS[:2] * 3, DAYS[2], None, 0, -NOON, NOON // 1000, YEAR_9999]),
 )
 phone_readings = st.builds(phone_reading, emails, days, st.sampled_from([0.25, 0.5]))
 device_readings = st.builds(device_reading, devices, days, st.sampled_from([0, 201, 202]))

@@ -126,6 +126,13 @@ def test__agrees__time_at_which_one_can(possible: int, agreeing: Agreeing) -> No
     assert agreeing([customer(ANN, consent=possible)]) == [customer(ANN, consent=possible)]
 
 
+@pytest.mark.parametrize("impossible", [NOON // 1000, YEAR_2000 - 1, 1, NOW + 1])
+def test__agrees__record_of_a_time_at_which_no_one_can_have_written(
+    impossible: int, agreeing: Agreeing
+) -> None:
+    assert agreeing([customer(ANN, updated=impossible)]) == []
+
+
 def test__agrees__record_of_the_future_does_not_undo_a_withdrawal(agreeing: Agreeing) -> None:
     withdrawal = customer(ANN, consent=None, updated=NOON)
     assert agreeing([withdrawal, customer(ANN, updated=NOW + 1)]) == []
