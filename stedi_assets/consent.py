@@ -43,8 +43,8 @@ def agrees(as_of: int) -> Expression:
         as_of: The time by which to judge (epoch milliseconds, UTC).
     """
     agreed = F.col("shareWithResearchAsOfDate").between(YEAR_2000, as_of)
-    can_be = (written() == 0) | written().between(YEAR_2000, as_of)
-    return F.coalesce(agreed & can_be, F.lit(False))
+    dated = F.nullif("lastUpdateDate", F.lit(0)).between(YEAR_2000, as_of)
+    return F.coalesce(agreed & F.coalesce(dated, F.lit(True)), F.lit(False))
 
 
 def written() -> Expression:
@@ -57,7 +57,7 @@ def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
 
     Of records of the same time one without consent counts before one with, a later consent
     before an earlier, and otherwise the first by its values. A record without a time, or with one
-    that is not positive, is the oldest.
+    below 0, is the oldest.
 
     Args:
         customer_landing: The customer records.

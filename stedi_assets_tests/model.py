@@ -39,7 +39,7 @@ class Customer(NamedTuple):
     def agrees(self, now: int) -> bool:
         """Whether it gives consent that can be, by a record that can be."""
         given = self.research is not None and YEAR_2000 <= self.research <= now
-        return given and (self.written == 0 or YEAR_2000 <= self.written <= now)
+        return given and (not self.updated or YEAR_2000 <= self.updated <= now)
 
 
 class Landed(NamedTuple):
