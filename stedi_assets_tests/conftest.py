@@ -39,9 +39,16 @@ pytest.register_assert_rewrite("stedi_assets_tests.state_machine")
 
 # The suite always tries the same cases; `--hypothesis-profile=thorough` tries others every time.
 hypothesis.settings.register_profile(
-    "suite", max_examples=25, deadline=None, database=None, derandomize=True
+    "suite",
+    max_examples=25,
+    stateful_step_count=8,
+    deadline=None,
+    database=None,
+    derandomize=True,
 )
-hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
+hypothesis.settings.register_profile(
+    "thorough", max_examples=1000, stateful_step_count=20, deadline=None
+)
 hypothesis.settings.load_profile("suite")
 
 

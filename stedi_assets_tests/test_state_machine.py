@@ -43,13 +43,11 @@ MADE = [
 EXAMPLES = settings().max_examples
 
 
-def try_sequences(start: Callable[[], Lakehouse], examples: int, steps: int) -> None:
+def try_sequences(start: Callable[[], Lakehouse], examples: int) -> None:
     """Tries sequences of steps; to shrink one would take minutes before its failure shows."""
     run_state_machine_as_test(
         start,  # type: ignore[arg-type]  # any function may start one
-        settings=settings(
-            max_examples=examples, stateful_step_count=steps, phases=[Phase.generate]
-        ),
+        settings=settings(max_examples=examples, phases=[Phase.generate]),
     )
 
 
@@ -86,7 +84,7 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
             io_manager.write(TABLES[name], call(function_of(asset), config), commit)
             yield from ((name, check) for check in call(function_of(SUITES[name])))
 
-    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 5, steps=10)
+    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 8)
 
 
 def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:
@@ -106,4 +104,4 @@ def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:
         for check in result.get_asset_check_evaluations():
             yield check.asset_key.to_user_string(), check
 
-    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 25, steps=5)
+    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 25)
