@@ -41,22 +41,28 @@ def agrees(as_of: int) -> Expression:
     """Whether a customer record gives consent to research.
 
     Its shareWithResearchAsOfDate is there, not 0 and a time at which someone can have agreed:
-    neither later than `as_of` nor before 2000, which is a wrong unit or sign. A record that was
-    itself written later than `as_of` gives none.
+    neither later than `as_of` nor before 2000, which is a wrong unit or sign. A record that says
+    it was itself written at such a time gives none.
 
     Args:
         as_of: The time by which to judge (epoch milliseconds, UTC).
     """
     agreed = F.col("shareWithResearchAsOfDate").between(YEAR_2000, as_of)
-    written = F.coalesce("lastUpdateDate", F.lit(0)) <= as_of
-    return F.coalesce(agreed & written, F.lit(False))
+    dated = F.nullif("lastUpdateDate", F.lit(0)).between(YEAR_2000, as_of)
+    return F.coalesce(agreed & F.coalesce(dated, F.lit(True)), F.lit(False))
+
+
+def written() -> Expression:
+    """When a customer record was written: 0, before all others, where it does not say."""
+    return F.greatest(F.coalesce("lastUpdateDate", F.lit(0)), F.lit(0))
 
 
 def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
     """The latest record of each person, by lastUpdateDate.
 
     Of records of the same time one without consent counts before one with, a later consent
-    before an earlier, and otherwise the first by its values. A record without a time is the oldest.
+    before an earlier, and otherwise the first by its values. A record without a time, or with one
+    below 0, is the oldest.
 
     Args:
         customer_landing: The customer records.
@@ -65,13 +71,11 @@ def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
     Returns:
         The customer columns, `email` as `person` writes it, and the boolean `_agrees`.
     """
-    ranked = ["lastUpdateDate", "shareWithResearchAsOfDate"]
-    others = [name for name in CUSTOMER_LANDING.column_names if name not in ("email", *ranked)]
     latest = Window.partitionBy("email").orderBy(
-        F.col("lastUpdateDate").desc_nulls_last(),
+        written().desc(),
         F.col(AGREES),
         F.col("shareWithResearchAsOfDate").desc_nulls_last(),
-        *[F.col(name).asc_nulls_last() for name in others],
+        *[F.col(name).asc_nulls_last() for name in CUSTOMER_LANDING.column_names],
     )
     return (
         customer_landing.withColumn("email", person("email"))

@@ -14,6 +14,7 @@ from pathlib import Path
 import boto3
 import botocore.session
 import dagster as dg
+import hypothesis
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
@@ -33,6 +34,22 @@ PROJECT = Path(__file__).resolve().parent.parent
 # The descriptions of AWS's services, which take longest to read of all that a client needs.
 AWS_API = botocore.session.get_session().get_component("data_loader")
 REFERENCE_DATA = PROJECT.parent / "shared" / "data" / "stedi"
+
+pytest.register_assert_rewrite("stedi_assets_tests.state_machine")
+
+# The suite always tries the same cases; `--hypothesis-profile=thorough` tries others every time.
+hypothesis.settings.register_profile(
+    "suite",
+    max_examples=25,
+    stateful_step_count=8,
+    deadline=None,
+    database=None,
+    derandomize=True,
+)
+hypothesis.settings.register_profile(
+    "thorough", max_examples=1000, stateful_step_count=20, deadline=None
+)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

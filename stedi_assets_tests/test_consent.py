@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from stedi_assets import consent
+from stedi_assets.checks import counts
+from stedi_assets.tables import CUSTOMER_LANDING
 from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, customer, rows
 
 Frame = Callable[[str, list[tuple]], DataFrame]
@@ -77,6 +80,21 @@ def test__last_word__record_without_a_time_is_the_oldest(agreeing: Agreeing) -> 
     assert agreeing([no, yes]) == []
 
 
+@pytest.mark.parametrize("no_time", [0, -1, -MORNING])
+def test__last_word__time_that_is_none_is_as_no_time(no_time: int, agreeing: Agreeing) -> None:
+    no, yes = customer(ANN, consent=None, updated=None), customer(ANN, updated=no_time)
+    assert agreeing([no, yes]) == agreeing([yes, no]) == []
+    no, yes = customer(ANN, consent=None, updated=no_time), customer(ANN, updated=None)
+    assert agreeing([no, yes]) == agreeing([yes, no]) == []
+    timed = customer(ANN, updated=MORNING)
+    assert agreeing([no, timed]) == [timed]
+
+
+def test__last_word__of_records_without_a_time_is_always_the_same(agreeing: Agreeing) -> None:
+    landed = [customer(ANN, updated=updated) for updated in (None, 0)]
+    assert agreeing(landed) == agreeing(landed[::-1]) == landed[1:]
+
+
 def test__last_word__of_two_of_one_time_is_no(agreeing: Agreeing) -> None:
     landed = [customer(ANN), customer(ANN, consent=None)]
     assert agreeing(landed) == agreeing(landed[::-1]) == []
@@ -108,7 +126,46 @@ def test__agrees__time_at_which_one_can(possible: int, agreeing: Agreeing) -> No
     assert agreeing([customer(ANN, consent=possible)]) == [customer(ANN, consent=possible)]
 
 
+@pytest.mark.parametrize("impossible", [NOON // 1000, YEAR_2000 - 1, 1, -1, NOW + 1])
+def test__agrees__record_of_a_time_at_which_no_one_can_have_written(
+    impossible: int, agreeing: Agreeing
+) -> None:
+    assert agreeing([customer(ANN, updated=impossible)]) == []
+
+
 def test__agrees__record_of_the_future_does_not_undo_a_withdrawal(agreeing: Agreeing) -> None:
     withdrawal = customer(ANN, consent=None, updated=NOON)
     assert agreeing([withdrawal, customer(ANN, updated=NOW + 1)]) == []
     assert agreeing([withdrawal, customer(ANN, updated=NOW)]) == [customer(ANN, updated=NOW)]
+
+
+def test__consenting_customers__of_a_multitude_of_records(spark: SparkSession) -> None:
+    """Everybody agrees and withdraws in turns, with one of thirty devices each time."""
+    records, people, devices = 758_715, 957, 30
+    number = F.col("id")
+    turn = F.floor(number / people)
+    # The columns are made in the engine; a row of Python each would take far longer than the rule.
+    columns = dict(zip(CUSTOMER_LANDING.column_names, map(F.lit, customer(ANN)), strict=True))
+    columns |= {
+        "email": F.concat(F.lit("person-"), number % people, F.lit("@example.com")),
+        "serialNumber": F.concat(F.lit("device-"), number % devices),
+        "lastUpdateDate": F.lit(MORNING) + turn,
+        "shareWithResearchAsOfDate": F.when(turn % 2 == 0, F.lit(MORNING)),
+    }
+    landed = spark.range(records).select(
+        *[columns[c.name].cast(c.type).alias(c.name) for c in CUSTOMER_LANDING.columns]
+    )
+
+    found = consent.consenting_customers(landed, NOW).select("email", "serialNumber").collect()
+
+    last_turn, of_last_turn = divmod(records, people)
+    assert last_turn % 2 == 0
+    owned = {
+        (f"person-{n % people}@example.com", f"device-{n % devices}")
+        for n in range(records)
+        if n % people < of_last_turn
+    }
+    assert len(found) == len(owned) == 7_710
+    assert set(map(tuple, found)) == owned
+    [recount] = counts.customer_trusted(landed, NOW).collect()
+    assert (recount.expected, recount.people, recount.records) == (len(owned), people, records)

@@ -47,12 +47,11 @@ def customer_trusted(customer_landing: DataFrame, as_of: int) -> DataFrame:
         customer_landing: The customer records.
         as_of: When the table was made (epoch milliseconds, UTC).
     """
-    written = F.coalesce("lastUpdateDate", F.lit(0))
     named = F.nullif("shareWithResearchAsOfDate", F.lit(0)).isNotNull()
     records = customer_landing.select(
         consent.person("email").alias("email"),
         "serialNumber",
-        written.alias("written"),
+        consent.written().alias("written"),
         consent.agrees(as_of).alias("agrees"),
         named.alias("named"),
     ).where("email is not null")

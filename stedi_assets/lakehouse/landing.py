@@ -59,7 +59,7 @@ class LandingProfile:
 
 def reader_version(table: Table) -> str:
     """A digest of the code and the declaration by which a landing table is read."""
-    rules = inspect.getsource(reader) + repr(table.columns)
+    rules = inspect.getsource(reader) + inspect.getsource(LandingFolder) + repr(table.columns)
     return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
 
@@ -230,7 +230,8 @@ class LandingFolder:
             # The embedded engine refuses a text file with such a byte.
             text = F.make_valid_utf8(F.col("content"))
             whole = spark.read.format("binaryFile").load(damaged)
-            frames.append(whole.select(F.explode(F.split(text, "\r?\n")).alias("value")))
+            once = whole.dropDuplicates(["path"])
+            frames.append(once.select(F.explode(F.split(text, "\r?\n")).alias("value")))
         return functools.reduce(lambda one, other: one.unionByName(other), frames)
 
     def _readable(self, not_utf8: list[str]) -> list[list[str]]:

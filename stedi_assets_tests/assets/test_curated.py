@@ -8,9 +8,10 @@ import pytest
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.assets import curated
+from stedi_assets.assets import curated, trusted
 from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets_tests.rows import (
+    CLOCK,
     CUSTOMERS,
     DEVICE_READINGS,
     MORNING,
@@ -27,6 +28,8 @@ from stedi_assets_tests.rows import (
 
 Frame = Callable[[str, list[tuple]], DataFrame]
 
+customer_trusted = function_of(trusted.customer_trusted)
+accelerometer_trusted = function_of(trusted.accelerometer_trusted)
 customer_curated = function_of(curated.customer_curated)
 machine_learning_curated = function_of(curated.machine_learning_curated)
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -152,6 +155,41 @@ def test__machine_learning_curated__match_device_of_a_person_with_two(paired: Pa
         pair("device-1", x=0.25),
         pair("device-2", x=0.25),
     ]
+
+
+@pytest.mark.parametrize(
+    ("match_device", "kept"),
+    [(True, [NOON, NOON + 1, NOON + 3]), (False, [NOON, NOON + 1, NOON + 2, NOON + 3])],
+)
+def test__machine_learning_curated__device_shared_with_one_who_does_not_agree(
+    match_device: bool, kept: list[int], paired: Paired, frame: Frame
+) -> None:
+    """Strictly, a reading stays only beside the phone of an owner of the device who agrees."""
+    eve, zoe = "eve@example.com", "zoe@example.com"
+    landed = [
+        customer(ANN, "shared"),
+        customer(BOB, "shared"),
+        customer(eve, "shared", None),
+        customer(zoe, "device-2"),
+    ]
+    moved = [
+        phone_reading(ANN, NOON),
+        phone_reading(BOB, NOON + 1),
+        # It was Eve who moved and stepped; Zoe, who has another device, happened to move as well.
+        phone_reading(eve, NOON + 2),
+        phone_reading(zoe, NOON + 2),
+        # Who of the two stepped cannot be told.
+        phone_reading(ANN, NOON + 3),
+        phone_reading(eve, NOON + 3),
+        phone_reading(eve, NOON + 4),
+    ]
+    agreeing = customer_trusted(frame(CUSTOMERS, landed), clock=CLOCK)
+    phones = accelerometer_trusted(frame(PHONE_READINGS, moved), agreeing)
+    devices = [device_reading("shared", NOON + later) for later in range(6)]
+
+    made = paired(devices, rows(phones), rows(agreeing), match_device=match_device)
+
+    assert made == [pair("shared", time) for time in kept]
 
 
 def test__machine_learning_curated__after_consent_only_is_strictly_later(paired: Paired) -> None:

@@ -144,6 +144,13 @@ def test__step_trainer_trusted__shared_device_does_not_multiply(frame: Frame) ->
     assert rows(step_trainer_trusted(landed, customers)) == [device_reading("device-1")]
 
 
+def test__step_trainer_trusted__thirty_devices_of_609_people(frame: Frame) -> None:
+    landed = [device_reading(f"device-{n}", NOON + n % 2) for n in range(30)]
+    people = [customer(f"{n}@example.com", f"device-{n % 30}") for n in range(609)]
+    readings = frame(DEVICE_READINGS, landed)
+    assert rows(step_trainer_trusted(readings, frame(CUSTOMERS, people))) == sorted(landed)
+
+
 @pytest.mark.parametrize("empty", ["landing", "customers", "both"])
 def test__trusted_readings__empty_input(empty: str, frame: Frame) -> None:
     people = [] if empty in ("customers", "both") else [customer("ann@example.com", "device-1")]

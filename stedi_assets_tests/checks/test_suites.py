@@ -42,6 +42,7 @@ from stedi_assets_tests.checks.conftest import (
 from stedi_assets_tests.rows import (
     CLOCK,
     CUSTOMERS,
+    MORNING,
     NOON,
     PAIRS,
     PSEUDONYMS,
@@ -225,6 +226,24 @@ def test__counts__are_of_the_time_at_which_the_table_was_made(
     zoe = customer("zoe@example.com", "device-zoe", NOON + 1)
     results = check("customer_trusted", customer_landing=[ANN, BOB, zoe])
     assert faults(results) == {"impossible_consent": 1}
+
+
+def test__devices_shared_without_consent__thirty_devices_of_609_people(check: Check) -> None:
+    """Every other device is also somebody's who does not agree: who used it cannot be told."""
+    people = [
+        customer(f"{n}@example.com", f"device-{n % 30}", MORNING if n % 4 else None)
+        for n in range(609)
+    ]
+    readings = [device_reading(f"device-{n % 30}", NOON + n) for n in range(60)]
+    results = check(
+        "step_trainer_trusted",
+        customer_landing=people,
+        customer_curated=[one for number, one in enumerate(people) if number % 4],
+        step_trainer_landing=readings,
+        step_trainer_trusted=readings,
+    )
+    assert faults(results) == {"devices_shared_without_consent": 30}
+    assert results["counts"].metadata["expected"].value == 60
 
 
 # Counts

@@ -107,6 +107,32 @@ def test__read__line_of_ten_megabytes(lakehouse, folder):
     assert read(lakehouse) == [ANN_READ, BEN_READ]
 
 
+def test__profile__line_of_ten_megabytes_cut_short(lakehouse, folder):
+    cut = f'{BEN[:-1]},"note":"{"n" * 10_000_000}'
+    write(folder, {"a.json": f"{ANN}\n{cut}\n{BEN}\n"})
+    found = profile(lakehouse)
+    [row] = lakehouse.landing(ACCELEROMETER_LANDING).malformed(found).collect()
+    assert (row.line, row.reason) == (cut, "not a JSON object")
+    assert read(lakehouse) == [ANN_READ, BEN_READ]
+
+
+@pytest.mark.parametrize(
+    ("until", "quarantined"),
+    [
+        pytest.param(-1, [(f'{BEN[:-1]},"of":"é"', "not a JSON object")], id="between_letters"),
+        pytest.param(-3, [(f'{BEN[:-1]},"of":"\ufffd', "not UTF-8")], id="within_a_letter"),
+    ],
+)
+def test__profile__file_cut_in_the_middle(lakehouse, folder, until, quarantined):
+    """It costs the record in which it ends, and none of the file that is read after it."""
+    content = f'{ANN}\n{BEN[:-1]},"of":"é"}}'.encode()
+    write(folder, {"a.json": content[:until], "b.json": BEN})
+    found = profile(lakehouse)
+    malformed = lakehouse.landing(ACCELEROMETER_LANDING).malformed(found).collect()
+    assert [(row.line, row.reason) for row in malformed] == quarantined
+    assert read(lakehouse) == [ANN_READ, BEN_READ]
+
+
 def test__read__two_thousand_files(lakehouse, folder):
     write(
         folder,
@@ -158,6 +184,15 @@ def test__profile__not_utf8_outside_the_declared_fields(lakehouse, folder):
     found = profile(lakehouse)
     assert (found.objects, found.malformed, found.tidy) == (2, 0, False)
     assert rows(lakehouse.landing(ACCELEROMETER_LANDING).records(found)) == [ANN_READ, BEN_READ]
+
+
+def test__profile__not_utf8_in_a_large_file(lakehouse, folder):
+    """The embedded engine hands out a file of some megabytes once for each of its cores."""
+    note = f'{ANN[:-1]},"note":"{"n" * 10_000_000}\xe9"}}'.encode("latin-1")
+    write(folder, {"a.json": b"\n".join([note, b"\xff", BEN.encode()]), "b.json": b"\xff"})
+    found = profile(lakehouse)
+    assert (found.objects, found.malformed) == (4, 2)
+    assert read(lakehouse) == [ANN_READ, BEN_READ]
 
 
 def test__read__not_utf8_before_it_was_profiled(lakehouse, folder):

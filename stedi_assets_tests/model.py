@@ -1,0 +1,175 @@
+"""What must be in each table and what the checks must tell, by loops over plain rows.
+
+It shares nothing with the rules that it is held against, neither code nor constants.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+YEAR_2000 = 946_684_800_000
+
+Rows = list[tuple]
+# The options after_consent_only and match_device.
+Options = tuple[bool, bool]
+OPTIONS: list[Options] = [(after, match) for after in (False, True) for match in (False, True)]
+
+
+class Customer(NamedTuple):
+    """A row of any customer table."""
+
+    name: str | None
+    email: str
+    phone: str | None
+    birthday: str | None
+    device: str | None
+    registered: int | None
+    updated: int | None
+    research: int | None
+    public: int | None
+    friends: int | None
+
+    @property
+    def written(self) -> int:
+        """When, if it says so."""
+        return max(self.updated or 0, 0)
+
+    def agrees(self, now: int) -> bool:
+        """Whether it gives consent that can be, by a record that can be."""
+        given = self.research is not None and YEAR_2000 <= self.research <= now
+        return given and (not self.updated or YEAR_2000 <= self.updated <= now)
+
+
+class Landed(NamedTuple):
+    """The well-formed records of the three sources."""
+
+    customers: Rows
+    phones: Rows
+    devices: Rows
+
+
+class Tables(NamedTuple):
+    """The rows of the tables that are made of them; the training table under each option."""
+
+    customer_trusted: Counter
+    accelerometer_trusted: Counter
+    customer_curated: Counter
+    step_trainer_trusted: Counter
+    machine_learning_curated: Mapping[Options, Counter]
+
+
+def person(address: str) -> str:
+    """Who an address names."""
+    return address.strip(" \t\r\n\u00a0").lower()
+
+
+def latest(customers: Iterable[tuple]) -> dict[str, list[Customer]]:
+    """Each person's records of the latest time at which they said anything."""
+    found: defaultdict[str, list[Customer]] = defaultdict(list)
+    for record in map(Customer._make, customers):
+        found[person(record.email)].append(record)
+    return {
+        email: [one for one in said if one.written == max(other.written for other in said)]
+        for email, said in found.items()
+    }
+
+
+def agreeing(customers: Iterable[tuple], now: int) -> dict[str, Customer]:
+    """Who agrees to research, and the record that says so."""
+
+    def before_others(record: Customer) -> list:
+        assert record.research is not None
+        return [-record.research, *[(value is None, value) for value in record]]
+
+    return {
+        email: min((one._replace(email=email) for one in said), key=before_others)
+        for email, said in latest(customers).items()
+        if all(one.agrees(now) for one in said)
+    }
+
+
+def owned(customers: Iterable[tuple]) -> dict[str, set[str]]:
+    """Each person's devices."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for record in map(Customer._make, customers):
+        if record.device is not None:
+            found[person(record.email)].add(record.device)
+    return dict(found)
+
+
+def modelled(landed: Landed, now: int) -> Tables:
+    """The rows of every table.
+
+    Args:
+        landed: What landed.
+        now: The time by which to judge consent.
+    """
+    agreed, devices = agreeing(landed.customers, now), owned(landed.customers)
+    people = {
+        record._replace(device=device)
+        for email, record in agreed.items()
+        for device in devices.get(email, {None})
+    }
+    moved = {(person(user), *reading) for user, *reading in landed.phones if person(user) in agreed}
+    curated = {one for one in people if one.email in {user for user, *_ in moved}}
+    stepped = {row for row in landed.devices if row[1] in {one.device for one in curated}}
+
+    def paired(after_consent_only: bool, match_device: bool) -> Rows:
+        return [
+            (*step, *phone)
+            for step in stepped
+            for user, *phone in moved
+            if step[0] == phone[0]
+            and (not match_device or step[1] in devices.get(user, ()))
+            and (not after_consent_only or (agreed[user].research or 0) < step[0])
+        ]
+
+    return Tables(
+        Counter(map(tuple, people)),
+        Counter(moved),
+        Counter(map(tuple, curated)),
+        Counter(stepped),
+        {options: Counter(paired(*options)) for options in OPTIONS},
+    )
+
+
+def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
+    """What the checks of a run must say: `table/check` to how much is at fault, if anything.
+
+    Args:
+        landed: What landed.
+        now: The time by which consent is judged.
+        options: Those of the training table.
+    """
+    made = modelled(landed, now)
+    agreed, devices = agreeing(landed.customers, now), owned(landed.customers)
+    others = {device for email in devices.keys() - agreed for device in devices[email]}
+    impossible = [
+        email
+        for email, said in latest(landed.customers).items()
+        if any(one.research and not one.agrees(now) for one in said)
+    ]
+    stepped, training = made.step_trainer_trusted, made.machine_learning_curated[options]
+    narrower = {
+        check: made.machine_learning_curated[options[0] or after, options[1] or match]
+        for check, after, match in [
+            ("readings_before_consent", True, False),
+            ("pairs_of_two_people", False, True),
+        ]
+    }
+    figures = {
+        "customer_trusted/impossible_consent": len(impossible),
+        "step_trainer_trusted/keys": len(stepped) - len({row[:2] for row in stepped}),
+        "step_trainer_trusted/values": sum(row[2] < 1 for row in stepped),
+        "step_trainer_trusted/devices_shared_without_consent": sum(
+            row[1] in others for row in stepped
+        ),
+        "machine_learning_curated/values": sum(row[2] < 1 for row in training.elements()),
+        **{
+            f"machine_learning_curated/{check}": (training - rows).total()
+            for check, rows in narrower.items()
+        },
+    }
+    return {check: count for check, count in figures.items() if count}

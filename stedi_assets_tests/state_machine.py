@@ -1,0 +1,254 @@
+"""Files that land, time that passes and runs that may die, against the model of every table."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from unittest import mock
+
+import dagster as dg
+from deltalake import DeltaTable
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from stedi_assets.checks import consent
+from stedi_assets.lakehouse import delta
+from stedi_assets.resources import clock
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
+from stedi_assets_tests import strategies
+from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
+from stedi_assets_tests.rows import customer
+from stedi_assets_tests.strategies import DAY, NOW
+
+CUSTOMERS, PHONES, DEVICES = LANDING_TABLES
+RECORDS = {
+    CUSTOMERS.name: strategies.customers,
+    PHONES.name: strategies.phone_readings,
+    DEVICES.name: strategies.device_readings,
+}
+# Text that is no record, and why.
+MALFORMED = {
+    CUSTOMERS.name: [
+        (
+            '{"email":"ann@example.com","shareWithResearchAsOfDate":"yes"}',
+            "shareWithResearchAsOfDate is not of type bigint",
+        ),
+        ('{"email":{"of":"ann@example.com"}}', "email is not of type string"),
+    ],
+    PHONES.name: [
+        ('{"user":"ann@example.com","timestamp":17000', "not a JSON object"),
+        ('{"user":"ann@example.com","timestamp":1,"x":NaN,"y":0,"z":0}', "not a JSON object"),
+    ],
+    DEVICES.name: [
+        (
+            '{"sensorReadingTime":1,"serialNumber":"device-1","distanceFromObject":99999999999}',
+            "distanceFromObject is not of type int",
+        ),
+        ("\ufffd", "not UTF-8"),
+    ],
+}
+
+# A check that was made, and the name of the table that it is on.
+Checked = tuple[str, dg.AssetCheckResult | dg.AssetCheckEvaluation]
+# Makes every table of a lakehouse, of the files of a source and with these options.
+Run = Callable[[Path, Path, Options], Iterable[Checked]]
+
+
+class File(NamedTuple):
+    """Records of a landing table, and text that is none on the line of the last one."""
+
+    table: str
+    rows: Rows
+    malformed: tuple[str, str] | None = None
+
+
+def _files(table: str, least: int, most: int) -> st.SearchStrategy[File]:
+    rows = st.lists(RECORDS[table], min_size=least, max_size=most)
+    return st.builds(File, st.just(table), rows, st.none())
+
+
+class Killed(KeyboardInterrupt):
+    """Ends a run at once, as a kill does."""
+
+
+class Lakehouse(RuleBasedStateMachine):
+    """A source, the lakehouse that is made of it, and what must be in that.
+
+    Args:
+        folder: Where to keep both.
+        run: Makes the tables.
+    """
+
+    files = Bundle("files")
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        super().__init__()
+        folder = Path(tempfile.mkdtemp(dir=folder))
+        self.source, self.lakehouse, self.run = folder / "source", folder / "lakehouse", run
+        self.now = NOW
+        self.numbers = itertools.count()
+        self.landed: dict[str, Rows] = {table.name: [] for table in LANDING_TABLES}
+        self.malformed: dict[str, Counter] = {table.name: Counter() for table in QUARANTINE_TABLES}
+        self.made: dict[str, Counter] = {}
+
+    def teardown(self) -> None:
+        self.run_ends((True, True))
+
+    @initialize(target=files, first=st.tuples(*[_files(table, 4, 8) for table in RECORDS]))
+    def every_source_lands(self, first: tuple[File, ...]) -> Any:
+        return multiple(*map(self._land, first))
+
+    @rule(target=files, file=st.one_of([_files(table, 1, 4) for table in RECORDS]))
+    def file_lands(self, file: File) -> File:
+        return self._land(file)
+
+    @rule(
+        target=files,
+        email=strategies.emails,
+        device=st.none() | strategies.devices,
+        days=st.sampled_from([None, 0, 1]),
+    )
+    def person_speaks(self, email: str, device: str | None, days: int | None) -> File:
+        """Withdraws consent, gives it (again), or gives it as of tomorrow."""
+        consents = None if days is None else self.now + days * DAY
+        return self._land(
+            File(CUSTOMERS.name, [customer(email, device, consents, updated=self.now)])
+        )
+
+    @rule(target=files, file=files)
+    def records_land_again(self, file: File) -> File:
+        return self._land(file)
+
+    @rule(target=files, file=files, kind=st.sampled_from([0, 1]))
+    def malformed_text_lands(self, file: File, kind: int) -> File:
+        return self._land(File(file.table, file.rows[-1:], MALFORMED[file.table][kind]))
+
+    @rule(days=st.sampled_from([1, -1]))
+    def time_passes(self, days: int) -> None:
+        self.now += days * DAY
+
+    @rule(options=st.sampled_from(OPTIONS))
+    def run_ends(self, options: Options) -> None:
+        """The tables are those of the model, and the checks tell what it tells."""
+        now = self.now
+        with self._clock():
+            checks = list(self.run(self.source, self.lakehouse, options))
+
+        self.made = self._modelled(now, options)
+        assert self._found() == self.made
+        malformed = {
+            f"{table.source}_landing/malformed_share": self.malformed[table.name].total()
+            for table in QUARANTINE_TABLES
+            if self.malformed[table.name]
+        }
+        failed = {f"{table}/{check.check_name}": _fault(check) for table, check in checks}
+        failed = {name: fault for name, fault in failed.items() if fault}
+        assert failed == told(self._landed, now, options) | malformed
+
+    @rule(
+        options=st.sampled_from(OPTIONS),
+        at=st.sampled_from([*QUARANTINE_TABLES, *DELTA_TABLES]),
+        moment=st.sampled_from(["before", "within", "after"]),
+    )
+    def run_dies(self, options: Options, at: Table, moment: str) -> None:
+        """Each table is at its last good version: what this run wrote whole, or what it was."""
+        now, written = self.now, set[str]()
+        with self._clock(), _dying(at, moment, written), contextlib.suppress(Killed):
+            list(self.run(self.source, self.lakehouse, options))
+
+        modelled = self._modelled(now, options)
+        self.made |= {name: modelled[name] for name in written}
+        assert self._found() == self.made
+
+    def _land(self, file: File) -> File:
+        table, rows, malformed = TABLES[file.table], file.rows, file.malformed
+        lines = [dict(zip(table.column_names, row, strict=True)) for row in rows]
+        text = "\n".join(
+            json.dumps({name: value for name, value in line.items() if value is not None})
+            for line in lines
+        )
+        if malformed is not None:
+            text += malformed[0]
+            self.malformed[f"{table.source}_quarantine"][malformed] += 1
+        self.landed[table.name] += rows
+        path = self.source / table.location / f"{next(self.numbers):03}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode().replace("\ufffd".encode(), b"\xff"))
+        return file
+
+    @contextlib.contextmanager
+    def _clock(self) -> Iterator[None]:
+        """Has a run see the time, which goes on as it looks."""
+
+        def time_ns() -> int:
+            self.now += 1
+            return (self.now - 1) * 1_000_000
+
+        time = SimpleNamespace(time_ns=time_ns)
+        with mock.patch.object(clock, "time", time), mock.patch.object(consent, "time", time):
+            yield
+
+    @property
+    def _landed(self) -> Landed:
+        return Landed(*(self.landed[table.name] for table in LANDING_TABLES))
+
+    def _modelled(self, now: int, options: Options) -> dict[str, Counter]:
+        made = modelled(self._landed, now)
+        training = made.machine_learning_curated[options]
+        malformed = {name: Counter(lines) for name, lines in self.malformed.items()}
+        return made._asdict() | {"machine_learning_curated": training} | malformed
+
+    def _found(self) -> dict[str, Counter]:
+        """What is in the lakehouse, as one reads it who knows nothing of the project."""
+        found = {}
+        for table in (*QUARANTINE_TABLES, *DELTA_TABLES):
+            uri = str(self.lakehouse / table.location)
+            if DeltaTable.is_deltatable(uri):
+                columns = [name for name in table.column_names if name != "quarantinedAt"]
+                rows = DeltaTable(uri).to_pyarrow_table(columns=columns).to_pylist()
+                found[table.name] = Counter(tuple(row.values()) for row in rows)
+        return found
+
+
+def _fault(check: dg.AssetCheckResult | dg.AssetCheckEvaluation) -> Any:
+    """How much is at fault by a check's own figures, or what it says if it has none; or nothing."""
+    figures = [check.metadata.get(name) for name in ("rows_at_fault", "malformed")]
+    said = next((figure.value for figure in figures if figure), check.description)
+    return None if check.passed else said
+
+
+@contextlib.contextmanager
+def _dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
+    """Kills a run before it writes a table, while it writes the rows, or as soon as it has."""
+    overwrite = delta.overwrite
+
+    def dies(
+        uri: str, table: Table, frame: DataFrame | None, commit: dict, version: int
+    ) -> delta.TableState:
+        if table == at and moment == "within" and frame is not None:
+            fails = F.raise_error(F.lit("killed"))
+            last = frame.sparkSession.range(1).select(
+                *[fails.cast(column.type).alias(column.name) for column in table.columns]
+            )
+            with contextlib.suppress(PySparkException):
+                overwrite(uri, table, frame.unionByName(last), commit, version)
+        if table == at and moment != "after":
+            raise Killed
+        state = overwrite(uri, table, frame, commit, version)
+        written.add(table.name)
+        if table == at:
+            raise Killed
+        return state
+
+    with mock.patch.object(delta, "overwrite", dies):
+        yield

@@ -1,0 +1,107 @@
+"""Whatever lands in whatever order, and whenever runs die, the tables are those of the model."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from rich.console import Console
+
+import stedi_assets.definitions
+import stedi_assets.materialize
+from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.assets.landing import LandingConfig
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources import clock
+from stedi_assets.resources.source import SourceData
+from stedi_assets.resources.spark import SparkResource
+from stedi_assets.settings import Settings
+from stedi_assets.tables import LANDING_TABLES, TABLES
+from stedi_assets_tests.checks.conftest import SUITES
+from stedi_assets_tests.model import Options
+from stedi_assets_tests.rows import PSEUDONYMS, function_of
+from stedi_assets_tests.state_machine import Checked, Lakehouse
+
+LANDINGS = [landing.customer_landing, landing.accelerometer_landing, landing.step_trainer_landing]
+MADE = [
+    trusted.customer_trusted,
+    trusted.accelerometer_trusted,
+    curated.customer_curated,
+    trusted.step_trainer_trusted,
+    curated.machine_learning_curated,
+]
+EXAMPLES = settings().max_examples
+
+
+def try_sequences(start: Callable[[], Lakehouse], examples: int) -> None:
+    """Tries sequences of steps; to shrink one would take minutes before its failure shows."""
+    run_state_machine_as_test(
+        start,  # type: ignore[arg-type]  # any function may start one
+        settings=settings(max_examples=examples, phases=[Phase.generate]),
+    )
+
+
+def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkResource) -> None:
+    """As the functions of the assets and of the checks make them, which is quick."""
+
+    def run(source: Path, lakehouse: Path, options: Options) -> Iterator[Checked]:
+        run_id = str(uuid.uuid4())
+        io_manager = LakehouseIOManager(uri=str(lakehouse), spark=spark_resource)
+        config = MachineLearningConfig(after_consent_only=options[0], match_device=options[1])
+        now = clock.time_of_run(run_id)
+        resources = {
+            "context": SimpleNamespace(run=SimpleNamespace(run_id=run_id)),
+            "io_manager": io_manager,
+            "source": SourceData(path=str(source)),
+            "clock": SimpleNamespace(now=now),
+            "pseudonyms": PSEUDONYMS,
+        }
+
+        def call(function: Callable, config: dg.Config | None = None) -> Any:
+            taken = inspect.signature(function).parameters
+            tables = {name: io_manager.read(TABLES[name]) for name in taken if name in TABLES}
+            known = {**resources, **tables, "config": config}
+            return function(**{name: known[name] for name in taken})
+
+        for asset in LANDINGS:
+            for made in call(function_of(asset), LandingConfig(max_malformed_share=1)):
+                yield from (
+                    (made.asset_key.to_user_string(), check) for check in made.check_results or ()
+                )
+        for asset in MADE:
+            name = asset.key.to_user_string()
+            commit = {"as_of": now, "config": config.model_dump()}
+            io_manager.write(TABLES[name], call(function_of(asset), config), commit)
+            yield from ((name, check) for check in call(function_of(SUITES[name])))
+
+    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 8)
+
+
+def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:
+    """As `make materialize` makes them."""
+
+    def run(source: Path, lakehouse: Path, options: Options) -> Iterator[Checked]:
+        spark = os.environ.get("STEDI_TEST_SPARK_REMOTE", "")
+        place = Settings(lakehouse_uri=str(lakehouse), source_data=str(source), spark_remote=spark)
+        chosen = {"after_consent_only": options[0], "match_device": options[1]}
+        ops: dict[str, Any] = {"machine_learning_curated": {"config": chosen}}
+        ops |= {table.name: {"config": {"max_malformed_share": 1}} for table in LANDING_TABLES}
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = stedi_assets.materialize.materialize(
+                stedi_assets.definitions.define(place), instance, Console(file=io.StringIO()), ops
+            )
+        assert result.success
+        for check in result.get_asset_check_evaluations():
+            yield check.asset_key.to_user_string(), check
+
+    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 25)
