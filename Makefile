@@ -1,12 +1,14 @@
 PYTHON ?= python3
 PORT ?= 3000
+SPARK_PORT ?= 15002
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test dev report screenshots sql sql-ddl pseudonyms bench lint format lock audit clean
+.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl pseudonyms \
+	demo-s3 demo-s3-stop bench lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
@@ -14,11 +16,22 @@ materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+# On a JVM Spark: the tests of engines, and those of what engines have been seen to differ on.
+# They skip where there is no Java 17, or the jars cannot be fetched.
+test-jvm: $(INSTALLED)
+	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py \
+		lakehouse/test_reader.py lakehouse/test_landing.py \
+		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
+
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.dev $(PORT)
 
 report: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.report
+
+# Needs Java 17, and the network at its first start.
+spark-server: $(INSTALLED)
+	@$(BIN)/python -m stedi_assets.spark_server $(SPARK_PORT)
 
 # Needs Debian's chromium.
 screenshots: $(INSTALLED)

@@ -15,6 +15,17 @@ from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
 
+# One process a run, so that one Spark session serves it all; a process a step, as in Dagster's own
+# default, only for a run whose configuration says so.
+EXECUTOR = dg.multi_or_in_process_executor.configured(
+    lambda chosen: chosen,
+    name="in_process_or_multiprocess",
+    config_schema=dg.Field(
+        dg.Selector({"in_process": dict, "multiprocess": dict}),  # type: ignore[no-untyped-call]
+        default_value={"in_process": {}},
+    ),
+)
+
 
 def define(settings: Settings) -> dg.Definitions:
     """The whole project, in the place and on the engine that the settings name."""
@@ -45,8 +56,7 @@ def define(settings: Settings) -> dg.Definitions:
                 Pseudonyms(settings.pseudonym_key)
             ),
         },
-        # One process a run, so that one Spark session serves it all.
-        executor=dg.in_process_executor,
+        executor=EXECUTOR,
     )
     return dg.Definitions.merge(project, *_of_catalog(settings))
 

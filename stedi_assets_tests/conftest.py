@@ -28,6 +28,7 @@ from stedi_assets.resources import aws as aws_resources
 from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
+from stedi_assets_tests import spark_server
 from stedi_assets_tests.moto_server import moto_server
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -53,9 +54,24 @@ hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
-def spark_resource() -> Iterator[SparkResource]:
-    """One engine for all tests; STEDI_TEST_SPARK_REMOTE names another than the embedded one."""
-    resource = SparkResource(remote=os.environ.get("STEDI_TEST_SPARK_REMOTE", ""))
+def jvm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one JVM Spark for all tests: skipped without Java or Delta's jars."""
+    with spark_server.serving(tmp_path_factory.mktemp("jvm")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    """The address of the engine under test: the embedded one, or STEDI_TEST_ENGINE=jvm."""
+    if os.environ.get("STEDI_TEST_ENGINE") == "jvm":
+        return request.getfixturevalue("jvm_server")
+    return ""
+
+
+@pytest.fixture(scope="session")
+def spark_resource(engine: str) -> Iterator[SparkResource]:
+    """One session for all tests."""
+    resource = SparkResource(remote=engine)
     yield resource
     resource.teardown_after_execution(dg.build_init_resource_context())
 
@@ -113,16 +129,14 @@ Materialize = Callable[..., Materialized]
 
 
 @pytest.fixture
-def materialize(tmp_path: Path) -> Materialize:
+def materialize(tmp_path: Path, engine: str) -> Materialize:
     """Runs the whole project on some data, as `make materialize` does."""
 
     def run(source_data: Path | str, remote: str | None = None, **configs: dict) -> Materialized:
         settings = Settings(
             lakehouse_uri=str(tmp_path / "lakehouse"),
             source_data=str(source_data),
-            spark_remote=os.environ.get("STEDI_TEST_SPARK_REMOTE", "")
-            if remote is None
-            else remote,
+            spark_remote=engine if remote is None else remote,
         )
         printed = io.StringIO()
         with dg.DagsterInstance.ephemeral() as instance:

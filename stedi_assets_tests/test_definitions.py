@@ -217,3 +217,14 @@ def test__definitions__import_needs_no_beta_api_of_dagster() -> None:
     )
     assert "BetaWarning" in fresh.stderr
     assert fresh.returncode == 1
+
+
+def test__executor__one_process_unless_a_run_asks_for_more() -> None:
+    job = defs.resolve_job_def("materialize_lakehouse")
+    asked = {"execution": {"config": {"multiprocess": {"max_concurrent": 2}}}}
+
+    [by_default] = dg.validate_run_config(job)["execution"].values()
+    [configured] = dg.validate_run_config(job, asked)["execution"].values()
+
+    assert set(by_default) == {"in_process"}
+    assert configured["multiprocess"]["max_concurrent"] == 2

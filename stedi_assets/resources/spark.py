@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,15 +18,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.storage import without_userinfo
+from stedi_assets.resources import jvm
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
-
-# The Delta release built for each Spark release; the jars come from Maven Central.
-DELTA_JARS = {
-    "4.1": "io.delta:delta-spark_4.1_2.13:4.2.0",
-    "4.2": "io.delta:delta-spark_4.2_2.13:4.4.0",
-}
 
 
 class SparkResource(LazyPySparkResource):
@@ -44,6 +41,7 @@ class SparkResource(LazyPySparkResource):
     )
     _server: Any = PrivateAttr(default=None)
     _scratch: str = PrivateAttr(default="")
+    _cached: list[DataFrame] = PrivateAttr(default_factory=list)
 
     def _init_session(self) -> None:
         if self._spark_session is not None:
@@ -51,8 +49,7 @@ class SparkResource(LazyPySparkResource):
         # Dagster enables what PySpark had disabled: the logger that quotes the engine's errors.
         logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL)
         if self.remote.startswith("local"):
-            config = {"spark.remote": self.remote, **_local_delta(), **self.spark_config}
-            self._spark_session = SparkSession.builder.config(map=config).getOrCreate()
+            self._spark_session = _start_local(self.remote, self.spark_config)
             return
         if self.remote:
             _require_answer(self.remote)
@@ -68,7 +65,8 @@ class SparkResource(LazyPySparkResource):
         Sail, which does not cache, writes them to a folder that only this user can read.
         """
         if self._server is None:
-            return frame.cache()
+            self._cached.append(frame.cache())
+            return self._cached[-1]
         held: Any = frame.localCheckpoint()
         # PySpark binds it to the thread's active session, which may be that of another engine.
         held._session = held._plan._spark_session = frame.sparkSession
@@ -87,14 +85,28 @@ class SparkResource(LazyPySparkResource):
         return f"sc://{host}:{port}"
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Stops with the run."""
+        self.stop()
+
+    def stop(self) -> None:
         """Stops the session and the engine that this resource started."""
         if self._spark_session is not None:
+            self._forget()
             self._spark_session.stop()
             self._spark_session = None
         if self._server is not None:
             self._server.stop()
             self._server = None
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _forget(self) -> None:
+        """Removes what is cached: the cache is the server's, and outlives the session."""
+        from grpc import RpcError
+        from pyspark.errors import PySparkException
+
+        with contextlib.suppress(PySparkException, RpcError):  # of a server that is gone
+            while self._cached:
+                self._cached.pop().unpersist()
 
 
 def _remove_abandoned() -> None:
@@ -109,14 +121,24 @@ def _remove_abandoned() -> None:
             continue
 
 
-def _local_delta() -> dict[str, str]:
-    import pyspark
+def _start_local(master: str, config: dict[str, Any]) -> SparkSession:
+    from pyspark.errors import PySparkRuntimeError
 
-    return {
-        "spark.jars.packages": DELTA_JARS[pyspark.__version__.rpartition(".")[0]],
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    }
+    jvm.require_java()
+    builder = SparkSession.builder.remote(master).config(map={**jvm.settings(), **config})
+    with warnings.catch_warnings():
+        # The session refuses the settings that the server it belongs to has been started with.
+        warnings.filterwarnings("ignore", "Failed to set")
+        try:
+            return builder.getOrCreate()
+        except PySparkRuntimeError as error:
+            if error.getCondition() != "JAVA_GATEWAY_EXITED":
+                raise
+            raise LakehouseError(
+                f"A JVM Spark could not be started for STEDI_SPARK_REMOTE={master}; the lines "
+                "above say why. If jars could not be fetched, let this machine reach Maven "
+                "Central, or leave the setting empty for the embedded engine."
+            ) from None
 
 
 def _require_answer(remote: str) -> None:

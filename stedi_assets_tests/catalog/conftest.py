@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 
 import dagster as dg
@@ -67,7 +66,7 @@ def _materialized(folders: pytest.TempPathFactory, source: Path) -> str:
     settings = Settings(
         lakehouse_uri=str(folders.mktemp("sql") / "lakehouse"),
         source_data=str(source),
-        spark_remote=os.environ.get("STEDI_TEST_SPARK_REMOTE", ""),
+        spark_remote="",
     )
     printed = io.StringIO()
     with dg.DagsterInstance.ephemeral() as instance:

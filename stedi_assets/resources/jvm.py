@@ -1,0 +1,58 @@
+"""Spark on this machine's JVM, with Delta Lake: what it needs and how it is set."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from stedi_assets.errors import LakehouseError
+
+JAVA_VERSION = 17
+
+# The Delta release built for each Spark release; the jars come from Maven Central.
+DELTA_JARS = {
+    "4.1": "io.delta:delta-spark_4.1_2.13:4.2.0",
+    "4.2": "io.delta:delta-spark_4.2_2.13:4.4.0",
+}
+
+
+def settings() -> dict[str, str]:
+    """The settings of a Spark on one machine that reads and writes Delta tables."""
+    import pyspark
+
+    return {
+        "spark.jars.packages": DELTA_JARS[pyspark.__version__.rpartition(".")[0]],
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # The defaults, 200 and 50, are a cluster's: each is a task, however small the table.
+        "spark.sql.shuffle.partitions": str(os.cpu_count()),
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+    }
+
+
+def require_java() -> None:
+    """Makes sure that there is a Java that Spark runs on.
+
+    Raises:
+        LakehouseError: If there is none, or it is too old.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    said = ""
+    if java and Path(java).exists():
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+        said = answer.stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    if found is None or int(found[1]) < JAVA_VERSION:
+        version = f"Java {found[1]}" if found else "none"
+        raise LakehouseError(
+            f"A JVM Spark needs Java {JAVA_VERSION} or later, and there is {version}. Install it "
+            "(Debian: default-jre-headless) and set JAVA_HOME if it is not on the PATH, or "
+            "leave STEDI_SPARK_REMOTE empty for the embedded engine, which needs no Java."
+        )

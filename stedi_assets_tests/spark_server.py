@@ -1,0 +1,63 @@
+"""The JVM Spark of `make spark-server`, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.resources import jvm
+from stedi_assets.spark_server import HOST
+
+# The first start fetches the jars.
+START_SECONDS = 240
+NO_JARS = "unresolved dependenc"
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Runs a server, and skips the test where there is no Java or Maven Central.
+
+    Args:
+        folder: Where it writes its log, and whatever else.
+
+    Yields:
+        Its address.
+    """
+    try:
+        jvm.require_java()
+    except LakehouseError as error:
+        pytest.skip(str(error))
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    log = folder / "log"
+    command = [sys.executable, "-m", "stedi_assets.spark_server", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _await(process, port, log)
+        yield f"sc://{HOST}:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.2)
+    said = log.read_text()
+    if NO_JARS in said:
+        pytest.skip("Delta's jars cannot be fetched from Maven Central")
+    pytest.fail(f"the server did not start:\n{said[-2000:]}")

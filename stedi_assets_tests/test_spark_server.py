@@ -1,0 +1,43 @@
+"""How the JVM Spark server starts; test_engines.py has what it does then."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from stedi_assets import spark_server
+
+
+def start(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stedi_assets.spark_server", str(port)]
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test__main__port_in_use() -> None:
+    with socket.socket() as taken:
+        taken.bind((spark_server.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        run = start(port)
+
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"Port {port} is in use")
+    assert f"SPARK_PORT={port + 1}" in run.stderr
+
+
+def test__main__no_java(tmp_path: Path) -> None:
+    run = start(0, JAVA_HOME=str(tmp_path))
+
+    assert run.returncode == 1
+    assert run.stderr.startswith("A JVM Spark needs Java 17 or later, and there is none.")
+    assert "Traceback" not in run.stderr
+
+
+def test__command__listens_on_loopback_only() -> None:
+    assert "--conf=spark.connect.grpc.binding.address=127.0.0.1" in spark_server.command(15002)
