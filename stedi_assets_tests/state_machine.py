@@ -102,13 +102,13 @@ class Lakehouse(RuleBasedStateMachine):
         self.made: dict[str, Counter] = {}
 
     def teardown(self) -> None:
-        self.run_ends((True, True))
+        self.run_ends((True, False))
 
-    @initialize(target=files, first=st.tuples(*[_files(table, 4, 8) for table in RECORDS]))
+    @initialize(target=files, first=st.tuples(*[_files(table, 6, 18) for table in RECORDS]))
     def every_source_lands(self, first: tuple[File, ...]) -> Any:
         return multiple(*map(self._land, first))
 
-    @rule(target=files, file=st.one_of([_files(table, 1, 4) for table in RECORDS]))
+    @rule(target=files, file=st.one_of([_files(table, 1, 8) for table in RECORDS]))
     def file_lands(self, file: File) -> File:
         return self._land(file)
 

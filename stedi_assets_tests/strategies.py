@@ -18,7 +18,7 @@ YEAR_9999 = 253_370_764_800_000
 
 days = st.sampled_from(DAYS)
 spellings = st.sampled_from(["{}", " {}", "{}\t\r\n", "\u00a0{} "])
-people = st.sampled_from(["ann@example.com", "bob@example.com", "eve@example.com"])
+people = st.sampled_from([f"{name}@example.com" for name in ("ann", "bob", "cid", "eve", "zoe")])
 emails = st.builds(
     lambda written, email, change_case: written.format(change_case(email)),
     spellings,
@@ -30,9 +30,12 @@ customers = st.builds(
     customer,
     emails,
     st.none() | devices,
-    st.sampled_from([*DAYS * 3, None, 0, -NOON, NOON // 1000, YEAR_9999]),
+    st.sampled_from([*DAYS[:2] * 8, DAYS[2], None, 0, -NOON, NOON // 1000, YEAR_9999]),
     name=st.sampled_from(["Ann", "Bob", None]),
-    updated=st.sampled_from([*DAYS[:2] * 3, DAYS[2], None, 0, -NOON, NOON // 1000, YEAR_9999]),
+    # Often at the same time, since it is ties that are easy to get wrong.
+    updated=st.sampled_from(
+        [*DAYS[1:2] * 12, *DAYS[:1] * 4, DAYS[2], None, 0, -NOON, NOON // 1000, YEAR_9999]
+    ),
 )
 phone_readings = st.builds(phone_reading, emails, days, st.sampled_from([0.25, 0.5]))
 device_readings = st.builds(device_reading, devices, days, st.sampled_from([0, 201, 202]))

@@ -84,7 +84,7 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
             io_manager.write(TABLES[name], call(function_of(asset), config), commit)
             yield from ((name, check) for check in call(function_of(SUITES[name])))
 
-    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 8)
+    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 6)
 
 
 def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def machine_learning_curated(
         F.col("serialNumber").alias("owned"),
         F.col("shareWithResearchAsOfDate").alias("consented"),
     ).distinct()
-    matches = F.col("owned") == F.col("serialNumber")
+    # Whoever owns no device moved beside another's.
+    matches = F.coalesce(F.col("owned") == F.col("serialNumber"), F.lit(False))
     after = F.col("consented") < F.col("timestamp")
     permitted = (matches | ~F.lit(options.match_device)) & (
         after | ~F.lit(options.after_consent_only)

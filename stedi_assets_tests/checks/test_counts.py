@@ -125,6 +125,19 @@ def test__machine_learning_curated(options: dict, expected: tuple, frame: Frame)
     assert rows(counts.machine_learning_curated(devices, phones, people, config)) == [expected]
 
 
+@pytest.mark.parametrize(("match_device", "counted"), [(False, (1, 1)), (True, (0, 0))])
+def test__machine_learning_curated__owner_of_no_device(
+    match_device: bool, counted: tuple, frame: Frame
+) -> None:
+    found = counts.machine_learning_curated(
+        frame(DEVICE_READINGS, [device_reading("device-bob")]),
+        frame(PHONE_READINGS, [phone_reading(ANN)]),
+        frame(CUSTOMERS, [customer(ANN, None)]),
+        MachineLearningConfig(match_device=match_device),
+    )
+    assert rows(found.select("expected", "pairs_of_two_people")) == [counted]
+
+
 def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
     counted = counts.machine_learning_curated(
         frame(DEVICE_READINGS, []),
