@@ -1,6 +1,7 @@
 PYTHON ?= python3
 PORT ?= 3000
 SPARK_PORT ?= 15002
+SCALE ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -55,9 +56,9 @@ demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 demo-s3-stop: $(INSTALLED)
 	@$(BIN)/python -m stedi_assets.demo stop
 
-# Needs Java for the rival; SOURCE=folder measures other data than the sample.
+# Writes benchmarks/RESULTS.md and its plot. One of the rivals needs Java.
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/compare.py $(SOURCE)
+	$(BIN)/python -m benchmarks.compare --scales $(SCALE)
 
 lint: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/ruff check .

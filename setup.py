@@ -56,6 +56,8 @@ setup(
             "pillow>=12,<14",  # makes the screenshots small
             "pip-audit>=2.10.1,<3",  # looks dependencies up in OSV
             "playwright>=1.50,<2",  # drives Debian's Chromium; its own browsers are not fetched
+            "polars>=2.1,<3",  # a rival in the benchmark
+            "psutil>=7.2,<8",  # what the benchmark's processes take
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

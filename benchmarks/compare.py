@@ -1,137 +1,115 @@
-"""Measures the project against its rivals, interleaved in one run: `make bench`.
-
-Usage: python benchmarks/compare.py [SOURCE_DATA]
-"""
+"""Measures this project beside its rivals, taking turns: `make bench SCALE=1,30`."""
 
 from __future__ import annotations
 
-import itertools
+import argparse
 import os
-import platform
-import statistics
-import subprocess
+import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from benchmarks import results
+from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Contender
+from benchmarks.measure import Taken, run
+from stedi_assets.errors import LakehouseError
+from stedi_assets.resources import jvm
+from stedi_assets.sample.files import write_sample
+from stedi_assets.sample.recipe import Recipe
 
-from stedi_assets.demo import BUCKET, S3Server
-from stedi_assets.lakehouse import reader
-from stedi_assets.resources.spark import SparkResource
-from stedi_assets.tables import ACCELEROMETER_LANDING
-
-PROJECT = Path(__file__).resolve().parent.parent
 ROUNDS = 3
-READER_COPIES = 30
+# JSON lines, their copy in landing, and what the run that needs most has on disk besides.
+BYTES_OF_SCALE = 40 << 20
 
 
-def main() -> None:
-    """Prints medians and ratios."""
-    source = Path(sys.argv[1] if len(sys.argv) > 1 else PROJECT / "data").resolve()
-    print(
-        f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}, ", end=""
-    )
-    print(", ".join(f"{name} {version(name)}" for name in ("dagster", "pyspark", "pysail")))
-    with tempfile.TemporaryDirectory() as folder:
-        compare_commands(source, Path(folder))
-        compare_readers(source)
-        time_imports()
-
-
-def compare_commands(source: Path, folder: Path) -> None:
-    """The whole command with its checks, on a disk and on an S3 server, and a plain JVM script."""
-    environment = {
-        **os.environ,
-        "STEDI_SOURCE_DATA": str(source),
-        "DAGSTER_HOME": str(folder / "dagster"),
-    }
-    (folder / "dagster").mkdir()
-    fresh = itertools.count()
-    server = S3Server.new(folder / "s3")
-    process = server.start()
-
-    def project() -> None:
-        run("-m", "stedi_assets.materialize", STEDI_LAKEHOUSE_URI=f"{folder}/lake{next(fresh)}")
-
-    def on_s3() -> None:
-        settings = {**server.environment, "STEDI_LAKEHOUSE_URI": f"s3://{BUCKET}/{next(fresh)}"}
-        run("-m", "stedi_assets.materialize", **settings)
-
-    def script() -> None:
-        run(str(PROJECT / "benchmarks" / "plain_spark.py"), str(source), str(folder / "script"))
-
-    def run(*arguments: str, **settings: str) -> None:
-        command = [sys.executable, *arguments]
-        subprocess.run(
-            command, env=environment | settings, check=True, capture_output=True, cwd=PROJECT
-        )
-
-    contenders = {"project": project, "project on S3": on_s3, "JVM script": script}
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures at each scale and writes the results."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    parser.add_argument("--scales", default="1", help="times 956 customers, such as 1,30,300")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each contender")
+    parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks", metavar="FOLDER")
+    parser.add_argument("--work", type=Path, default=PROJECT / "build/bench", metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    scales = sorted(int(scale) for scale in options.scales.split(","))
+    shutil.rmtree(options.work, ignore_errors=True)
+    options.work.mkdir(parents=True)
+    require_room(options.work, scales[-1])
+    contenders = [each for each in CONTENDERS if each is not JVM or has_java()]
+    print(f"{len(contenders)} contenders at scale {scales}, {options.rounds} rounds", flush=True)
+    found: dict[int, results.Scale] = {}
     try:
-        show("from command to exit", interleave(contenders))
+        for scale in scales:
+            source = options.work / "source"
+            rows = write_sample(source, Recipe(scale=scale))["rows"]
+            if not found:
+                compare(contenders, source, rows, rounds=1)  # files and compiled modules are cold
+            found[scale] = results.Scale(
+                rows["accelerometer_landing"],
+                sum(file.stat().st_size for file in source.rglob("*.json")),
+                compare(contenders, source, rows, options.rounds),
+            )
+            shutil.rmtree(source)
     finally:
-        process.kill()
+        shutil.rmtree(options.work)
+    results.write(options.out, found, options.rounds)
+    print(f"Written to {options.out}/RESULTS.md")
 
 
-def compare_readers(source: Path) -> None:
-    """Reading well-formed landing files, against a reader that trusts every line."""
-    table = ACCELEROMETER_LANDING
-    spark = SparkResource()
-    files = [f"file://{path}" for path in (source / table.location).glob("*.json")]
-    files *= READER_COPIES
-    lines = spark.spark_session.read.text(files)
+def compare(
+    contenders: Sequence[Contender], source: Path, rows: dict[str, int], rounds: int
+) -> dict[Contender, list[Taken]]:
+    """Runs the contenders in turn, and makes sure that each has made the same rows.
 
-    def trusting() -> None:
-        consume(lines.select(F.from_json("value", table.ddl).alias("of")).select("of.*"))
+    Args:
+        contenders: Who takes part.
+        source: The JSON lines.
+        rows: The rows that the generator records for each table.
+        rounds: How often each runs.
 
-    def profiling() -> None:
-        reader.tidy_records(lines, table).agg(F.count_if(reader.TIDY)).collect()
+    Returns:
+        What each run took.
 
-    def reading() -> None:
-        consume(reader.read_tidy(spark.spark_session, files, table))
-
-    def consume(frame: DataFrame) -> None:
-        frame.agg(F.count("user"), *[F.sum(name) for name in table.column_names[1:]]).collect()
-
-    readers = {"trusting": trusting, "profile": profiling, "read once profiled": reading}
-    show(f"reading {READER_COPIES} copies", interleave(readers), against="trusting")
-    spark.spark_session.stop()
-
-
-def time_imports() -> None:
-    """Importing the definitions in a fresh interpreter."""
-
-    def load() -> None:
-        command = [sys.executable, "-c", "import stedi_assets.definitions"]
-        subprocess.run(command, check=True, cwd=PROJECT)
-
-    show("import", interleave({"definitions": load}))
-
-
-def interleave(contenders: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
-    """Seconds of each round of each contender, taking turns; a first round does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(ROUNDS + 1):
-        for name, contend in contenders.items():
-            began = time.perf_counter()
-            contend()
-            seconds[name].append(time.perf_counter() - began)
-    return {name: taken[1:] for name, taken in seconds.items()}
+    Raises:
+        AssertionError: If a contender has made other rows.
+    """
+    taken: dict[Contender, list[Taken]] = {each: [] for each in contenders}
+    for number in range(rounds):
+        for contender in contenders:
+            output = source.with_name("output")
+            settings = {**os.environ, **contender.settings(source, output)}
+            one = run(contender.command(source, output), settings, PROJECT)
+            made = contender.rows(output)
+            expected = {table: rows[table] for table in made}
+            assert made == expected, f"{contender.name} made {made} instead of {expected}"
+            taken[contender].append(one)
+            print(
+                f"  round {number + 1}  {contender.name:18} {one.wall:8.2f} s  "
+                f"{one.cpu:8.2f} CPU s  {one.memory / 1e9:6.2f} GB",
+                flush=True,
+            )
+            for folder in output.parent.glob("output*"):
+                shutil.rmtree(folder)
+    return taken
 
 
-def show(title: str, seconds: dict[str, list[float]], against: str | None = None) -> None:
-    """Prints the median, the range and the ratio of each contender."""
-    base = statistics.median(seconds[against or list(seconds)[-1]])
-    print(f"\n{title}")
-    for name, taken in seconds.items():
-        median = statistics.median(taken)
-        print(f"  {name:20} {median:6.2f} s ({min(taken):.2f} to {max(taken):.2f}), ", end="")
-        print(f"ratio {median / base:.2f}")
+def has_java() -> bool:
+    """Whether the JVM script can take part; if not, says why."""
+    try:
+        jvm.require_java()
+    except LakehouseError as error:
+        print(f"The JVM script is left out: {error}")
+        return False
+    return True
+
+
+def require_room(folder: Path, scale: int) -> None:
+    """Ends the command if the disk is too small for a scale."""
+    needed, free = scale * BYTES_OF_SCALE, shutil.disk_usage(folder).free
+    if free < needed:
+        sys.exit(
+            f"SCALE={scale} needs about {needed / 1e9:.0f} GB in {folder}, which has "
+            f"{free / 1e9:.0f} GB free. Make room, or choose a smaller scale."
+        )
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ STEP_TRAINER = "sensorReadingTime bigint, serialNumber string, distanceFromObjec
 
 
 def main(source: str, output: str) -> None:
-    """Writes the eight tables as Parquet and prints the rows of the last."""
+    """Writes each table as Parquet and reads it from there."""
     spark = (
         SparkSession.builder.master("local[*]")
+        .config("spark.driver.memory", "4g")
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .getOrCreate()
@@ -50,11 +51,10 @@ def main(source: str, output: str) -> None:
     )
     devices = keep(step_trainer.join(curated, "serialNumber", "left_semi"), "step_trainer/trusted")
     pairs = devices.join(phones, devices.sensorReadingTime == phones.timestamp)
-    learning = keep(
+    keep(
         pairs.join(curated, pairs.user == curated.email, "left_semi").drop("user"),
         "machine_learning/curated",
     )
-    print(learning.count())
     spark.stop()
 
 

@@ -1,0 +1,78 @@
+"""Who makes the eight tables, by which command, and how many rows each has made."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.dataset
+from deltalake import DeltaTable
+
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse.landing import LandingProfile
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table, quarantine_of
+
+PROJECT = Path(__file__).resolve().parent.parent
+PROJECT_WRITES = "Delta; landing as it landed"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way to make the eight tables of the JSON lines in a folder.
+
+    Attributes:
+        name: What the results call it.
+        script: The module or file, of which `python` is given a command.
+        writes: The format of its tables.
+        whole: Whether it is the project's own command, which is told by settings.
+    """
+
+    name: str
+    script: str
+    writes: str = "Parquet"
+    whole: bool = False
+
+    def command(self, source: Path, output: Path) -> list[str]:
+        """The command that makes the tables."""
+        if self.whole:
+            return [sys.executable, "-m", self.script]
+        return [sys.executable, "-m", self.script, str(source), str(output)]
+
+    def settings(self, source: Path, output: Path) -> Mapping[str, str]:
+        """The variables that it takes its settings from."""
+        history = output.with_name(f"{output.name}-history")
+        if self.whole:
+            history.mkdir(exist_ok=True)
+            shutil.copy(PROJECT / "instance" / "dagster.yaml", history)
+        return {
+            "STEDI_SOURCE_DATA": str(source),
+            "STEDI_LAKEHOUSE_URI": str(output),
+            "STEDI_SPARK_REMOTE": "",
+            "DAGSTER_HOME": str(history),
+        }
+
+    def rows(self, output: Path) -> dict[str, int]:
+        """How many rows each of the eight tables has, counted anew."""
+        return {
+            table.name: self._count(table, output) for table in (*LANDING_TABLES, *DELTA_TABLES)
+        }
+
+    def _count(self, table: Table, output: Path) -> int:
+        if self.writes == "Parquet":
+            return int(pyarrow.dataset.dataset(output / table.location).count_rows())
+        if table in DELTA_TABLES:
+            return int(DeltaTable(output / table.location).count())
+        state = delta.state(f"file://{output}/{quarantine_of(table).location}")
+        return LandingProfile(**state.commit["landing"]).records if state else 0
+
+
+WHOLE = Contender("whole command", "stedi_assets.materialize", PROJECT_WRITES, whole=True)
+TRANSFORMATIONS = Contender("transformations", "benchmarks.transformations", PROJECT_WRITES)
+JVM = Contender("JVM Spark script", "benchmarks.plain_spark")
+DUCKDB = Contender("DuckDB", "benchmarks.duck")
+POLARS = Contender("Polars", "benchmarks.polars_lazy")
+
+CONTENDERS = (WHOLE, TRANSFORMATIONS, JVM, DUCKDB, POLARS)

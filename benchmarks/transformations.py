@@ -1,0 +1,55 @@
+"""The eight tables by this project's own code, without Dagster, checks, previews and pictures.
+
+Usage: python -m benchmarks.transformations SOURCE_DATA LAKEHOUSE
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from stedi_assets.assets import curated, trusted
+from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.lakehouse import arrival
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.source import SourceData
+from stedi_assets.resources.spark import SparkResource
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table, quarantine_of
+
+ASSETS = {**vars(trusted), **vars(curated)}
+
+
+def main(source: str, lakehouse: str) -> None:
+    """Uploads, reads and quarantines each source, then writes each table as Delta."""
+    spark = SparkResource()
+    io_manager = LakehouseIOManager(uri=lakehouse, spark=spark)
+    for table in LANDING_TABLES:
+        land(io_manager, SourceData(path=source), table)
+    for table in DELTA_TABLES:
+        make(io_manager, table)
+    spark.stop()
+
+
+def land(io_manager: LakehouseIOManager, source: SourceData, table: Table) -> None:
+    """Copies a source's files, and sets aside what of them cannot be read."""
+    folder, arriving = io_manager.landing(table), source.folder(table)
+    assert arriving is not None
+    arrival.upload(arriving, folder.folder)
+    profile = folder.profile
+    malformed = folder.malformed(profile) if profile.malformed else None
+    io_manager.write(quarantine_of(table), malformed, {"landing": profile.as_dict()})
+
+
+def make(io_manager: LakehouseIOManager, table: Table) -> None:
+    """Computes a table by its asset's rule from the tables that the rule names."""
+    rule: Callable[..., Any] = ASSETS[table.name].op.compute_fn.decorated_fn
+    given: dict[str, Any] = {}
+    for name in inspect.signature(rule).parameters:
+        given[name] = MachineLearningConfig() if name == "config" else io_manager.read(TABLES[name])
+    io_manager.write(table, rule(**given), {})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
