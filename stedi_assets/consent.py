@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 AGREES = "_agrees"
+UNKNOWN = 2**63 - 1
 WHITE_SPACE = " \t\r\n\u00a0"
 
 
@@ -53,16 +54,21 @@ def agrees(as_of: int) -> Expression:
 
 
 def written() -> Expression:
-    """When a customer record was written: 0, before all others, where it does not say."""
-    return F.greatest(F.coalesce("lastUpdateDate", F.lit(0)), F.lit(0))
+    """When a customer record was written: 0, before all others, where it does not say.
+
+    A time before 2000 is a wrong unit or sign, so that its record may be the latest: it comes after
+    all others, where it can withdraw consent but gives none.
+    """
+    date = F.coalesce("lastUpdateDate", F.lit(0))
+    return F.when((date < YEAR_2000) & (date != 0), F.lit(UNKNOWN)).otherwise(date)
 
 
 def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
     """The latest record of each person, by lastUpdateDate.
 
     Of records of the same time one without consent counts before one with, a later consent
-    before an earlier, and otherwise the first by its values. A record without a time, or with one
-    below 0, is the oldest.
+    before an earlier, and otherwise the first by its values. A record without a time is the
+    oldest; of one with a time that cannot be it is not known, and it counts as the latest.
 
     Args:
         customer_landing: The customer records.

@@ -33,8 +33,9 @@ class Customer(NamedTuple):
 
     @property
     def written(self) -> int:
-        """When, if it says so."""
-        return max(self.updated or 0, 0)
+        """When, if it says so; a time before 2000 is no time, and may be after all others."""
+        odd = self.updated and self.updated < YEAR_2000
+        return 2**63 - 1 if odd else self.updated or 0
 
     def agrees(self, now: int) -> bool:
         """Whether it gives consent that can be, by a record that can be."""
@@ -149,7 +150,7 @@ def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
     impossible = [
         email
         for email, said in latest(landed.customers).items()
-        if any(one.research and not one.agrees(now) for one in said)
+        if any(date and not YEAR_2000 <= date <= now for one in said for date in one[6:8])
     ]
     stepped, training = made.step_trainer_trusted, made.machine_learning_curated[options]
     narrower = {

@@ -80,14 +80,23 @@ def test__last_word__record_without_a_time_is_the_oldest(agreeing: Agreeing) -> 
     assert agreeing([no, yes]) == []
 
 
-@pytest.mark.parametrize("no_time", [0, -1, -MORNING])
-def test__last_word__time_that_is_none_is_as_no_time(no_time: int, agreeing: Agreeing) -> None:
-    no, yes = customer(ANN, consent=None, updated=None), customer(ANN, updated=no_time)
+def test__last_word__time_of_0_is_as_no_time(agreeing: Agreeing) -> None:
+    no, yes = customer(ANN, consent=None, updated=None), customer(ANN, updated=0)
     assert agreeing([no, yes]) == agreeing([yes, no]) == []
-    no, yes = customer(ANN, consent=None, updated=no_time), customer(ANN, updated=None)
+    no, yes = customer(ANN, consent=None, updated=0), customer(ANN, updated=None)
     assert agreeing([no, yes]) == agreeing([yes, no]) == []
     timed = customer(ANN, updated=MORNING)
     assert agreeing([no, timed]) == [timed]
+
+
+@pytest.mark.parametrize("odd", [NOON // 1000, YEAR_2000 - 1, 1, -1, -NOON, NOW + 1])
+def test__last_word__of_a_time_that_cannot_be_may_be_the_latest(
+    odd: int, agreeing: Agreeing
+) -> None:
+    """Seconds instead of milliseconds must not lose a withdrawal."""
+    yes, no = customer(ANN, updated=NOON), customer(ANN, consent=None, updated=odd)
+    assert agreeing([yes, no]) == agreeing([no, yes]) == []
+    assert agreeing([yes, customer(ANN, updated=odd)]) == []
 
 
 def test__last_word__of_records_without_a_time_is_always_the_same(agreeing: Agreeing) -> None:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from stedi_assets import consent, tables
 from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.tables import YEAR_2000
 
 COUNTS = "counts"
 TWO_PEOPLE = "pairs_of_two_people"
@@ -47,18 +48,19 @@ def customer_trusted(customer_landing: DataFrame, as_of: int) -> DataFrame:
         customer_landing: The customer records.
         as_of: When the table was made (epoch milliseconds, UTC).
     """
-    named = F.nullif("shareWithResearchAsOfDate", F.lit(0)).isNotNull()
+    dates = [F.nullif(name, F.lit(0)) for name in ("shareWithResearchAsOfDate", "lastUpdateDate")]
+    odd = [F.coalesce(~date.between(YEAR_2000, as_of), F.lit(False)) for date in dates]
     records = customer_landing.select(
         consent.person("email").alias("email"),
         "serialNumber",
         consent.written().alias("written"),
         consent.agrees(as_of).alias("agrees"),
-        named.alias("named"),
+        (odd[0] | odd[1]).alias("odd"),
     ).where("email is not null")
     # By the date all records of one date are told apart from older ones, without ranking any.
     dated = records.groupBy("email", "written").agg(
         F.bool_and("agrees").alias("agrees"),
-        F.bool_or(F.col("named") & ~F.col("agrees")).alias("impossible"),
+        F.bool_or("odd").alias("impossible"),
         F.sum(F.lit(1)).alias("records"),
     )
     people = dated.groupBy("email").agg(

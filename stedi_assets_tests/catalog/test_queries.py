@@ -95,11 +95,11 @@ def test__customers_without_consent__latest_says_none_or_zero_but_no_broken_line
         '{"email": "eve@example.com"}',
         '{"email": "zoe@example.com", "shareWithResearchAsOfDate": 0}',
         '{"email": "cut@example.com", "shareWith',
-        '{"email": "Bob@example.com ", "lastUpdateDate": 1, "shareWithResearchAsOfDate": 0}',
-        '{"email": "bob@example.com", "lastUpdateDate": 2, "shareWithResearchAsOfDate": '
-        "1655564376361}",
+        '{"email": "Bob@example.com ", "lastUpdateDate": 1655564376361}',
+        '{"email": "bob@example.com", "lastUpdateDate": 1655564376362, '
+        '"shareWithResearchAsOfDate": 1655564376361}',
         '{"email": "ian@example.com", "shareWithResearchAsOfDate": 1655564376361}',
-        '{"email": "ian@example.com", "lastUpdateDate": 2}',
+        '{"email": "ian@example.com", "lastUpdateDate": 1655564376}',
     )
 
     assert _answer(uri, "customers_without_consent") == Counter([(3,)])

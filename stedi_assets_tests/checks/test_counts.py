@@ -42,7 +42,7 @@ NOW = NOON + 1
         ([customer(ANN), customer(ANN, "device-2", None, updated=NOON)], (0, 0, 1, 0, 2)),
         ([customer(ANN, "device-2", None), customer(ANN, updated=NOON)], (2, 0, 1, 1, 2)),
         ([customer(ANN, updated=None), customer(ANN, consent=None)], (0, 0, 1, 0, 2)),
-        ([customer(ANN, updated=None), customer(ANN, consent=0, updated=-1)], (0, 0, 1, 0, 2)),
+        ([customer(ANN, updated=None), customer(ANN, consent=0, updated=-1)], (0, 1, 1, 0, 2)),
         ([customer(ANN, updated=0), customer(ANN, consent=0, updated=None)], (0, 0, 1, 0, 2)),
         ([customer(ANN), customer(ANN, consent=0)], (0, 0, 1, 0, 2)),
         ([customer(ANN, consent=NOW), customer(BOB, consent=NOW + 1)], (1, 1, 2, 1, 2)),
