@@ -14,6 +14,8 @@ from stedi_assets.assets import curated, trusted
 from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets.lakehouse import arrival
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.clock import Clock
+from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table, quarantine_of
@@ -45,10 +47,12 @@ def land(io_manager: LakehouseIOManager, source: SourceData, table: Table) -> No
 def make(io_manager: LakehouseIOManager, table: Table) -> None:
     """Computes a table by its asset's rule from the tables that the rule names."""
     rule: Callable[..., Any] = ASSETS[table.name].op.compute_fn.decorated_fn
-    given: dict[str, Any] = {}
-    for name in inspect.signature(rule).parameters:
-        given[name] = MachineLearningConfig() if name == "config" else io_manager.read(TABLES[name])
-    io_manager.write(table, rule(**given), {})
+    given = {"config": MachineLearningConfig(), "clock": Clock(), "pseudonyms": Pseudonyms("")}
+    taken = {
+        name: given[name] if name in given else io_manager.read(TABLES[name])
+        for name in inspect.signature(rule).parameters
+    }
+    io_manager.write(table, rule(**taken), {})
 
 
 if __name__ == "__main__":

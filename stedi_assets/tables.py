@@ -149,7 +149,7 @@ QUARANTINE_COLUMNS = (
     Column(
         "line",
         "string",
-        "What could not be read, as it landed; blank once who it tells of is erased",
+        "What could not be read, as it landed; blank once erased",
         personal=True,
     ),
     Column("reason", "string", "Why: the field and the fault, without its value"),

@@ -49,7 +49,8 @@ def told(folder: Path, people: Iterable[str]) -> list[str]:
 def _parts(folder: Path) -> Iterator[bytes]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
-    for path in files:
+    # Databases last: to open one moves its -wal file into it.
+    for path in sorted(files, key=lambda path: path.suffix == ".db"):
         yield str(path.relative_to(folder)).encode()
         yield path.read_bytes()
         if path.suffix == ".db":

@@ -155,7 +155,7 @@ def test__tables__every_one_and_what_it_holds() -> None:
 
 def test__schema__as_declared() -> None:
     assert console.schema("CUSTOMER_quarantine").splitlines() == [
-        "line           string     What could not be read, as it landed",
+        "line           string     What could not be read, as it landed; blank once erased",
         "reason         string     Why: the field and the fault, without its value",
         "quarantinedAt  timestamp  When it was set aside (UTC)",
     ]
