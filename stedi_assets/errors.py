@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,13 @@ import dagster as dg
 RETRIES = 1
 RETRY_SECONDS = 5
 CHECK_FAILED = "a blocking check failed; it says why"
+# What the embedded engine and a JVM Spark say, and what to do then.
+OUT_OF_MEMORY = "failed to allocate additional|resources exhausted|outofmemoryerror"
+MORE_MEMORY = (
+    "the engine needs more memory than it may take. Give the machine or the container more, or set "
+    "STEDI_SPARK_REMOTE to a server that has it, then run again; every table is at its last good "
+    "version"
+)
 
 
 class LakehouseError(dg.Failure):
@@ -56,4 +64,15 @@ def failure_told(failure: Any) -> str:
         return str(failure.user_failure_data.description)
     if failure.error is not None and failure.error.cls_name == "DagsterAssetCheckFailedError":
         return CHECK_FAILED
+    if _says(failure.error, OUT_OF_MEMORY):
+        return MORE_MEMORY
     return "an unexpected error; its trace is with the run in the Dagster UI"
+
+
+def _says(error: Any, signs: str) -> bool:
+    """Whether an error, or one that it came of, says so."""
+    while error is not None:
+        if re.search(signs, error.message, re.IGNORECASE):
+            return True
+        error = error.cause
+    return False
