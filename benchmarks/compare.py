@@ -77,6 +77,8 @@ def compare(
         for contender in contenders:
             output = source.with_name("output")
             settings = {**os.environ, **contender.settings(source, output)}
+            # An installation has compiled modules; else each run would compile thousands anew.
+            settings.pop("PYTHONDONTWRITEBYTECODE", None)
             one = run(contender.command(source, output), settings, PROJECT)
             made = contender.rows(output)
             expected = {table: rows[table] for table in made}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,13 @@ RETRY_SECONDS = 5
 CHECK_FAILED = "a blocking check failed; it says why"
 UNEXPECTED = "an unexpected error; its trace is with the run in the Dagster UI"
 PACKAGE = Path(__file__).parent
+# What the embedded engine and a JVM Spark say, and what to do then.
+OUT_OF_MEMORY = "failed to allocate additional|resources exhausted|outofmemoryerror"
+MORE_MEMORY = (
+    "The engine needs more memory than it may take. Give the machine or the container more, or set "
+    "STEDI_SPARK_REMOTE to a server that has it, then run again; every table is at its last good "
+    "version."
+)
 
 
 class LakehouseError(dg.Failure):
@@ -47,6 +55,8 @@ def words_withheld() -> Iterator[None]:
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
     except Exception as error:
+        if re.search(OUT_OF_MEMORY, str(error), re.IGNORECASE):
+            raise LakehouseError(MORE_MEMORY) from None
         trace = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in trace if Path(frame.filename).is_relative_to(PACKAGE)]
         place = [f" at {Path(frame.filename).name}:{frame.lineno}" for frame in ours[-1:]]

@@ -18,10 +18,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.storage import without_userinfo
-from stedi_assets.resources import jvm
+from stedi_assets.resources import jvm, memory
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
+# Of the memory there is, for what queries hold; files being read and written take theirs besides.
+ENGINE_SHARE = 0.5
 
 
 class SparkResource(LazyPySparkResource):
@@ -77,6 +79,12 @@ class SparkResource(LazyPySparkResource):
         _remove_abandoned()
         self._scratch = tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
         os.environ["SAIL_EXECUTION__CHECKPOINT__PATH"] = f"file://{self._scratch}"
+        # Beyond its share a query spills what it can, and fails with what it cannot; without one,
+        # the system would kill the run without a word.
+        os.environ["SAIL_RUNTIME__TEMPORARY_FILES__PATHS"] = f'["{self._scratch}"]'
+        os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
+        share = int(memory.available() * ENGINE_SHARE)
+        os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(share))
         from pysail.spark import SparkConnectServer
 
         self._server = SparkConnectServer(ip="127.0.0.1", port=0)

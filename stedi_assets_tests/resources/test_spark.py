@@ -114,3 +114,25 @@ def test__hold__what_a_killed_run_left_goes_with_the_next() -> None:
     assert resource.spark_session.range(1).count() == 1
     resource.teardown_after_execution(dg.build_init_resource_context())
     assert not left.exists()
+
+
+def test__run__says_what_to_do_when_memory_is_short(
+    materialize: Materialize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", "1000000")
+
+    run = materialize(PROJECT / "data", remote="")
+
+    assert not run.result.success
+    assert "The engine needs more memory than it may take" in run.printed
+    assert "unexpected error" not in run.printed
+
+
+def test__engine__spills_within_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", "10000000")
+    resource = SparkResource()
+    numbers = resource.spark_session.range(3_000_000)
+
+    assert numbers.selectExpr("id % 2000000 as n").groupBy("n").count().count() == 2_000_000
+
+    resource.stop()
