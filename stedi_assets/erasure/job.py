@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -29,6 +30,17 @@ class ErasureConfig(dg.Config):
     )
 
 
+@dg.config_mapping
+def pseudonyms_only(config: ErasureConfig) -> dict[str, Any]:
+    """Refuses an address before a run is made, which would keep it."""
+    if not all(map(PSEUDONYM.fullmatch, config.erase_from_landing)):
+        raise LakehouseError(
+            "erase_from_landing has an entry that is no pseudonym. Make one of each address by "
+            "`make pseudonyms`."
+        )
+    return {"ops": {erase_people.name: {"config": config.model_dump()}}}
+
+
 @dg.op(out={}, description="Erases people who have left from all that the lakehouse keeps.")
 def erase_people(
     context: dg.OpExecutionContext,
@@ -39,11 +51,6 @@ def erase_people(
 ) -> Iterator[dg.AssetObservation]:
     """Erases, proves and records."""
     requested = frozenset(config.erase_from_landing)
-    if not all(map(PSEUDONYM.fullmatch, requested)):
-        raise LakehouseError(
-            "erase_from_landing has an entry that is no pseudonym. Make one of each address by "
-            "`make pseudonyms`; if the entry was an address, delete this run, which keeps it."
-        )
     with transient_faults_retried():
         record = Record(context.run.run_id, clock.now)
         work = Erasure(io_manager, pseudonyms, requested, record)
@@ -79,11 +86,12 @@ def erase_people(
 
 @dg.job(
     name=JOB,
+    config=pseudonyms_only,
     tags={"scope": "files"},
     description=(
         "Removes people who have withdrawn consent from older versions, logs and quarantine, and "
         "those of `erase_from_landing` from landing files too; reads what is left to prove it, and "
-        "keeps a record without personal data. Nothing else may write the lakehouse meanwhile."
+        "keeps a record without personal data."
     ),
 )
 def erase_withdrawn() -> None:

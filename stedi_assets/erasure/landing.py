@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from stedi_assets import consent
+from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.storage import ERASED, Folder, StoredFile, sha256_of
 from stedi_assets.resources.pseudonyms import Pseudonyms
@@ -57,7 +58,9 @@ class Erased:
         if isinstance(record, dict):
             return any(value in self.devices or self.is_one(value) for value in _strings(record))
         addresses = ADDRESS.findall(ESCAPED_AT.sub("@", text))
-        return any(map(self.is_one, addresses)) or any(word in text for word in self.words)
+        return any(map(self.is_one, addresses)) or any(
+            re.search(word(each), text) for each in self.words
+        )
 
     def without(self, line: str) -> str | None:
         """A line without them: as it is if they are not in it, None if nothing is left."""
@@ -66,6 +69,11 @@ class Erased:
         if len(kept) == len(pieces):
             return line
         return "\n".join(kept) or None
+
+
+def word(text: str) -> str:
+    """A pattern of a text that is no part of a longer one."""
+    return rf"\b{re.escape(text)}\b"
 
 
 def erase(folder: Folder, file: StoredFile, erased: Erased) -> int:
@@ -103,6 +111,11 @@ def erase(folder: Folder, file: StoredFile, erased: Erased) -> int:
         if kept == lines:
             return 0
         digest = _verified(changed, file, erased)
+        if file not in folder.files():
+            raise LakehouseError(
+                f"A file of {folder.uri} was replaced while people were erased from it. It is "
+                "untouched; run the job again."
+            )
         note_erased(folder, folder.digest(file))
         folder.upload(changed, file.name, digest)
     return lines - kept

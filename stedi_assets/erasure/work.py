@@ -20,7 +20,13 @@ from stedi_assets.lakehouse import delta, storage
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.pseudonyms import Pseudonyms
-from stedi_assets.tables import CUSTOMER_LANDING, DELTA_TABLES, Table
+from stedi_assets.tables import (
+    ACCELEROMETER_TRUSTED,
+    CUSTOMER_LANDING,
+    DELTA_TABLES,
+    MACHINE_LEARNING_CURATED,
+    Table,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -96,7 +102,13 @@ class Erasure:
     def stale(self) -> str | None:
         """Which table was not made anew since someone left, in a sentence, if one is."""
         for table in self.tables(DELTA_TABLES):
-            if count := self._left_in(table, self.io_manager.read(table)).count():
+            rows = self.io_manager.read(table)
+            count = self._left_in(table, rows).count()
+            if table == MACHINE_LEARNING_CURATED and not count:
+                # A phone may be paired with another's device. The phones' table has passed by now.
+                phones = self.io_manager.read(ACCELEROMETER_TRUSTED)
+                count = rows.join(phones, ["timestamp", "x", "y", "z"], "left_anti").count()
+            if count:
                 return f"{table.name} still has {count:,} rows of people who left."
         return None
 
@@ -146,7 +158,10 @@ class Erasure:
         self.record.tables[table.name] = asdict(delta.forget_history(uri))
         self._forget_versions(table)
         if delta.superseded_files(uri):
-            raise LakehouseError(f"{table.name} was written meanwhile. Run {JOB} again.")
+            raise LakehouseError(
+                f"{table.name} was written meanwhile, or by a run that was killed within the hour. "
+                f"When nothing writes it, run {JOB} again."
+            )
         with storage_faults(uri):
             stored = [file.uri for file in storage.open_folder(uri).files()]
         files = [name for name in stored if name.endswith(".parquet")]
@@ -223,7 +238,7 @@ class Erasure:
             asked = self.pseudonyms.of(told, "email").where(
                 F.col("email").isin(*self.requested.people)
             )
-            named = [F.col("line").contains(word) for word in self.requested.words]
+            named = [F.col("line").rlike(landing.word(word)) for word in self.requested.words]
             mentions = pieces.where(functools.reduce(operator.or_, named, F.lit(False)))
             left = left.union(asked.select("line")).union(mentions.select("line"))
         return left.distinct()

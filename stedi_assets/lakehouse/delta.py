@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The key under which Spark's Delta writers keep what a writer says of its commit.
 COMMIT_METADATA = "userMetadata"
+# No write takes longer; a file this old that no version knows is of one that was killed.
+WRITE_HOURS = 1
 
 
 @dataclass(frozen=True)
@@ -249,8 +251,8 @@ def forget_history(uri: str) -> Forgotten:
     The log goes too, since it tells the least and the greatest value of each file's columns.
 
     Args:
-        uri: Where the table is. Nothing else may write it meanwhile: what another writer has not
-            committed yet is deleted with the rest.
+        uri: Where the table is. Files that no version knows go once they are an hour old: until
+            then another writer may be about to commit them.
 
     Raises:
         LakehouseError: If its log is damaged or its storage fails; the current version is whole,
@@ -267,7 +269,8 @@ def forget_history(uri: str) -> Forgotten:
     by_hand = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
     versions = table.version()
     try:
-        table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+        table.vacuum(0, dry_run=False, enforce_retention_duration=False)
+        table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
         # What the last writer said must stand in the one commit that is left.
         table.create_write_transaction(
             [], "append", table.schema(), commit_properties=said, post_commithook_properties=by_hand

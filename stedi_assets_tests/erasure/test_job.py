@@ -13,15 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from dagster._core.errors import DagsterConfigMappingFunctionError
+from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.definitions import define
 from stedi_assets.erasure.work import RECORDS, Erasure
 from stedi_assets.lakehouse import delta
 from stedi_assets.settings import Settings
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, Table
+from stedi_assets.tables import (
+    DELTA_TABLES,
+    LANDING_TABLES,
+    MACHINE_LEARNING_CURATED,
+    QUARANTINE_TABLES,
+    Table,
+)
 from stedi_assets_tests.checks.conftest import GOOD, LATER, land
 from stedi_assets_tests.rows import PSEUDONYMS
 
@@ -38,25 +46,19 @@ class Lakehouse:
     source: Path
     instance: dg.DagsterInstance
 
-    def run(self, job: str, **ops: Any) -> dg.ExecuteInProcessResult:
-        """Runs a job of the project."""
-        settings = Settings(str(self.folder), str(self.source), "", pseudonym_key=PSEUDONYMS.key)
-        return (
-            define(settings)
-            .resolve_job_def(job)
-            .execute_in_process(
-                instance=self.instance, raise_on_error=False, run_config={"ops": ops}
-            )
-        )
-
     def materialize(self) -> None:
         """Makes every table."""
-        assert self.run("materialize_lakehouse", **LENIENT).success
+        assert self._execute("materialize_lakehouse", {"ops": LENIENT}).success
 
     def erase(self, *requested: str) -> dg.ExecuteInProcessResult:
         """Erases."""
-        return self.run(
-            "erase_withdrawn", erase_people={"config": {"erase_from_landing": list(requested)}}
+        return self._execute("erase_withdrawn", {"erase_from_landing": list(requested)})
+
+    def _execute(self, job: str, config: dict[str, Any]) -> dg.ExecuteInProcessResult:
+        settings = Settings(str(self.folder), str(self.source), "", pseudonym_key=PSEUDONYMS.key)
+        resolved = define(settings).resolve_job_def(job)
+        return resolved.execute_in_process(
+            instance=self.instance, raise_on_error=False, run_config=config
         )
 
     def arrive(self, record: dict) -> None:
@@ -178,7 +180,7 @@ def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehou
 def test__erase__tables_have_not_followed(lakehouse: Lakehouse) -> None:
     with_her = lakehouse.rows(DELTA_TABLES[0])
     lakehouse.arrive(WITHDRAWAL)
-    assert lakehouse.run("materialize_lakehouse", **LENIENT).success
+    lakehouse.materialize()
     DeltaTable(str(lakehouse.folder / DELTA_TABLES[0].location)).restore(0)
 
     result = lakehouse.erase()
@@ -229,9 +231,23 @@ def test__erase__from_landing_one_who_still_agrees(lakehouse: Lakehouse) -> None
 
 
 def test__erase__entry_is_no_pseudonym(lakehouse: Lakehouse) -> None:
-    [said] = _failures(lakehouse.erase("ann@example.com"))
-    assert said.startswith("erase_from_landing has an entry that is no pseudonym.")
-    assert "ann" not in said
+    """No run is made, which would keep it."""
+    with pytest.raises(DagsterConfigMappingFunctionError) as raised:
+        lakehouse.erase("ann@example.com")
+    assert "erase_from_landing has an entry that is no pseudonym." in str(raised.value.__cause__)
+    assert "ann@" not in str(raised.value.__cause__)
+    assert lakehouse.instance.get_runs() == []
+
+
+def test__erase__phone_is_still_paired_with_anothers_device(withdrawn: Lakehouse) -> None:
+    table = str(withdrawn.folder / MACHINE_LEARNING_CURATED.location)
+    rows = DeltaTable(table).to_pyarrow_table()
+    hers = rows.set_column(4, "x", pa.array([0.75] * rows.num_rows))
+    write_deltalake(table, hers, mode="overwrite")
+
+    [said] = _failures(withdrawn.erase())
+
+    assert said.startswith("machine_learning_curated still has 1 rows of people who left.")
 
 
 @pytest.mark.parametrize(

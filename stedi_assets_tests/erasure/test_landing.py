@@ -11,6 +11,7 @@ import pytest
 from stedi_assets.consent import person_of
 from stedi_assets.erasure import landing
 from stedi_assets.erasure.landing import Erased
+from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import arrival, storage
 from stedi_assets.lakehouse.storage import LocalFolder
 from stedi_assets_tests.rows import PSEUDONYMS
@@ -45,6 +46,7 @@ def eve() -> Erased:
         pytest.param("eve@example.com was here", None, id="no_json"),
         pytest.param("eve\\u0040example.com", None, id="escaped_in_no_json"),
         pytest.param("Eve Everett,1980", None, id="name_in_no_json"),
+        pytest.param("Steve Everett,1980", "Steve Everett,1980", id="part_of_a_name"),
         pytest.param('{"customerName":"Eve Everett","ema', None, id="cut_before_the_address"),
         pytest.param('{"who":{"mail":["eve@example.com"]}}', None, id="deep"),
         pytest.param('{"serialNumber":"device-eve","distanceFromObject":9}', None, id="device"),
@@ -144,6 +146,23 @@ def test__erase__killed(
 
     assert landing.erase(folder, file, eve) == 1
     assert (tmp_path / "landing" / "a.json").read_text() == f"{ANN}\n"
+
+
+def test__erase__file_is_replaced_meanwhile(
+    tmp_path: Path, eve: Erased, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = put(tmp_path / "landing", "a.json", f"{ANN}\n{EVE}\n".encode())
+    [file] = folder.json_lines()
+    really = landing._verified
+
+    def replace(*given: object) -> str:
+        (tmp_path / "landing" / "a.json").write_text(f"{EVE}\n{EVE}\n{ANN}\n")
+        return really(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(landing, "_verified", replace)
+    with pytest.raises(LakehouseError, match="was replaced while people were erased"):
+        landing.erase(folder, file, eve)
+    assert (tmp_path / "landing" / "a.json").read_text() == f"{EVE}\n{EVE}\n{ANN}\n"
 
 
 def test__erased__shows_no_one(eve: Erased) -> None:

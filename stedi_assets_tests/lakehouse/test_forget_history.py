@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +75,19 @@ def test__forget_history__leaves_the_current_version(uri: str) -> None:
     assert delta.state(uri) == state
     make(uri)
     assert emails(uri) == ["bob@example.com"]
+
+
+def test__forget_history__keeps_what_another_writer_is_about_to_commit(tmp_path: Path) -> None:
+    make(f"file://{tmp_path}/t")
+    names = {"young.parquet": 0, "old.parquet": 2 * 3600}
+    for name, age in names.items():
+        (tmp_path / "t" / name).write_bytes(b"PAR1")
+        os.utime(tmp_path / "t" / name, (time.time() - age, time.time() - age))
+
+    delta.forget_history(f"file://{tmp_path}/t")
+
+    assert [(tmp_path / "t" / name).exists() for name in names] == [True, False]
+    assert len(delta.superseded_files(f"file://{tmp_path}/t")) == 1
 
 
 def test__forget_history__of_no_table(tmp_path: Path) -> None:
