@@ -23,7 +23,7 @@ from stedi_assets.resources import jvm, memory
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
 # Of the memory there is, for what queries hold; files being read and written take theirs besides.
-ENGINE_SHARE = 0.5
+ENGINE_SHARE = 0.4
 
 
 class SparkResource(LazyPySparkResource):
