@@ -299,7 +299,9 @@ def test__s3__two_runs_at_once(
     runs = [start(DAGSTER_HOME=str(home)) for home in homes]
     for each in runs:
         each.end()
-        assert each.exit_status == 0 or "another run wrote it at the same time" in each.printed
+        told = failures(each)
+        # The other was first, or its rows were read before they were replaced.
+        assert each.exit_status == 0 or any("same time" in x or ", counts: " in x for x in told)
     if any(each.exit_status for each in runs):
         assert run().exit_status == 0
     assert row_counts(uri, s3_server) == GOOD_ROWS
