@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 
 import pyspark
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.loopback import HOST, require_free
 from stedi_assets.resources import jvm
 
-HOST = "127.0.0.1"
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
@@ -36,15 +35,7 @@ def command(port: int) -> list[str]:
 def main() -> None:
     """Becomes the server, once it is sure that there is Java and that the port is free."""
     port = int(sys.argv[1])
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            sys.exit(
-                f"Port {port} is in use: another `make spark-server` may be running. Stop what "
-                f"listens there, or choose another port: make spark-server SPARK_PORT={port + 1}"
-            )
+    require_free(port, "make spark-server", "SPARK_PORT")
     try:
         jvm.require_java()
     except LakehouseError as error:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.loopback import HOST
 from stedi_assets.resources import jvm
-from stedi_assets.spark_server import HOST
 
 # The first start fetches the jars.
 START_SECONDS = 240

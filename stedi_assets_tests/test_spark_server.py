@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stedi_assets import spark_server
+from stedi_assets.loopback import HOST
 
 
 def start(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +20,7 @@ def start(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test__main__port_in_use() -> None:
     with socket.socket() as taken:
-        taken.bind((spark_server.HOST, 0))
+        taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
 
