@@ -21,7 +21,7 @@ EXECUTOR = dg.multi_or_in_process_executor.configured(
     lambda chosen: chosen,
     name="in_process_or_multiprocess",
     config_schema=dg.Field(
-        dg.Selector({"in_process": dict, "multiprocess": dict}),  # type: ignore[no-untyped-call]
+        dg.Selector({"in_process": dict, "multiprocess": dict}),
         default_value={"in_process": {}},
     ),
 )

@@ -101,7 +101,8 @@ class Standing:
     def figures(self) -> Mapping[str, Any]:
         """The figures of its pictures, by picture."""
         kept = self.metadata.get(pictures.FIGURES)
-        return kept.value if isinstance(kept, dg.JsonMetadataValue) else {}  # type: ignore[return-value]
+        figures = kept.value if isinstance(kept, dg.JsonMetadataValue) else None
+        return figures if isinstance(figures, dict) else {}
 
 
 def standings(

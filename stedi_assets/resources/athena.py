@@ -16,7 +16,7 @@ class Athena(AthenaClientResource):
     def get_client(self) -> AthenaClient:
         """A client in the region that AWS_REGION names, which dagster-aws does not look at."""
         client = aws.client("athena")
-        return AthenaClient(client, self.workgroup, self.polling_interval, self.max_polls)  # type: ignore[no-untyped-call]
+        return AthenaClient(client, self.workgroup, self.polling_interval, self.max_polls)
 
     def count(self, query: str) -> int:
         """Runs a query that counts.
@@ -30,7 +30,7 @@ class Athena(AthenaClientResource):
         """
         with aws.service_faults("Athena cannot run a query", "Then run the check again."):
             try:
-                rows = self.get_client().execute_query(query, fetch_results=True)  # type: ignore[no-untyped-call]
+                rows = self.get_client().execute_query(query, fetch_results=True)
             except AthenaTimeout:
                 seconds = self.polling_interval * self.max_polls
                 raise AthenaError(
