@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stedi_assets import spark_server
 from stedi_assets.loopback import HOST
 
 
