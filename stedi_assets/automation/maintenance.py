@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from stedi_assets.errors import LakehouseError, transient_faults_retried
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import upkeep
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, Table
 
@@ -50,7 +50,7 @@ def maintain_op(table: Table) -> dg.OpDefinition:
         io_manager: dg.ResourceParam[LakehouseIOManager],
     ) -> Iterator[dg.AssetObservation]:
         with transient_faults_retried():
-            done = delta.maintain(io_manager.uri_of(table), config.retention_hours)
+            done = upkeep.maintain(io_manager.uri_of(table), config.retention_hours)
         if done is None:
             context.log.info(f"{table.name} is not in the lakehouse yet.")
             return

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from stedi_assets import consent
 from stedi_assets.erasure import landing
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta, storage
+from stedi_assets.lakehouse import storage, upkeep
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.pseudonyms import Pseudonyms
@@ -126,7 +126,7 @@ class Erasure:
         any_files = False
         for table in self.tables(DELTA_TABLES):
             name = _identifies(table)
-            files = delta.superseded_files(self.io_manager.uri_of(table))
+            files = upkeep.superseded_files(self.io_manager.uri_of(table))
             any_files |= bool(files)
             if name != "serialNumber" and files:
                 left = self._left_in(table, self._data_files(table, files)).dropna().distinct()
@@ -155,9 +155,9 @@ class Erasure:
             LakehouseError: If someone still is, or the table was written meanwhile.
         """
         uri = self.io_manager.uri_of(table)
-        self.record.tables[table.name] = asdict(delta.forget_history(uri))
+        self.record.tables[table.name] = asdict(upkeep.forget_history(uri))
         self._forget_versions(table)
-        if delta.superseded_files(uri):
+        if upkeep.superseded_files(uri):
             raise LakehouseError(
                 f"{table.name} was written meanwhile, or by a run that was killed within the hour. "
                 f"When nothing writes it, run {JOB} again."

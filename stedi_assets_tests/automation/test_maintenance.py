@@ -11,8 +11,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets import errors
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta
-from stedi_assets.lakehouse.delta import Maintained
+from stedi_assets.lakehouse import delta, upkeep
+from stedi_assets.lakehouse.upkeep import Maintained
 from stedi_assets.tables import CUSTOMER_TRUSTED, DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.automation.test_sensors import materialize
 from stedi_assets_tests.test_errors import Failing
@@ -52,7 +52,7 @@ def rows(table: Path) -> list[int]:
 
 
 def test__maintain__joins_files_and_keeps_rows(many_files: Path) -> None:
-    done = delta.maintain(f"file://{many_files}", 168)
+    done = upkeep.maintain(f"file://{many_files}", 168)
 
     assert done == Maintained(compacted=3, removed=0, removed_bytes=0)
     assert len(DeltaTable(str(many_files)).file_uris()) == 1
@@ -64,7 +64,7 @@ def test__maintain__joins_files_and_keeps_rows(many_files: Path) -> None:
 def test__maintain__removes_files_that_were_replaced_long_enough_ago(many_files: Path) -> None:
     sizes = [path.stat().st_size for path in many_files.glob("*.parquet")]
 
-    done = delta.maintain(f"file://{many_files}", 0)
+    done = upkeep.maintain(f"file://{many_files}", 0)
 
     assert done == Maintained(compacted=3, removed=3, removed_bytes=sum(sizes))
     assert len(list(many_files.glob("*.parquet"))) == 1
@@ -72,7 +72,7 @@ def test__maintain__removes_files_that_were_replaced_long_enough_ago(many_files:
 
 
 def test__maintain__no_table(tmp_path: Path) -> None:
-    assert delta.maintain(f"file://{tmp_path}/none", 168) is None
+    assert upkeep.maintain(f"file://{tmp_path}/none", 168) is None
 
 
 def test__maintenance__observes_every_delta_table(
@@ -96,7 +96,7 @@ def test__maintenance__leaves_what_the_tables_are_known_by(
     before = {name: delta.state(f"{uri}/{TABLES[name].location}") for name in MAINTAINED}
 
     assert maintain(defs, instance).success
-    assert delta.maintain(f"{uri}/{CUSTOMER_TRUSTED.location}", 0) is not None
+    assert upkeep.maintain(f"{uri}/{CUSTOMER_TRUSTED.location}", 0) is not None
 
     after = {name: delta.state(f"{uri}/{TABLES[name].location}") for name in MAINTAINED}
     for name in MAINTAINED:
@@ -144,8 +144,8 @@ def test__maintenance__tries_again_only_what_may_pass(
     error: OSError,
     succeeds: bool,
 ) -> None:
-    failing = Failing(delta.maintain, error, times=1)
-    monkeypatch.setattr(delta, "maintain", failing)
+    failing = Failing(upkeep.maintain, error, times=1)
+    monkeypatch.setattr(upkeep, "maintain", failing)
     monkeypatch.setattr(errors, "RETRY_SECONDS", 0)
 
     assert maintain(defs, instance).success is succeeds

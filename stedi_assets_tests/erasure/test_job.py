@@ -21,7 +21,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.definitions import define
 from stedi_assets.erasure.work import RECORDS, Erasure
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, upkeep
 from stedi_assets.settings import Settings
 from stedi_assets.tables import (
     DELTA_TABLES,
@@ -140,7 +140,7 @@ def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehou
     rows = {table.name: withdrawn.rows(table) for table in DELTA_TABLES}
     said = {t.name: delta.state(f"file://{withdrawn.folder / t.location}") for t in DELTA_TABLES}
 
-    superseded = delta.superseded_files(f"file://{withdrawn.folder}/customer/trusted")
+    superseded = upkeep.superseded_files(f"file://{withdrawn.folder}/customer/trusted")
 
     result = withdrawn.erase()
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from stedi_assets.lakehouse import delta, storage
-from stedi_assets.lakehouse.delta import Forgotten
+from stedi_assets.lakehouse import delta, storage, upkeep
+from stedi_assets.lakehouse.upkeep import Forgotten
 
 Make = Callable[[str], None]
 
@@ -60,18 +60,18 @@ def content(uri: str) -> bytes:
 def test__forget_history__leaves_the_current_version(uri: str) -> None:
     make(uri)
     assert b"ann@example.com" in content(uri)
-    assert len(delta.superseded_files(uri)) == 2
+    assert len(upkeep.superseded_files(uri)) == 2
 
-    assert delta.forget_history(uri) == Forgotten(files=2, versions=2)
+    assert upkeep.forget_history(uri) == Forgotten(files=2, versions=2)
 
     assert b"ann@example.com" not in content(uri)
-    assert delta.superseded_files(uri) == []
+    assert upkeep.superseded_files(uri) == []
     assert emails(uri) == ["bob@example.com"]
     state = delta.state(uri)
     assert state is not None
     assert (state.rows, state.commit) == (1, {"config": "bob"})
 
-    assert delta.forget_history(uri) == Forgotten()
+    assert upkeep.forget_history(uri) == Forgotten()
     assert delta.state(uri) == state
     make(uri)
     assert emails(uri) == ["bob@example.com"]
@@ -84,14 +84,14 @@ def test__forget_history__keeps_what_another_writer_is_about_to_commit(tmp_path:
         (tmp_path / "t" / name).write_bytes(b"PAR1")
         os.utime(tmp_path / "t" / name, (time.time() - age, time.time() - age))
 
-    delta.forget_history(f"file://{tmp_path}/t")
+    upkeep.forget_history(f"file://{tmp_path}/t")
 
     assert [(tmp_path / "t" / name).exists() for name in names] == [True, False]
-    assert len(delta.superseded_files(f"file://{tmp_path}/t")) == 1
+    assert len(upkeep.superseded_files(f"file://{tmp_path}/t")) == 1
 
 
 def test__forget_history__of_no_table(tmp_path: Path) -> None:
-    assert delta.forget_history(f"file://{tmp_path}/none") == Forgotten()
+    assert upkeep.forget_history(f"file://{tmp_path}/none") == Forgotten()
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ def test__forget_history__dies_then_goes_on(
         else:
             patched.setattr(DeltaTable, moment, die)
         with pytest.raises(SystemExit):
-            delta.forget_history(uri)
+            upkeep.forget_history(uri)
     assert emails(uri) == ["bob@example.com"]
     state = delta.state(uri)
     assert state is not None
     assert state.commit == {"config": "bob"}
 
-    delta.forget_history(uri)
+    upkeep.forget_history(uri)
 
     assert b"ann@example.com" not in content(uri)
     assert emails(uri) == ["bob@example.com"]

@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 from stedi_assets import tables
 from stedi_assets.assets import curated
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, upkeep
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import TABLES, Table
@@ -519,7 +519,7 @@ def test__log__written_by_a_clock_that_was_ahead(stored: LakehouseIOManager, fra
     assert rows(stored.read(TABLE)) == READINGS
     written = stored.write(TABLE, frame(DEVICE_READINGS, READINGS[1:]), {"run": "third"})
     assert (written.version, written.commit) == (2, {"run": "third"})
-    assert delta.maintain(stored.uri_of(TABLE), 24) == delta.Maintained(0, 0, 0)
+    assert upkeep.maintain(stored.uri_of(TABLE), 24) == upkeep.Maintained(0, 0, 0)
     again = delta.state(stored.uri_of(TABLE))
     assert again is not None
     assert (again.version, again.commit) == (2, {"run": "third"})

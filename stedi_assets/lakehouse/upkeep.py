@@ -1,0 +1,130 @@
+"""The upkeep of Delta tables: joins small files, and forgets what was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from stedi_assets.lakehouse import delta, storage
+from stedi_assets.lakehouse.faults import fault, storage_faults
+
+# No write takes longer; a file this old that no version knows is of one that was killed.
+WRITE_HOURS = 1
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """What maintenance did to a table.
+
+    Attributes:
+        compacted: How many files were joined into larger ones.
+        removed: How many files of old versions were deleted.
+        removed_bytes: How many bytes those had.
+    """
+
+    compacted: int
+    removed: int
+    removed_bytes: int
+
+
+def maintain(uri: str, retention_hours: int) -> Maintained | None:
+    """Joins a table's small files, and deletes those of versions replaced a while ago.
+
+    Args:
+        uri: Where the table is.
+        retention_hours: How long ago; the caller knows that nothing reads older versions.
+
+    Returns:
+        What was done, or None where there is no table.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails.
+    """
+    table = delta.open_table(uri)
+    if table is None:
+        return None
+    from deltalake.exceptions import DeltaError
+
+    try:
+        compacted = table.optimize.compact()["numFilesRemoved"]
+        sizes = {file.name: file.size for file in storage.open_folder(uri).files()}
+        removed = table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
+    except (DeltaError, OSError) as error:
+        raise fault(uri, error) or error from None
+    return Maintained(compacted, len(removed), sum(sizes.get(name, 0) for name in removed))
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What a table lost when it forgot its history.
+
+    Attributes:
+        files: How many data files were deleted.
+        versions: How many versions can no longer be read.
+    """
+
+    files: int = 0
+    versions: int = 0
+
+
+def superseded_files(uri: str) -> list[str]:
+    """The URIs of a table's data files that only older versions need, or none does.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails.
+    """
+    table = delta.open_table(uri)
+    current = {name.rpartition("/")[2] for name in table.file_uris()} if table else set()
+    with storage_faults(uri):
+        files = storage.open_folder(uri).files()
+    return [f.uri for f in files if f.name.endswith(".parquet") and f.name not in current]
+
+
+def forget_history(uri: str) -> Forgotten:
+    """Leaves a table its current version alone: no older data file, and no older log file.
+
+    The log goes too, since it tells the least and the greatest value of each file's columns.
+
+    Args:
+        uri: Where the table is. Files that no version knows go once they are an hour old: until
+            then another writer may be about to commit them.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails; the current version is whole,
+            and to call this again forgets the rest.
+    """
+    from deltalake import CommitProperties, PostCommitHookProperties
+    from deltalake.exceptions import DeltaError
+
+    table = delta.open_table(uri)
+    superseded = superseded_files(uri)
+    if table is None or not (superseded or _log_before(uri, table.version())):
+        return Forgotten()
+    said = CommitProperties(
+        custom_metadata={delta.COMMIT_METADATA: json.dumps(delta.last_said(table))}
+    )
+    by_hand = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+    versions = table.version()
+    try:
+        table.vacuum(0, dry_run=False, enforce_retention_duration=False)
+        table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
+        # What the last writer said must stand in the one commit that is left.
+        table.create_write_transaction(
+            [], "append", table.schema(), commit_properties=said, post_commithook_properties=by_hand
+        )
+        table = delta.open_table(uri)
+        assert table is not None
+        table.create_checkpoint()
+        with storage_faults(uri):
+            log = storage.open_folder(f"{uri}/_delta_log")
+            log.remove(_log_before(uri, table.version()))
+    except (DeltaError, OSError) as error:
+        raise fault(uri, error) or error from None
+    return Forgotten(len(superseded), versions)
+
+
+def _log_before(uri: str, version: int) -> list[str]:
+    """The names of the log's files of earlier versions, the earliest first."""
+    with storage_faults(uri):
+        names = [file.name for file in storage.open_folder(f"{uri}/_delta_log").files()]
+    return sorted(name for name in names if name[:20].isdigit() and int(name[:20]) < version)
