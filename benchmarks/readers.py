@@ -34,7 +34,7 @@ def main(source: str = str(PROJECT / "data")) -> None:
         consume(lines.select(F.from_json("value", table.ddl).alias("of")).select("of.*"))
 
     def profile() -> None:
-        reader.tidy_records(lines, table).agg(F.count_if(reader.TIDY)).collect()
+        lines.agg(F.count_if(reader.is_tidy(table))).collect()
 
     def read_once_profiled() -> None:
         consume(reader.read_tidy(spark.spark_session, files, table))

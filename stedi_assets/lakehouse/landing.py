@@ -33,7 +33,7 @@ class LandingProfile:
         reader: The version of the code that read them.
         objects: Records and fragments together.
         malformed: The fragments.
-        tidy: Whether every line is one record as declared.
+        tidy: Whether every line is one record just as declared, by `reader.is_tidy`.
         content: The fingerprint of the files' names and SHA-256 digests, by which a manifest knows
             them; None where a bucket has no record of those.
         not_utf8: Names of the files that hold bytes which are not UTF-8.
@@ -123,34 +123,37 @@ class LandingFolder:
             LakehouseError: If a file is damaged as a whole.
         """
         from pyspark.errors import PySparkException
-        from pyspark.sql import functions as F
 
         not_utf8: list[str] = []
         try:
-            records = self.spark.hold(reader.tidy_records(self._lines(not_utf8), self.table))
-            counts = (F.count(F.lit(1)).alias("lines"), F.count_if(reader.TIDY).alias("tidy"))
-            [found] = records.agg(*counts).collect()
-            if found.tidy == found.lines:
-                self._records = records.drop(reader.TIDY)
-                objects, malformed = found.lines, 0
-            else:
-                objects, malformed = reader.count(self._lines(not_utf8), self.table)
+            objects, malformed, tidy = self._judge(not_utf8)
         except PySparkException as error:
             if meant := faults.fault(self.uri, error):
                 raise meant from None
             not_utf8 = [file.name for file in self.files if not self._is_utf8(file)]
             if not not_utf8:
                 raise
-            objects, malformed = reader.count(self._lines(not_utf8), self.table)
+            objects, malformed, tidy = self._judge(not_utf8)
         return LandingProfile(
             self.fingerprint,
             self.reader_version,
             objects,
             malformed,
-            tidy=self._records is not None,
+            tidy=tidy,
             content=self._content,
             not_utf8=not_utf8,
         )
+
+    def _judge(self, not_utf8: list[str]) -> tuple[int, int, bool]:
+        """How many objects and fragments there are, how many fragments, and whether all is tidy."""
+        from pyspark.sql import functions as F
+
+        lines = self._lines(not_utf8)
+        tidy = F.count_if(reader.is_tidy(self.table)).alias("tidy")
+        [found] = lines.agg(F.count(F.lit(1)).alias("lines"), tidy).collect()
+        if found.tidy == found.lines:
+            return found.lines, 0, True
+        return *reader.count(lines, self.table), False
 
     def _is_utf8(self, file: StoredFile) -> bool:
         """Whether a file is UTF-8 text.
