@@ -5,6 +5,9 @@ of their own (`COUNTED_ALONG`), and figures that tell where the other rows are. 
 multiplies rows cannot do so here in the same manner, so the check catches it.
 """
 
+import functools
+import operator
+
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -125,32 +128,43 @@ def machine_learning_curated(
     devices = _readings(step_trainer_trusted, "sensorReadingTime", "serialNumber").alias("device")
     phones = _readings(accelerometer_trusted, "timestamp", "user").alias("phone")
     owners = customer_curated.select(
-        "email",
+        F.col("email").alias("owner"),
         F.col("serialNumber").alias("owned"),
         F.col("shareWithResearchAsOfDate").alias("consented"),
-    ).distinct()
-    # Whoever owns no device moved beside another's.
-    matches = F.coalesce(F.col("owned") == F.col("serialNumber"), F.lit(False))
-    after = F.col("consented") < F.col("timestamp")
-    permitted = (matches | ~F.lit(options.match_device)) & (
-        after | ~F.lit(options.after_consent_only)
     )
+    # Joined by what tells their rows apart, so that whoever has two devices counts once.
+    people = owners.groupBy("owner").agg(F.min("consented").alias("consented"))
+    owned = owners.groupBy(F.col("owner").alias("its_owner"), "owned").agg(
+        F.min("consented").alias("consented_with_it")
+    )
+    consented = "consented_with_it" if options.match_device else "consented"
+    permitted = [F.col("matches")] if options.match_device else []
+    permitted += [F.col(consented) < F.col("timestamp")] if options.after_consent_only else []
     pairs = (
         devices.join(phones, F.col("sensorReadingTime") == F.col("timestamp"))
-        .join(owners, F.col("user") == F.col("email"))
-        .groupBy("serialNumber", "user", "timestamp")
-        .agg(
-            F.max(F.col("device.readings") * F.col("phone.readings")).alias("rows"),
-            F.bool_or(permitted).alias("permitted"),
-            F.bool_or(matches).alias("matches"),
-            F.bool_or(after).alias("after"),
+        .join(people, F.col("user") == F.col("owner"))
+        .join(
+            owned,
+            (F.col("user") == F.col("its_owner")) & (F.col("serialNumber") == F.col("owned")),
+            "left",
         )
-        .where("permitted")
+        .select(
+            "user",
+            "timestamp",
+            "consented",
+            "consented_with_it",
+            # Whoever owns no device moved beside another's.
+            F.col("owned").isNotNull().alias("matches"),
+            (F.col("device.readings") * F.col("phone.readings")).alias("rows"),
+        )
+        .where(functools.reduce(operator.and_, permitted, F.lit(True)))
     )
     each = pairs.groupBy("user").agg(
         F.sum("rows").alias("rows"),
         F.sum(F.when(~F.col("matches"), F.col("rows"))).alias(TWO_PEOPLE),
-        F.sum(F.when(~F.col("after"), F.col("rows"))).alias(BEFORE_CONSENT),
+        F.sum(F.when(F.col("consented") >= F.col("timestamp"), F.col("rows"))).alias(
+            BEFORE_CONSENT
+        ),
     )
     return each.agg(
         _total("rows").alias("expected"),

@@ -1,7 +1,5 @@
 """What a table's declaration promises of its rows."""
 
-import functools
-import operator
 from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column as Expression
@@ -31,43 +29,26 @@ DESCRIPTIONS = {
 }
 
 
-def mark(
-    frame: DataFrame,
-    among: Mapping[str, Sequence[Values]],
-    not_among: Mapping[str, Sequence[Values]],
-) -> tuple[DataFrame, dict[str, Expression]]:
-    """Looks each row up in the values that its columns must, or must not, be among.
+def passing(
+    frame: DataFrame, among: Sequence[Values] = (), not_among: Sequence[Values] = ()
+) -> DataFrame:
+    """The rows whose columns are, or are not, among known values; each stays one row.
 
     Args:
-        frame: The rows; each stays one row.
-        among: Rule to (columns, known values) that a row must be found in, every one.
-        not_among: Rule to (columns, known values) that a row must be found in none of.
-
-    Returns:
-        The rows with what was found, and for each rule what is true of a row that breaks it.
+        frame: The rows.
+        among: Columns and known values, in all of which a row must be found. None is found by
+            columns that are not there.
+        not_among: Columns and known values, in none of which a row may be found.
     """
-    broken = {}
-    for rule, lookups in {**among, **not_among}.items():
-        found: list[Expression] = []
+    for join, lookups in (("left_semi", among), ("left_anti", not_among)):
         for columns, known in lookups:
-            if not set(columns) <= set(frame.columns):
-                found.append(F.lit(False))
-                continue
-            mark = f"_{rule}_{len(found)}"
-            frame = _look_up(frame, columns, known, mark)
-            found.append(F.col(mark).isNotNull())
-        if rule in among:
-            broken[rule] = ~functools.reduce(operator.and_, found)
-        else:
-            broken[rule] = functools.reduce(operator.or_, found)
-    return frame, broken
-
-
-def _look_up(frame: DataFrame, columns: Sequence[str], known: DataFrame, mark: str) -> DataFrame:
-    aliases = [f"{mark}_{column}" for column in columns]
-    values = known.toDF(*aliases).distinct().withColumn(mark, F.lit(True))
-    same = [frame[column] == values[alias] for column, alias in zip(columns, aliases, strict=True)]
-    return frame.join(values, same, "left").drop(*aliases)
+            if set(columns) <= set(frame.columns):
+                values = known.toDF(*[f"_{column}" for column in columns])
+                same = [frame[column] == values[f"_{column}"] for column in columns]
+                frame = frame.join(values, same, join)
+            elif join == "left_semi":
+                frame = frame.limit(0)
+    return frame
 
 
 def count(frame: DataFrame, key: Sequence[str], broken: Mapping[str, Expression]) -> DataFrame:

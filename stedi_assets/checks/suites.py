@@ -1,4 +1,4 @@
-"""One suite of checks a table: its rules, evaluated together in one pass over it."""
+"""One suite of checks a table, whose rules look at its rows together."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -178,7 +178,10 @@ def _evaluate(
     among: Mapping[str, Sequence[quality.Values]],
     not_among: Mapping[str, Sequence[quality.Values]] | None = None,
 ) -> Iterator[AssetCheckResult]:
-    """Counts the rows that break each rule, in one query, and judges the counts.
+    """Counts the rows that break each rule, and judges the counts.
+
+    Each rule that looks rows up is a query of its own: together they would hold all that they look
+    up at one time.
 
     Args:
         table: The table.
@@ -189,15 +192,14 @@ def _evaluate(
         not_among: Checks that a row passes if it is among none of these values.
     """
     faults = quality.schema_faults(table, frame)
-    marked, broken = quality.mark(frame, among, not_among or {})
-    broken[quality.VALUES] = quality.implausible(table, frame)
     key = table.key if set(table.key) <= set(frame.columns) else ()
-    [counted] = quality.count(marked, key, broken).crossJoin(expected).collect()
+    implausible = {quality.VALUES: quality.implausible(table, frame)}
+    [counted] = quality.count(frame, key, implausible).crossJoin(expected).collect()
     figures = counted.asDict()
     rows = figures["rows"]
 
     wanted = {"expected": figures["expected"]}
-    judged = {"rows", "keys", "expected", *broken, *counts.COUNTED_ALONG}
+    judged = {"rows", "keys", "expected", quality.VALUES, *counts.COUNTED_ALONG}
     further = {name: figure for name, figure in figures.items() if name not in judged}
     wanted |= {} if recorded is None else {"recorded_in_manifest": recorded}
     differing = [f"{name} {count:,}" for name, count in wanted.items() if count != rows]
@@ -213,7 +215,11 @@ def _evaluate(
         description="; ".join(faults) or None,
         metadata={"faults": faults},
     )
-    found = {name: figures[name] for name in broken}
+    found = {quality.VALUES: figures[quality.VALUES]}
+    for name, known in among.items():
+        found[name] = rows - quality.passing(frame, among=known).count()
+    for name, known in (not_among or {}).items():
+        found[name] = rows - quality.passing(frame, not_among=known).count()
     found |= {quality.KEYS: rows - figures.get("keys", 0)} if table.key else {}
     found |= {name: figures[name] for name in counts.COUNTED_ALONG if name in figures}
     if quality.NO_PERSONAL_DATA in found and quality.personal_columns(frame):

@@ -1,4 +1,4 @@
-"""What a declaration promises is told row by row, and counted in one pass."""
+"""What a declaration promises is told row by row, and counted."""
 
 from __future__ import annotations
 
@@ -104,47 +104,41 @@ def test__schema_faults(ddl: str, faults: list[str], frame: Frame) -> None:
     assert quality.schema_faults(tables.STEP_TRAINER_TRUSTED, frame(ddl, [])) == faults
 
 
-def test__mark__rows_stay_one_each_and_are_told_apart(frame: Frame) -> None:
+def test__passing__rows_stay_one_each(frame: Frame) -> None:
     readings = frame("device string, time bigint", [("a", 1), ("a", 1), ("b", 2), (None, 3)])
     known = frame("device string", [("a",), ("a",), (None,)])
     times = frame("time bigint", [(2,), (3,), (3,)])
-    marked, broken = quality.mark(
-        readings,
-        among={"known": [(["device"], known)]},
-        not_among={"late": [(["time"], times)]},
-    )
-    told = marked.select("device", "time", *[fault.alias(rule) for rule, fault in broken.items()])
-    assert told.columns == ["device", "time", "known", "late"]
-    assert rows(told) == [
-        ("a", 1, False, False),
-        ("a", 1, False, False),
-        ("b", 2, True, True),
-        (None, 3, True, True),
-    ]
+    assert rows(quality.passing(readings, among=[(["device"], known)])) == [("a", 1), ("a", 1)]
+    assert rows(quality.passing(readings, not_among=[(["time"], times)])) == [("a", 1), ("a", 1)]
+    assert rows(quality.passing(readings)) == rows(readings)
 
 
-def test__mark__among_every_and_not_among_any(frame: Frame) -> None:
+def test__passing__what_is_null_is_not_found(frame: Frame) -> None:
+    readings = frame("device string", [("a",), (None,)])
+    known = frame("device string", [("a",), (None,)])
+    assert rows(quality.passing(readings, among=[(["device"], known)])) == [("a",)]
+    assert rows(quality.passing(readings, not_among=[(["device"], known)])) == [(None,)]
+
+
+def test__passing__among_all_and_not_among_any(frame: Frame) -> None:
     numbers = frame("one int, other int", [(1, 1), (1, 2), (2, 1), (2, 2)])
     ones = frame("one int", [(1,)])
-    marked, broken = quality.mark(
-        numbers,
-        among={"every": [(["one"], ones), (["other"], ones)]},
-        not_among={"any": [(["one"], ones), (["other"], ones)]},
-    )
-    told = marked.select("one", "other", broken["every"].alias("e"), broken["any"].alias("a"))
-    assert rows(told) == [
-        (1, 1, False, True),
-        (1, 2, True, True),
-        (2, 1, True, True),
-        (2, 2, True, False),
-    ]
+    lookups = [(["one"], ones), (["other"], ones)]
+    assert rows(quality.passing(numbers, among=lookups)) == [(1, 1)]
+    assert rows(quality.passing(numbers, not_among=lookups)) == [(2, 2)]
 
 
-def test__mark__columns_are_looked_up_together(frame: Frame) -> None:
+def test__passing__columns_are_looked_up_together(frame: Frame) -> None:
     readings = frame("device string, time bigint", [("a", 1), ("a", 2)])
     known = frame("device string, time bigint", [("a", 1), ("b", 2)])
-    marked, broken = quality.mark(readings, {"known": [(["device", "time"], known)]}, {})
-    assert rows(marked.where(broken["known"]).select("device", "time")) == [("a", 2)]
+    assert rows(quality.passing(readings, [(["device", "time"], known)])) == [("a", 1)]
+
+
+def test__passing__a_column_that_is_not_there_finds_nothing(frame: Frame) -> None:
+    readings = frame("device string", [("a",)])
+    times = frame("time bigint", [(1,)])
+    assert rows(quality.passing(readings, among=[(["time"], times)])) == []
+    assert rows(quality.passing(readings, not_among=[(["time"], times)])) == [("a",)]
 
 
 @pytest.mark.parametrize(
