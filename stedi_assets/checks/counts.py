@@ -88,11 +88,8 @@ def accelerometer_trusted(
     """The different landing readings of each trusted customer, and how often others repeat them."""
     people = customer_trusted.select("email").distinct()
     readings = accelerometer_landing.withColumn("user", consent.person("user"))
-    return (
-        _readings(readings, *tables.ACCELEROMETER_TRUSTED.column_names)
-        .join(people, F.col("user") == F.col("email"))
-        .agg(*_different())
-    )
+    theirs = people.join(readings, F.col("email") == F.col("user"))
+    return _readings(theirs, *tables.ACCELEROMETER_TRUSTED.column_names).agg(*_different())
 
 
 def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
@@ -106,11 +103,8 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
 def step_trainer_trusted(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
     """The different landing readings of curated customers' devices, and how often others repeat."""
     devices = customer_curated.select("serialNumber").distinct()
-    return (
-        _readings(step_trainer_landing, *tables.STEP_TRAINER_TRUSTED.column_names)
-        .join(devices, "serialNumber")
-        .agg(*_different())
-    )
+    theirs = devices.join(step_trainer_landing, "serialNumber")
+    return _readings(theirs, *tables.STEP_TRAINER_TRUSTED.column_names).agg(*_different())
 
 
 def machine_learning_curated(
@@ -140,14 +134,12 @@ def machine_learning_curated(
     consented = "consented_with_it" if options.match_device else "consented"
     permitted = [F.col("matches")] if options.match_device else []
     permitted += [F.col(consented) < F.col("timestamp")] if options.after_consent_only else []
+    # The embedded engine holds the left side of a join: each time the smaller.
+    moved = people.join(phones, F.col("owner") == F.col("user"))
+    beside = devices.join(moved, F.col("sensorReadingTime") == F.col("timestamp"))
+    theirs = (F.col("its_owner") == F.col("user")) & (F.col("owned") == F.col("serialNumber"))
     pairs = (
-        devices.join(phones, F.col("sensorReadingTime") == F.col("timestamp"))
-        .join(people, F.col("user") == F.col("owner"))
-        .join(
-            owned,
-            (F.col("user") == F.col("its_owner")) & (F.col("serialNumber") == F.col("owned")),
-            "left",
-        )
+        owned.join(beside, theirs, "right")
         .select(
             "user",
             "timestamp",

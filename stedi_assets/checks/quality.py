@@ -29,26 +29,63 @@ DESCRIPTIONS = {
 }
 
 
-def passing(
+def at_fault(
     frame: DataFrame, among: Sequence[Values] = (), not_among: Sequence[Values] = ()
 ) -> DataFrame:
-    """The rows whose columns are, or are not, among known values; each stays one row.
+    """Counts the rows whose columns are not, or are, among known values.
+
+    All lookups but the last are joins, which hold their known values. The last is a grouping, which
+    spills what memory cannot hold: name the largest last.
 
     Args:
         frame: The rows.
-        among: Columns and known values, in all of which a row must be found. None is found by
-            columns that are not there.
+        among: Columns and known values, in all of which a row must be found. Null is not found, and
+            nothing is by columns that are not there.
         not_among: Columns and known values, in none of which a row may be found.
+
+    Returns:
+        One row: `at_fault`.
     """
-    for join, lookups in (("left_semi", among), ("left_anti", not_among)):
-        for columns, known in lookups:
+    passes = F.lit(True)
+    lookups = []
+    for wanted, each in ((True, among), (False, not_among)):
+        for columns, known in each:
             if set(columns) <= set(frame.columns):
-                values = known.toDF(*[f"_{column}" for column in columns])
-                same = [frame[column] == values[f"_{column}"] for column in columns]
-                frame = frame.join(values, same, join)
-            elif join == "left_semi":
-                frame = frame.limit(0)
-    return frame
+                values = known.toDF(*columns)
+                for column in columns:
+                    values = values.where(F.col(column).isNotNull())
+                lookups.append((wanted, list(columns), values))
+            elif wanted:
+                passes = F.lit(False)
+    if not lookups:
+        return frame.agg(F.count_if(~passes).alias("at_fault"))
+    *joined, (wanted, columns, known) = lookups
+    for number, (is_wanted, keys, values) in enumerate(joined):
+        found = f"_found_{number}"
+        frame = _marked(frame, keys, values, found)
+        passes &= F.col(found).isNotNull() if is_wanted else F.col(found).isNull()
+    ours = frame.select(*columns, F.lit(1).alias("_row"), passes.alias("_passes"))
+    theirs = known.select(*columns, F.lit(0).alias("_row"), F.lit(None).cast("boolean"))
+    each_value = (
+        ours.union(theirs)
+        .groupBy(*columns)
+        .agg(
+            F.sum("_row").alias("_rows"),
+            F.count_if("_passes").alias("_passing"),
+            (F.min("_row") == 0).alias("_known"),
+        )
+    )
+    passing = F.when(F.col("_known") == F.lit(wanted), F.col("_passing")).otherwise(0)
+    faults = F.coalesce(F.sum(F.col("_rows") - passing), F.lit(0))
+    return each_value.agg(faults.alias("at_fault"))
+
+
+def _marked(frame: DataFrame, columns: Sequence[str], known: DataFrame, mark: str) -> DataFrame:
+    # The embedded engine holds a join's left side, which are the known values therefore.
+    aliases = [f"{mark}_{column}" for column in columns]
+    values = known.toDF(*aliases).distinct().withColumn(mark, F.lit(True))
+    same = [frame[column] == values[alias] for column, alias in zip(columns, aliases, strict=True)]
+    return values.join(frame, same, "right").drop(*aliases)
 
 
 def count(frame: DataFrame, key: Sequence[str], broken: Mapping[str, Expression]) -> DataFrame:

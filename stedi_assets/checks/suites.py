@@ -180,8 +180,8 @@ def _evaluate(
 ) -> Iterator[AssetCheckResult]:
     """Counts the rows that break each rule, and judges the counts.
 
-    Each rule that looks rows up is a query of its own: together they would hold all that they look
-    up at one time.
+    Each rule that looks rows up is a query of its own, for as one they would hold all that they
+    look up at one time.
 
     Args:
         table: The table.
@@ -217,9 +217,9 @@ def _evaluate(
     )
     found = {quality.VALUES: figures[quality.VALUES]}
     for name, known in among.items():
-        found[name] = rows - quality.passing(frame, among=known).count()
+        [[found[name]]] = quality.at_fault(frame, among=known).collect()
     for name, known in (not_among or {}).items():
-        found[name] = rows - quality.passing(frame, not_among=known).count()
+        [[found[name]]] = quality.at_fault(frame, not_among=known).collect()
     found |= {quality.KEYS: rows - figures.get("keys", 0)} if table.key else {}
     found |= {name: figures[name] for name in counts.COUNTED_ALONG if name in figures}
     if quality.NO_PERSONAL_DATA in found and quality.personal_columns(frame):

@@ -104,41 +104,50 @@ def test__schema_faults(ddl: str, faults: list[str], frame: Frame) -> None:
     assert quality.schema_faults(tables.STEP_TRAINER_TRUSTED, frame(ddl, [])) == faults
 
 
-def test__passing__rows_stay_one_each(frame: Frame) -> None:
-    readings = frame("device string, time bigint", [("a", 1), ("a", 1), ("b", 2), (None, 3)])
-    known = frame("device string", [("a",), ("a",), (None,)])
-    times = frame("time bigint", [(2,), (3,), (3,)])
-    assert rows(quality.passing(readings, among=[(["device"], known)])) == [("a", 1), ("a", 1)]
-    assert rows(quality.passing(readings, not_among=[(["time"], times)])) == [("a", 1), ("a", 1)]
-    assert rows(quality.passing(readings)) == rows(readings)
+def test__at_fault__each_row_counts_once(frame: Frame) -> None:
+    readings = frame("device string, time bigint", [("a", 1), ("a", 1), ("b", 2), ("c", 3)])
+    known = frame("device string", [("a",), ("a",), ("d",)])
+    assert rows(quality.at_fault(readings, among=[(["device"], known)])) == [(2,)]
+    assert rows(quality.at_fault(readings, not_among=[(["device"], known)])) == [(2,)]
+    assert rows(quality.at_fault(readings)) == [(0,)]
+    assert rows(quality.at_fault(readings.limit(0), among=[(["device"], known)])) == [(0,)]
 
 
-def test__passing__what_is_null_is_not_found(frame: Frame) -> None:
-    readings = frame("device string", [("a",), (None,)])
-    known = frame("device string", [("a",), (None,)])
-    assert rows(quality.passing(readings, among=[(["device"], known)])) == [("a",)]
-    assert rows(quality.passing(readings, not_among=[(["device"], known)])) == [(None,)]
+def test__at_fault__null_is_not_found(frame: Frame) -> None:
+    readings = frame("device string, time bigint", [("a", 1), (None, 1), (None, 2)])
+    devices = (["device"], frame("device string", [("a",), (None,)]))
+    times = (["time"], frame("time bigint", [(1,), (None,)]))
+    assert rows(quality.at_fault(readings, among=[devices])) == [(2,)]
+    assert rows(quality.at_fault(readings, not_among=[devices])) == [(1,)]
+    for lookups in ([devices, times], [times, devices]):
+        assert rows(quality.at_fault(readings, among=lookups)) == [(2,)]
+        assert rows(quality.at_fault(readings, not_among=lookups)) == [(2,)]
 
 
-def test__passing__among_all_and_not_among_any(frame: Frame) -> None:
-    numbers = frame("one int, other int", [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test__at_fault__in_all_and_in_none(frame: Frame) -> None:
+    numbers = frame("one int, other int", [(1, 1), (1, 2), (2, 1), (2, 2), (2, 2)])
     ones = frame("one int", [(1,)])
     lookups = [(["one"], ones), (["other"], ones)]
-    assert rows(quality.passing(numbers, among=lookups)) == [(1, 1)]
-    assert rows(quality.passing(numbers, not_among=lookups)) == [(2, 2)]
+    assert rows(quality.at_fault(numbers, among=lookups)) == [(4,)]
+    assert rows(quality.at_fault(numbers, not_among=lookups)) == [(3,)]
 
 
-def test__passing__columns_are_looked_up_together(frame: Frame) -> None:
+def test__at_fault__columns_are_looked_up_together(frame: Frame) -> None:
     readings = frame("device string, time bigint", [("a", 1), ("a", 2)])
-    known = frame("device string, time bigint", [("a", 1), ("b", 2)])
-    assert rows(quality.passing(readings, [(["device", "time"], known)])) == [("a", 1)]
+    known = (["device", "time"], frame("device string, time bigint", [("a", 1), ("b", 2)]))
+    anything = (["time"], frame("time bigint", [(1,), (2,)]))
+    for lookups in ([known], [known, anything], [anything, known]):
+        assert rows(quality.at_fault(readings, among=lookups)) == [(1,)]
 
 
-def test__passing__a_column_that_is_not_there_finds_nothing(frame: Frame) -> None:
+def test__at_fault__a_column_that_is_not_there_finds_nothing(frame: Frame) -> None:
     readings = frame("device string", [("a",)])
-    times = frame("time bigint", [(1,)])
-    assert rows(quality.passing(readings, among=[(["time"], times)])) == []
-    assert rows(quality.passing(readings, not_among=[(["time"], times)])) == [("a",)]
+    times = (["time"], frame("time bigint", [(1,)]))
+    devices = (["device"], frame("device string", [("a",)]))
+    for lookups in ([times], [times, devices], [devices, times]):
+        assert rows(quality.at_fault(readings, among=lookups)) == [(1,)]
+    assert rows(quality.at_fault(readings, not_among=[times])) == [(0,)]
+    assert rows(quality.at_fault(readings, not_among=[times, devices])) == [(1,)]
 
 
 @pytest.mark.parametrize(
