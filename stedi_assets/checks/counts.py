@@ -113,14 +113,13 @@ def machine_learning_curated(
     customer_curated: DataFrame,
     options: MachineLearningConfig,
 ) -> DataFrame:
-    """For each millisecond the product of both sides' counts, summed.
+    """For each reading of a device the phone readings of its millisecond, summed.
 
     Besides `expected` the row has, of those, `pairs_of_two_people` whose device is not registered
     to the phone's owner, and `readings_before_consent` that are not later than the owner's consent;
     and how well a person is hidden among the others: `people`, and the `fewest_rows_of_a_person`.
     """
-    devices = _readings(step_trainer_trusted, "sensorReadingTime", "serialNumber").alias("device")
-    phones = _readings(accelerometer_trusted, "timestamp", "user").alias("phone")
+    phones = _readings(accelerometer_trusted, "timestamp", "user")
     owners = customer_curated.select(
         F.col("email").alias("owner"),
         F.col("serialNumber").alias("owned"),
@@ -136,6 +135,7 @@ def machine_learning_curated(
     permitted += [F.col(consented) < F.col("timestamp")] if options.after_consent_only else []
     # The embedded engine holds the left side of a join: each time the smaller.
     moved = people.join(phones, F.col("owner") == F.col("user"))
+    devices = step_trainer_trusted.select("sensorReadingTime", "serialNumber")
     beside = devices.join(moved, F.col("sensorReadingTime") == F.col("timestamp"))
     theirs = (F.col("its_owner") == F.col("user")) & (F.col("owned") == F.col("serialNumber"))
     pairs = (
@@ -147,7 +147,7 @@ def machine_learning_curated(
             "consented_with_it",
             # Whoever owns no device moved beside another's.
             F.col("owned").isNotNull().alias("matches"),
-            (F.col("device.readings") * F.col("phone.readings")).alias("rows"),
+            F.col("readings").alias("rows"),
         )
         .where(functools.reduce(operator.and_, permitted, F.lit(True)))
     )

@@ -128,7 +128,7 @@ def machine_learning_curated_checks(
     accelerometer_landing: DataFrame,
     customer_landing: DataFrame,
 ) -> Iterator[AssetCheckResult]:
-    """Consent by device and by reading; as many rows as the products of both sides' counts."""
+    """Consent by device and by reading; as many rows as there are pairs of a millisecond."""
     table = tables.MACHINE_LEARNING_CURATED
     made = io_manager.state(table)
     options = MachineLearningConfig(**(made.commit.get("config", {}) if made else {}))
@@ -180,8 +180,7 @@ def _evaluate(
 ) -> Iterator[AssetCheckResult]:
     """Counts the rows that break each rule, and judges the counts.
 
-    Each rule that looks rows up is a query of its own, for as one they would hold all that they
-    look up at one time.
+    Each rule is a query of its own: as one they would hold all that they look up at one time.
 
     Args:
         table: The table.
@@ -194,8 +193,9 @@ def _evaluate(
     faults = quality.schema_faults(table, frame)
     key = table.key if set(table.key) <= set(frame.columns) else ()
     implausible = {quality.VALUES: quality.implausible(table, frame)}
-    [counted] = quality.count(frame, key, implausible).crossJoin(expected).collect()
-    figures = counted.asDict()
+    [found_in_it] = quality.count(frame, key, implausible).collect()
+    [recounted] = expected.collect()
+    figures = found_in_it.asDict() | recounted.asDict()
     rows = figures["rows"]
 
     wanted = {"expected": figures["expected"]}

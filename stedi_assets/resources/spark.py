@@ -26,7 +26,11 @@ SCRATCH = "stedi-assets-"
 ENGINE_SHARE = 0.4
 # The engine's allocator gives back what it does not use, soon and in small parts, so that one
 # large step leaves nothing to the next. It reads them when the engine is loaded.
-ALLOCATOR = {"MIMALLOC_PURGE_DELAY": "10", "MIMALLOC_ARENA_EAGER_COMMIT": "0"}
+ALLOCATOR = {
+    "MIMALLOC_ARENA_EAGER_COMMIT": "0",
+    "MIMALLOC_GENERIC_COLLECT": "1000",
+    "MIMALLOC_PURGE_DELAY": "10",
+}
 
 
 class SparkResource(LazyPySparkResource):
