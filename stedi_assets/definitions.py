@@ -6,8 +6,8 @@ from stedi_assets.assets import curated, landing, sources, trusted
 from stedi_assets.assets.declared import with_code_references
 from stedi_assets.automation import jobs, notify, registration, schedules, sensors
 from stedi_assets.checks import catalog, suites
+from stedi_assets.lakehouse.address import without_userinfo
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.storage import without_userinfo
 from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.clock import Clock
 from stedi_assets.resources.pseudonyms import Pseudonyms

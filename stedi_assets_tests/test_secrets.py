@@ -12,7 +12,7 @@ from dagster._serdes import serialize_value
 import stedi_assets.definitions
 from stedi_assets.demo import S3Server
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta, s3, storage
+from stedi_assets.lakehouse import address, delta, s3, storage
 from stedi_assets.resources import aws, spark
 from stedi_assets.settings import Settings
 from stedi_assets_tests import listening
@@ -53,7 +53,7 @@ def test__definitions__what_dagster_shows_and_keeps_with_each_run() -> None:
     "uri", [SETTINGS.lakehouse_uri, f"https://user:{SECRET}@host/lake", f"gs://{SECRET}@bucket"]
 )
 def test__lakehouse_uri__with_keys(uri: str) -> None:
-    said = told(storage.as_uri, uri)
+    said = told(address.as_uri, uri)
     assert "STEDI_LAKEHOUSE_URI=" in said
     assert SECRET not in said
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stedi_assets.catalog import duck
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import storage
+from stedi_assets.lakehouse import address
 from stedi_assets.settings import Settings
 from stedi_assets.tables import TABLES
 
@@ -133,7 +133,7 @@ def main() -> int:
     # Python's own handler would wait until DuckDB has the result.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        uri = storage.as_uri(Settings.from_environment().lakehouse_uri)
+        uri = address.as_uri(Settings.from_environment().lakehouse_uri)
         if options.query is None and options.file is None:
             return 0 if console(uri, options.format) or sys.stdin.isatty() else 1
         run(uri, _content(options.file) if options.file else options.query, options.format)

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from stedi_assets import consent
 from stedi_assets.erasure import landing
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import storage, upkeep
+from stedi_assets.lakehouse import address, storage, upkeep
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.pseudonyms import Pseudonyms
@@ -172,7 +172,7 @@ class Erasure:
 
     def keep_record(self) -> None:
         """Writes what has been taken down, in place of what was written before."""
-        folder = storage.open_folder(f"{storage.as_uri(self.io_manager.uri)}/{RECORDS}")
+        folder = storage.open_folder(f"{address.as_uri(self.io_manager.uri)}/{RECORDS}")
         name = f"{self.record.began}-{self.record.run}.json"
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch, name)

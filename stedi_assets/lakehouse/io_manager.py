@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from stedi_assets import pictures
 from stedi_assets.catalog.table_input import RECORD_COUNT, VERSION
 from stedi_assets.errors import LakehouseError, transient_faults_retried
-from stedi_assets.lakehouse import delta, describe, storage
+from stedi_assets.lakehouse import address, delta, describe
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
 from stedi_assets.resources.catalog import GlueCatalog
@@ -103,11 +103,11 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
             LakehouseError: If the lakehouse's own address cannot be used, or a symbolic link
                 leads out of it.
         """
-        lakehouse = storage.as_uri(self.uri)
+        lakehouse = address.as_uri(self.uri)
         if self.catalog:
             self.catalog.require_usable(lakehouse)
-        if lakehouse.startswith(storage.LOCAL):
-            storage.within(Path(lakehouse.removeprefix(storage.LOCAL)), table.location)
+        if lakehouse.startswith(address.LOCAL):
+            address.within(Path(lakehouse.removeprefix(address.LOCAL)), table.location)
         return f"{lakehouse}/{table.location}"
 
     def landing(self, table: Table) -> LandingFolder:

@@ -19,7 +19,8 @@ from dagster_aws.s3 import S3Resource
 from typing_extensions import override
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.storage import S3, Folder, StoredFile, without_userinfo
+from stedi_assets.lakehouse.address import S3, without_userinfo
+from stedi_assets.lakehouse.storage import Folder, StoredFile
 from stedi_assets.resources.aws import require_no_password
 
 if TYPE_CHECKING:

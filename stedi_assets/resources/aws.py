@@ -10,7 +10,7 @@ from typing import Any
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import faults
-from stedi_assets.lakehouse.storage import without_userinfo
+from stedi_assets.lakehouse.address import without_userinfo
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30

@@ -17,7 +17,7 @@ from stedi_assets.catalog.table_input import (
     table_input,
 )
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import storage
+from stedi_assets.lakehouse.address import S3
 from stedi_assets.resources import aws
 from stedi_assets.tables import Table
 
@@ -51,7 +51,7 @@ class GlueCatalog(dg.ConfigurableResource):
                 f"STEDI_GLUE_DATABASE={self.database} cannot be used. "
                 "Name a database in lower-case letters, digits and _ only."
             )
-        if not lakehouse.startswith(storage.S3):
+        if not lakehouse.startswith(S3):
             raise LakehouseError(
                 f"STEDI_GLUE_DATABASE={self.database} is set, but the lakehouse {lakehouse} is a "
                 "folder, which Athena cannot read. Set STEDI_LAKEHOUSE_URI to s3://bucket/prefix, "

@@ -10,7 +10,8 @@ import dagster as dg
 from pydantic import Field
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.storage import LOCAL, LocalFolder, within
+from stedi_assets.lakehouse.address import LOCAL, within
+from stedi_assets.lakehouse.storage import LocalFolder
 from stedi_assets.tables import Table
 
 

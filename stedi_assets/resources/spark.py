@@ -17,7 +17,7 @@ from pydantic import Field, PrivateAttr
 from pyspark.sql import DataFrame, SparkSession
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.storage import without_userinfo
+from stedi_assets.lakehouse.address import without_userinfo
 from stedi_assets.resources import jvm, memory
 
 CONNECT_TIMEOUT_SECONDS = 10

@@ -12,7 +12,7 @@ import pytest
 
 from stedi_assets.demo import BUCKET, S3Server
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, storage
+from stedi_assets.lakehouse import address, arrival, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import ACCELEROMETER_LANDING, STEP_TRAINER_TRUSTED
@@ -194,8 +194,8 @@ def test__link__to_the_whole_lakehouse_or_source(
 def test__address__of_a_bucket_with_steps(uri: str) -> None:
     """The engine and boto3 would take them for different places."""
     with pytest.raises(LakehouseError, match=r"cannot be used\. Write it as s3://bucket/prefix"):
-        storage.as_uri(uri)
+        address.as_uri(uri)
 
 
 def test__address__of_a_folder_with_steps_up(tmp_path: Path) -> None:
-    assert storage.as_uri(f"{tmp_path}/a/../b") == f"file://{tmp_path}/b"
+    assert address.as_uri(f"{tmp_path}/a/../b") == f"file://{tmp_path}/b"
