@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -148,6 +149,22 @@ def test__s3__reference_data_as_on_a_disk(
         for name in landed:
             stored = s3_server.client().get_object(Bucket=BUCKET, Key=prefix + name)["Body"].read()
             assert stored == (reference_data / table.location / name).read_bytes()
+
+
+def test__s3__an_untidy_source_is_fetched_once(
+    run: Start, proxy: S3Proxy, small: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(small, tmp_path / "source")
+    for file in source.rglob("*.json"):
+        file.write_text(f"\n{file.read_text()}")
+    untidy = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_SOURCE_DATA=str(source))
+    assert untidy.exit_status == 0, untidy.printed
+    fetched = Counter(
+        request.path
+        for request in proxy.requests
+        if request.method == "GET" and "/landing/" in request.path and "?" not in request.path
+    )
+    assert set(fetched.values()) == {1}
 
 
 def test__s3__profile_gives_credentials_region_and_endpoint(

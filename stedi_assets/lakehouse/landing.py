@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import faults, reader, storage
+from stedi_assets.lakehouse.address import S3
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.fingerprint import fingerprint
 from stedi_assets.lakehouse.storage import Folder, StoredFile
@@ -77,6 +78,7 @@ class LandingFolder:
     uri: str
     spark: SparkResource
     _records: DataFrame | None = field(default=None, init=False)
+    _fetched: DataFrame | None = field(default=None, init=False)
 
     @functools.cached_property
     def files(self) -> list[StoredFile]:
@@ -194,7 +196,7 @@ class LandingFolder:
         return self._records
 
     def _read(self, profile: LandingProfile) -> DataFrame:
-        if profile.tidy:
+        if profile.tidy and self._fetched is None:
             session: SparkSession = self.spark.spark_session
             frames = [reader.read_tidy(session, uris, self.table) for uris in self._readable([])]
             return functools.reduce(lambda one, other: one.unionByName(other), frames)
@@ -221,9 +223,11 @@ class LandingFolder:
         return reader.parse(reader.fragments(lines), self.table)
 
     def _lines(self, not_utf8: list[str]) -> DataFrame:
-        """The text lines of all files, in a column `value`."""
+        """The text lines of all files, in a column `value`; a bucket's are fetched once a run."""
         from pyspark.sql import functions as F
 
+        if self._fetched is not None:
+            return self._fetched
         spark: SparkSession = self.spark.spark_session
         # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
         valid = F.make_valid_utf8("value").alias("value")
@@ -235,7 +239,10 @@ class LandingFolder:
             whole = spark.read.format("binaryFile").load(damaged)
             once = whole.dropDuplicates(["path"])
             frames.append(once.select(F.explode(F.split(text, "\r?\n")).alias("value")))
-        return functools.reduce(lambda one, other: one.unionByName(other), frames)
+        lines = functools.reduce(lambda one, other: one.unionByName(other), frames)
+        if self.uri.startswith(S3):
+            self._fetched = self.spark.hold(lines)
+        return lines if self._fetched is None else self._fetched
 
     def _readable(self, not_utf8: list[str]) -> list[list[str]]:
         """The files of UTF-8 text; the embedded engine reads one kind of compression at a time."""

@@ -125,10 +125,10 @@ def read_tidy(spark: SparkSession, uris: list[str], table: Table) -> DataFrame:
     Returns:
         The table's columns.
     """
-    return (
-        spark.read.schema(_parsed_ddl(table))
-        .json(uris)
-        .select(*[F.col(column.name).cast(column.type) for column in table.columns])
+    # The embedded engine would look into the files for a schema besides the one it is given.
+    reader = spark.read.option("schemaInferMaxRecords", 0).schema(_parsed_ddl(table))
+    return reader.json(uris).select(
+        *[F.col(column.name).cast(column.type) for column in table.columns]
     )
 
 
