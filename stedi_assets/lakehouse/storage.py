@@ -269,8 +269,7 @@ class LocalFolder(Folder):
         self.path.mkdir(parents=True, exist_ok=True)
         part = self.path / f".{uuid.uuid4().hex}.part"
         try:
-            with path.open("rb") as source, part.open("wb") as target:
-                shutil.copyfileobj(source, target, CHUNK_BYTES)
+            shutil.copyfile(path, part)
             part.replace(self.path / name)
         except BaseException:
             part.unlink(missing_ok=True)
