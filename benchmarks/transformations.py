@@ -5,6 +5,7 @@ Usage: python -m benchmarks.transformations SOURCE_DATA LAKEHOUSE
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from collections.abc import Callable
@@ -57,3 +58,4 @@ def make(io_manager: LakehouseIOManager, table: Table) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    gc.freeze()  # as the command does at its end

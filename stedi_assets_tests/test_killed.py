@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pytest
 
 from stedi_assets import tables
 from stedi_assets.assets import curated, landing, trusted
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
@@ -124,13 +124,12 @@ def moments(
         lines = f"{json.dumps(record)}\n{{\n"
         (source / table.location / "new.json").write_text(lines)
     moments = Moments(lakehouse, tmp_path / "moments")
-    copy, overwrite = shutil.copyfileobj, delta.overwrite
+    copy, overwrite = shutil.copyfile, delta.overwrite
 
-    def halved(source: BinaryIO, target: BinaryIO, length: int) -> None:
-        target.write(source.read(10))
-        target.flush()
+    def halved(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:10])
         moments.look("in an upload")
-        copy(source, target, length)
+        copy(source, target)
 
     def watched(uri: str, table: tables.Table, *given: Any) -> delta.TableState:
         moments.look(f"before {table.name}")
@@ -139,7 +138,7 @@ def moments(
         return written
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfileobj", halved)
+        patch.setattr(storage, "copyfile", halved)
         patch.setattr(delta, "overwrite", watched)
         run(lakehouse)
     return moments, before, contents(lakehouse)

@@ -27,7 +27,7 @@ def row_count(table: Table) -> dg.AssetChecksDefinition:
         if _has_untidy_lines(io_manager, table):
             return AssetCheckResult(
                 passed=True,
-                description="Not compared: Athena reads lines, and some hold no or many records.",
+                description="Not compared: Athena reads lines, and some are not just as declared.",
             )
         assert io_manager.catalog is not None  # or there would be no such check
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from typing_extensions import override
@@ -269,7 +269,7 @@ class LocalFolder(Folder):
         self.path.mkdir(parents=True, exist_ok=True)
         part = self.path / f".{uuid.uuid4().hex}.part"
         try:
-            shutil.copyfile(path, part)
+            copyfile(path, part)
             part.replace(self.path / name)
         except BaseException:
             part.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gzip
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -304,11 +303,11 @@ def test__upload__changed_file_lands_beside_the_earlier(source, folder, name, ve
 def fail_in_the_middle(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
     """Makes the copying of a file fail after its first bytes."""
 
-    def copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
-        target.write(source.read(10))
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:10])
         raise fault
 
-    monkeypatch.setattr(shutil, "copyfileobj", copy)
+    monkeypatch.setattr(storage, "copyfile", copy)
 
 
 def test__upload__killed_in_the_middle(source, folder, monkeypatch):
