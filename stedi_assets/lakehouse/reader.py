@@ -150,7 +150,7 @@ def is_tidy(table: Table) -> Expression:
             line, leads = line + member, True
         else:
             line += f"(?:{member})?" if leads else f"(?:{member},{space})?"
-    return F.col("value").rlike(rf"^{space}\{{{space}{line}\}}{space}$")
+    return F.col("value").rlike(rf"^{space}\{{{space}{line}\}}{space}\z")
 
 
 def count(lines: DataFrame, table: Table) -> tuple[int, int]:

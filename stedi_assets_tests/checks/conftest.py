@@ -63,6 +63,23 @@ SUITES = {
     "machine_learning_curated": suites.machine_learning_curated_checks,
 }
 
+CHECKS = {
+    "customer_trusted": {
+        *("consent", "counts", "schema", "values", "keys"),
+        "impossible_consent",
+    },
+    "accelerometer_trusted": {"consent", "counts", "schema", "values", "keys", "references"},
+    "customer_curated": {"consent", "counts", "schema", "values", "keys", "references"},
+    "step_trainer_trusted": {
+        *("consent", "counts", "schema", "values", "keys", "references"),
+        "devices_shared_without_consent",
+    },
+    "machine_learning_curated": {
+        *("consent", "counts", "schema", "values", "references"),
+        *("no_personal_data", "pairs_of_two_people", "readings_before_consent"),
+    },
+}
+
 Results = dict[str, AssetCheckResult]
 Check = Callable[..., Results]
 

@@ -8,14 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.assets import curated, landing, trusted
-from stedi_assets.assets.declared import table_asset
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import LANDING_TABLES
@@ -28,6 +25,7 @@ from stedi_assets_tests.checks.conftest import (
     BOBS_DEVICE,
     BOBS_PAIR,
     BOBS_PHONE,
+    CHECKS,
     EVE,
     EVES_DEVICE,
     EVES_PHONE,
@@ -37,7 +35,6 @@ from stedi_assets_tests.checks.conftest import (
     ZOE,
     Check,
     Results,
-    land,
 )
 from stedi_assets_tests.rows import (
     CLOCK,
@@ -55,22 +52,6 @@ from stedi_assets_tests.rows import (
 
 Frame = Callable[[str, list[tuple]], DataFrame]
 
-CHECKS = {
-    "customer_trusted": {
-        *("consent", "counts", "schema", "values", "keys"),
-        "impossible_consent",
-    },
-    "accelerometer_trusted": {"consent", "counts", "schema", "values", "keys", "references"},
-    "customer_curated": {"consent", "counts", "schema", "values", "keys", "references"},
-    "step_trainer_trusted": {
-        *("consent", "counts", "schema", "values", "keys", "references"),
-        "devices_shared_without_consent",
-    },
-    "machine_learning_curated": {
-        *("consent", "counts", "schema", "values", "references"),
-        *("no_personal_data", "pairs_of_two_people", "readings_before_consent"),
-    },
-}
 WARNINGS = {
     "impossible_consent",
     "devices_shared_without_consent",
@@ -563,135 +544,6 @@ def test__checks__are_declared_with_a_description(table: str) -> None:
         assert spec.description.endswith(".")
 
 
-Run = Callable[..., dg.ExecuteInProcessResult]
-
-
-@pytest.fixture
-def run(tmp_path: Path, lakehouse: LakehouseIOManager) -> Run:
-    """Materialises everything with its checks, of the good rows but for those that are given."""
-
-    def materialize(
-        *instead: dg.AssetsDefinition, **landed: list[tuple]
-    ) -> dg.ExecuteInProcessResult:
-        for table in LANDING_TABLES:
-            land(tmp_path / "source", table, landed.get(table.name, GOOD[table.name]))
-        replaced = {asset.key for asset in instead}
-        assets = [
-            asset
-            for asset in dg.load_assets_from_modules([landing, trusted, curated])
-            if isinstance(asset, dg.AssetsDefinition) and not replaced & asset.keys
-        ]
-        return dg.materialize(
-            [*assets, *instead, *SUITES.values()],
-            resources={
-                "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse),
-                "source": SourceData(path=str(tmp_path / "source")),
-                "clock": CLOCK,
-                "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
-            },
-            raise_on_error=False,
-        )
-
-    return materialize
-
-
-def failed(result: dg.ExecuteInProcessResult) -> set[tuple[str, str]]:
-    """Table and name of the checks that did not pass."""
-    return {
-        (check.asset_key.to_user_string(), check.check_name)
-        for check in result.get_asset_check_evaluations()
-        if not check.passed
-    }
-
-
-def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
-    """The assets that a run made."""
-    return {
-        event.asset_key.to_user_string()
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
-    }
-
-
-def test__run__good_rows(run: Run, lakehouse: LakehouseIOManager) -> None:
-    result = run()
-    assert result.success
-    assert failed(result) == set()
-    assert materialized(result) == set(tables.TABLES)
-    assert len(result.get_asset_check_evaluations()) == sum(map(len, CHECKS.values())) + 2 * 3
-    for table in tables.DELTA_TABLES:
-        assert {tuple(row) for row in lakehouse.read(table).collect()} == set(GOOD[table.name])
-
-
-def test__run__one_person_one_reading(run: Run) -> None:
-    result = run(
-        customer_landing=[ANN],
-        accelerometer_landing=[ANNS_PHONE],
-        step_trainer_landing=[ANNS_DEVICE],
-    )
-    assert failed(result) == set()
-    assert result.success
-
-
-@table_asset(tables.CUSTOMER_TRUSTED)
-def forgetful(customer_landing: DataFrame) -> DataFrame:
-    """Forgets to ask for consent."""
-    return customer_landing
-
-
-@table_asset(tables.STEP_TRAINER_TRUSTED)
-def multiplying(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
-    """Joins where it should only restrict."""
-    people = customer_curated.select("serialNumber").unionAll(
-        customer_curated.select("serialNumber")
-    )
-    return step_trainer_landing.join(people, "serialNumber").select(
-        *tables.STEP_TRAINER_TRUSTED.column_names
-    )
-
-
-LANDED = {table.name for table in (*tables.LANDING_TABLES, *tables.QUARANTINE_TABLES)}
-
-
-def test__run__failed_consent_stops_all_downstream(run: Run) -> None:
-    result = run(forgetful)
-    assert not result.success
-    blocking = {("customer_trusted", "consent"), ("customer_trusted", "counts")}
-    assert failed(result) == blocking
-    assert materialized(result) == {*LANDED, "customer_trusted"}
-
-
-def test__run__failed_counts_stop_all_downstream(run: Run) -> None:
-    result = run(multiplying)
-    assert not result.success
-    assert failed(result) == {("step_trainer_trusted", "counts"), ("step_trainer_trusted", "keys")}
-    assert materialized(result) == set(tables.TABLES) - {"machine_learning_curated"}
-
-
-def test__run__failed_check_that_does_not_block_stops_nothing(run: Run) -> None:
-    result = run(step_trainer_landing=[device_reading("device-ann", NOON, 0), BOBS_DEVICE])
-    assert result.success
-    assert failed(result) == {
-        ("step_trainer_trusted", "values"),
-        ("machine_learning_curated", "values"),
-    }
-    assert materialized(result) == set(tables.TABLES)
-
-
-def test__run__shows_no_personal_value(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    result = run(forgetful, customer_landing=[*GOOD["customer_landing"], ANN])
-    told = "\n".join(
-        [
-            *(repr(event) for event in result.all_events),
-            *(repr(check) for check in result.get_asset_check_evaluations()),
-            caplog.text,
-        ]
-    )
-    assert "rows_at_fault" in told
-    for name, email, phone, birth_day, *_ in GOOD["customer_landing"]:
-        assert not [value for value in (name, email, phone, birth_day) if value in told]
-
-
 def test__checks__show_no_personal_value(check: Check) -> None:
     pairs = [pair("ann@example.com", 8015550101), pair("Eve Everett"), pair("8015550104")]
     told = "\n".join(
@@ -705,24 +557,3 @@ def test__checks__show_no_personal_value(check: Check) -> None:
     assert "rows_at_fault" in told
     for name, email, phone, birth_day, *_ in GOOD["customer_landing"]:
         assert not [value for value in (name, email, phone, birth_day) if value in told]
-
-
-def test__run__of_a_single_check_evaluates_no_other(
-    run: Run, lakehouse: LakehouseIOManager
-) -> None:
-    """As the button beside a check in the UI does."""
-    assert run().success
-    key = dg.AssetCheckKey(dg.AssetKey("customer_trusted"), "keys")
-    landed = [landing.customer_landing, landing.accelerometer_landing, landing.step_trainer_landing]
-    result = dg.materialize(
-        [trusted.customer_trusted, *landed, SUITES["customer_trusted"]],
-        resources={
-            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse),
-            "source": SourceData(path=""),
-            "clock": CLOCK,
-        },
-        selection=dg.AssetSelection.checks(key),
-    )
-    assert result.success
-    assert [check.asset_check_key for check in result.get_asset_check_evaluations()] == [key]
-    assert not result.get_asset_materialization_events()

@@ -526,6 +526,7 @@ def test__read_tidy__reads_the_columns_as_declared(spark, tmp_path):
         pytest.param(ANN.replace("361,", "361.5,"), False, id="fraction_for_an_integer"),
         pytest.param(ANN.replace("361,", "361000000000,"), False, id="integer_beyond_bigint"),
         pytest.param("\ufeff" + ANN, False, id="byte_order_mark"),
+        pytest.param(ANN + "\x85", False, id="another_line_terminator_at_the_end"),
     ],
 )
 def test__profile__tidy_is_what_both_readers_read_alike(spark, tmp_path, line, tidy):
