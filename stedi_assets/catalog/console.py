@@ -75,8 +75,9 @@ def console(uri: str, output: str) -> bool:
         Whether everything succeeded.
     """
     if sys.stdin.isatty():
-        import readline  # noqa: F401 - gives input() line editing and this session's history
+        import readline  # with it input() edits lines
 
+        readline.set_auto_history(True)
         print(f"The lakehouse at {uri}, read only. {HELP}")
     succeeded = True
     for command in _commands():

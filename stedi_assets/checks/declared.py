@@ -31,21 +31,19 @@ def suite(table: Table, *further: str) -> Callable[[Callable[..., Any]], dg.Asse
     def decorate(rules: Callable[..., Any]) -> dg.AssetChecksDefinition:
         inputs = [name for name in inspect.signature(rules).parameters if name in tables.TABLES]
 
-        @functools.wraps(rules)
         def selected(
             context: dg.AssetCheckExecutionContext, **given: Any
         ) -> Iterator[AssetCheckResult]:
-            # Most rules need the suite's count of rows; to leave some out would save little.
+            # A single check is asked for by hand: its suite is evaluated, and the rest not told.
             wanted = {key.name for key in context.selected_asset_check_keys}
             with words_withheld():
                 yield from (result for result in rules(**given) if result.check_name in wanted)
 
         # What Dagster injects by name and annotation.
-        parameters = inspect.signature(selected, follow_wrapped=False).parameters
+        context = inspect.signature(selected).parameters["context"]
         taken = inspect.signature(rules)
-        selected.__signature__ = taken.replace(  # type: ignore[attr-defined]
-            parameters=[parameters["context"], *taken.parameters.values()]
-        )
+        checks: Any = functools.update_wrapper(selected, rules)
+        checks.__signature__ = taken.replace(parameters=[context, *taken.parameters.values()])
         return dg.multi_asset_check(
             name=f"{table.name}_checks",
             can_subset=True,
@@ -59,6 +57,6 @@ def suite(table: Table, *further: str) -> Callable[[Callable[..., Any]], dg.Asse
                 )
                 for name in (*names, *further)
             ],
-        )(selected)
+        )(checks)
 
     return decorate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,9 +156,9 @@ def test__erase__file_is_replaced_meanwhile(
     [file] = folder.json_lines()
     really = landing._verified
 
-    def replace(*given: object) -> str:
+    def replace(*given: Any) -> str:
         (tmp_path / "landing" / "a.json").write_text(f"{EVE}\n{EVE}\n{ANN}\n")
-        return really(*given)  # type: ignore[arg-type]
+        return really(*given)
 
     monkeypatch.setattr(landing, "_verified", replace)
     with pytest.raises(LakehouseError, match="was replaced while people were erased"):

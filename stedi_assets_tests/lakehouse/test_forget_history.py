@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pyarrow as pa
@@ -103,10 +104,10 @@ def test__forget_history__dies_then_goes_on(
     uri = f"file://{tmp_path}/t"
     make(uri)
 
-    def die(*given: object, **_: object) -> None:
+    def die(*given: Any, **_: Any) -> None:
         if moment == "remove_half":
             folder, names = given
-            really(folder, names[: len(names) // 2])  # type: ignore[index, arg-type]
+            really(folder, names[: len(names) // 2])
         raise SystemExit
 
     really = storage.LocalFolder.remove
