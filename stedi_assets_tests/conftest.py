@@ -30,6 +30,7 @@ from stedi_assets.resources.spark import SparkResource
 from stedi_assets.settings import Settings
 from stedi_assets_tests import spark_server
 from stedi_assets_tests.moto_server import moto_server
+from stedi_assets_tests.rows import Frame
 
 PROJECT = Path(__file__).resolve().parent.parent
 # The descriptions of AWS's services, which take longest to read of all that a client needs.
@@ -83,7 +84,7 @@ def spark(spark_resource: SparkResource) -> SparkSession:
 
 
 @pytest.fixture
-def frame(spark: SparkSession) -> Callable[[str, list[tuple]], DataFrame]:
+def frame(spark: SparkSession) -> Frame:
     """Makes a frame of a DDL schema and rows."""
 
     def make(schema: str, rows: list[tuple]) -> DataFrame:

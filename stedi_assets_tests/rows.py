@@ -22,6 +22,9 @@ PHONE_READINGS = tables.ACCELEROMETER_LANDING.ddl
 DEVICE_READINGS = tables.STEP_TRAINER_LANDING.ddl
 PAIRS = tables.MACHINE_LEARNING_CURATED.ddl
 
+# Makes a frame of a DDL schema and rows.
+Frame = Callable[[str, list[tuple]], DataFrame]
+
 CLOCK = Clock()
 PSEUDONYMS = Pseudonyms("only-for-tests-" + "0123456789" * 3)
 

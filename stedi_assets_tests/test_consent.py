@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from stedi_assets import consent
 from stedi_assets.checks import counts
 from stedi_assets.tables import CUSTOMER_LANDING
-from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, customer, rows
-
-Frame = Callable[[str, list[tuple]], DataFrame]
+from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows
 
 ANN = "ann@example.com"
 NOW = NOON + 3_600_000

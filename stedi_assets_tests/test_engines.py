@@ -21,6 +21,7 @@ from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.recipe import Recipe
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES
 from stedi_assets_tests.conftest import PROJECT, Materialize
+from stedi_assets_tests.lines import ANN
 
 pytestmark = [pytest.mark.jvm, pytest.mark.timeout(900)]
 
@@ -29,19 +30,19 @@ ROWS_OF_SMALL = {table.name: 1 for table in DELTA_TABLES}
 STEPS = 2 * len(DELTA_TABLES) + len(LANDING_TABLES)
 
 # What engines have been seen to read each in its own way; the people are of no cohort.
-ANN = b'{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":-2.5,"z":0.0}'
+LINE = ANN.encode()
 HARD = {
     "accelerometer/landing/hard.json": (
-        b"\xef\xbb\xbf" + ANN + b"\r\n"  # a byte-order mark, and Windows' line ends
-        b"\n" + ANN + ANN + b"," + ANN + b"\n"  # a blank line, and three objects on one
+        b"\xef\xbb\xbf" + LINE + b"\r\n"  # a byte-order mark, and Windows' line ends
+        b"\n" + LINE + LINE + b"," + LINE + b"\n"  # a blank line, and three objects on one
         b'{"user":"ann@x.io","timeStamp":"1655564376361","x":"1","y":1e4,"z":0}\n'
         b'{"user":"ann@x.io","timestamp":99999999999999999999,"x":1.0,"y":0.0,"z":0.0}\n'
         b'{"user":"ann@x.io","timestamp":1655564376361,"x":NaN,"y":0.0,"z":0.0}\n'
         b"{'user':'ann@x.io','timestamp':1655564376361,'x':1.0,'y':0.0,'z':0.0}\n"
         b'{"user":"ann@x.io","timestamp":16555\n'
     ),
-    "accelerometer/landing/bytes.json": ANN + b"\n" + ANN.replace(b"ann", b"\xe4nn") + b"\n",
-    "accelerometer/landing/packed.json.gz": gzip.compress(ANN + b"\n", mtime=0),
+    "accelerometer/landing/bytes.json": LINE + b"\n" + LINE.replace(b"ann", b"\xe4nn") + b"\n",
+    "accelerometer/landing/packed.json.gz": gzip.compress(LINE + b"\n", mtime=0),
     "accelerometer/landing/empty.json": b"",
     "step_trainer/landing/hard.json": (
         b'{"sensorReadingTime":1655564376361,"serialNumber":7,"distanceFromObject":99999999999}\n'

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.assets import curated, trusted
@@ -18,6 +17,7 @@ from stedi_assets_tests.rows import (
     NOON,
     PHONE_READINGS,
     PSEUDONYMS,
+    Frame,
     customer,
     device_reading,
     function_of,
@@ -25,8 +25,6 @@ from stedi_assets_tests.rows import (
     phone_reading,
     rows,
 )
-
-Frame = Callable[[str, list[tuple]], DataFrame]
 
 customer_trusted = function_of(trusted.customer_trusted)
 accelerometer_trusted = function_of(trusted.accelerometer_trusted)

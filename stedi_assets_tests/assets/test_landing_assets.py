@@ -1,118 +1,30 @@
-"""The landing assets as Dagster runs them: figures, versions, checks, quarantine, messages."""
+"""The landing assets as Dagster runs them: figures, versions, checks, messages."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
-import shutil
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
 import pytest
 
-from stedi_assets.assets.landing import accelerometer_landing, customer_landing
 from stedi_assets.lakehouse.fingerprint import fingerprint
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.lakehouse.storage import open_folder
-from stedi_assets.resources.source import SourceData
-from stedi_assets.resources.spark import SparkResource
-from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, Table, quarantine_of
-
-ANN = '{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":-2.5,"z":0.0}'
-BEN = '{"user":"ben@x.io","timestamp":1655564376362,"x":2.0,"y":0.5,"z":3.0}'
-BROKEN = '{"user":"cy@x.io","timestamp":"soon","x":2.0,"y":0.5,"z":3.0}'
-CUT_SHORT = '{"user":"di@x.io","times'
-QUARANTINE = quarantine_of(ACCELEROMETER_LANDING)
-
-ACCOUNTED_FOR, MALFORMED_SHARE = "objects_accounted_for", "malformed_share"
-
-
-class Landing:
-    """A source folder, the lakehouse it lands in, and runs of the assets over them."""
-
-    def __init__(self, folder: Path, spark: SparkResource) -> None:
-        self.source = folder / "source"
-        self.source.mkdir()
-        self.uri = str(folder / "lakehouse")
-        self.spark = spark
-
-    def arrive(self, name: str, *lines: str, table: Table = ACCELEROMETER_LANDING) -> None:
-        """Puts a file of lines into the source folder."""
-        path = self.source / table.location / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in lines))
-
-    @property
-    def lakehouse(self) -> LakehouseIOManager:
-        """The lakehouse as a new run sees it."""
-        return LakehouseIOManager(uri=self.uri, spark=self.spark)
-
-    def run(
-        self,
-        *,
-        asset: dg.AssetsDefinition = accelerometer_landing,
-        source: str | None = None,
-        **config: float,
-    ) -> dg.ExecuteInProcessResult:
-        """Materialises a landing asset."""
-        return dg.materialize(
-            [asset],
-            resources={
-                "io_manager": self.lakehouse,
-                "source": SourceData(path=str(self.source) if source is None else source),
-            },
-            run_config={"ops": {asset.op.name: {"config": config}}},
-            raise_on_error=False,
-        )
-
-    def version(self) -> int:
-        """The quarantine table's Delta version, which grows with every reading of the files."""
-        state = self.lakehouse.state(QUARANTINE)
-        assert state is not None
-        return state.version
-
-
-@pytest.fixture
-def landing(tmp_path: Path, spark_resource: SparkResource) -> Landing:
-    return Landing(tmp_path, spark_resource)
-
-
-def materialization(
-    result: dg.ExecuteInProcessResult, name: str = "accelerometer_landing"
-) -> dg.AssetMaterialization:
-    [found] = [
-        event.materialization
-        for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey(name)
-    ]
-    return found
-
-
-def data_version(result: dg.ExecuteInProcessResult, name: str = "accelerometer_landing") -> str:
-    return (materialization(result, name).tags or {})["dagster/data_version"]
-
-
-def figures(metadata: Any, *names: str) -> dict[str, Any]:
-    return {name: metadata[name].value for name in names}
-
-
-def check(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetCheckEvaluation:
-    [found] = [e for e in result.get_asset_check_evaluations() if e.check_name == name]
-    return found
-
-
-def failure(result: dg.ExecuteInProcessResult) -> str:
-    """What the failed step says."""
-    [event] = [event for event in result.all_events if event.is_step_failure]
-    data = event.step_failure_data
-    return str(data.user_failure_data.description if data.user_failure_data else data.error)
-
-
-def quarantined(landing: Landing) -> list[tuple[str, str]]:
-    rows = landing.lakehouse.read(QUARANTINE).collect()
-    return sorted((row.line, row.reason) for row in rows)
+from stedi_assets.tables import ACCELEROMETER_LANDING
+from stedi_assets_tests.assets.conftest import (
+    ACCOUNTED_FOR,
+    BROKEN,
+    CUT_SHORT,
+    MALFORMED_SHARE,
+    Landing,
+    check,
+    data_version,
+    failure,
+    figures,
+    materialization,
+    quarantined,
+)
+from stedi_assets_tests.lines import ANN, BEN
 
 
 def test__landing__metadata(landing):
@@ -142,17 +54,6 @@ def test__landing__metadata(landing):
         "bytes_uploaded": sizes[1],
         "malformed": 1,
     }
-
-
-def test__quarantine__metadata(landing):
-    landing.arrive("a.json", ANN, BROKEN)
-    result = landing.run(max_malformed_share=1)
-    metadata = materialization(result, "accelerometer_quarantine").metadata
-    assert figures(metadata, "dagster/row_count", "delta_version") == {
-        "dagster/row_count": 1,
-        "delta_version": 0,
-    }
-    assert data_version(result, "accelerometer_quarantine") == data_version(result)
 
 
 def test__landing__lands_byte_for_byte(landing):
@@ -190,96 +91,6 @@ def test__landing__unchanged_is_not_read_again(landing):
     landing.run(max_malformed_share=1)
     assert landing.version() == 1
     assert [line for line, _ in quarantined(landing)] == [BROKEN, CUT_SHORT]
-
-
-def test__landing__read_again_where_the_quarantine_was_deleted(landing):
-    landing.arrive("a.json", ANN, BROKEN)
-    landing.run(max_malformed_share=1)
-    shutil.rmtree(Path(landing.uri) / QUARANTINE.location)
-    assert landing.run(max_malformed_share=1).success
-    assert quarantined(landing) == [(BROKEN, "timestamp is not of type bigint")]
-
-
-def test__quarantine__line_reason_and_time(landing):
-    landing.arrive("a.json", ANN, BROKEN, BEN, CUT_SHORT)
-    before = dt.datetime.now(dt.UTC)
-    landing.run(max_malformed_share=1)
-    after = dt.datetime.now(dt.UTC)
-    assert quarantined(landing) == [
-        (BROKEN, "timestamp is not of type bigint"),
-        (CUT_SHORT, "not a JSON object"),
-    ]
-    times = landing.lakehouse.read(QUARANTINE).selectExpr("unix_micros(quarantinedAt)").collect()
-    for [micros] in times:
-        assert before.timestamp() - 1 <= micros / 1e6 <= after.timestamp() + 1
-
-
-def test__quarantine__empty_where_all_is_well_formed(landing):
-    landing.arrive("a.json", ANN, BEN)
-    result = landing.run()
-    assert result.success
-    assert quarantined(landing) == []
-    assert [evaluation.passed for evaluation in result.get_asset_check_evaluations()] == [True] * 2
-    assert figures(check(result, ACCOUNTED_FOR).metadata, "objects", "records", "quarantined") == {
-        "objects": 2,
-        "records": 2,
-        "quarantined": 0,
-    }
-
-
-def test__malformed_share__warns_under_the_threshold(landing):
-    landing.arrive("a.json", *[ANN] * 199, BROKEN)
-    result = landing.run()
-    share = check(result, MALFORMED_SHARE)
-    assert (result.success, share.passed) == (True, False)
-    assert share.severity == dg.AssetCheckSeverity.WARN
-    assert share.description == (
-        "1 of 200 objects in accelerometer/landing cannot be read (0.50%, 1.00% allowed). "
-        "Correct or remove them in accelerometer/landing; accelerometer_quarantine lists them."
-    )
-    assert figures(share.metadata, "malformed", "objects", "share", "allowed_share") == {
-        "malformed": 1,
-        "objects": 200,
-        "share": 0.005,
-        "allowed_share": 0.01,
-    }
-    assert share.metadata["commonest_reasons"].value == {"timestamp is not of type bigint": 1}
-
-
-def test__malformed_share__fails_the_run_over_the_threshold(landing):
-    """Nothing is lost by it: the quarantine holds the lines, and both assets are materialised."""
-    landing.arrive("a.json", *[ANN] * 9, BROKEN)
-    result = landing.run()
-    share = check(result, MALFORMED_SHARE)
-    assert (result.success, share.passed) == (False, False)
-    assert share.severity == dg.AssetCheckSeverity.ERROR
-    assert quarantined(landing) == [(BROKEN, "timestamp is not of type bigint")]
-    assert materialization(result).metadata["malformed"].value == 1
-
-
-@pytest.mark.parametrize(("allowed", "success"), [(0.1, True), (0.09, False), (0.0, False)])
-def test__malformed_share__threshold_is_run_configuration(landing, allowed, success):
-    landing.arrive("a.json", *[ANN] * 9, BROKEN)
-    assert landing.run(max_malformed_share=allowed).success is success
-
-
-def test__malformed_share__another_sources_file(landing):
-    landing.arrive("a.json", ANN)
-    landing.arrive("people.json", '{"email":"ann@x.io","serialNumber":"s-1"}')
-    result = landing.run()
-    assert not result.success
-    assert check(result, MALFORMED_SHARE).description == (
-        "1 of 2 objects in accelerometer/landing cannot be read (50.00%, 1.00% allowed). "
-        "Some have no field that a record must have: if they are another source's, move that file "
-        "out of accelerometer/landing."
-    )
-
-
-def test__landing__customer_without_consent_is_no_fault(landing):
-    landing.arrive("a.json", '{"email":"ann@x.io","serialNumber":"s-1"}', table=CUSTOMER_LANDING)
-    result = landing.run(asset=customer_landing)
-    assert result.success
-    assert check(result, MALFORMED_SHARE).passed
 
 
 def manifest(landing: Landing, rows: int, fingerprint: str) -> None:

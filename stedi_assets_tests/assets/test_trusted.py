@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import pytest
-from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.assets import trusted
@@ -17,14 +15,13 @@ from stedi_assets_tests.rows import (
     MORNING,
     NOON,
     PHONE_READINGS,
+    Frame,
     customer,
     device_reading,
     function_of,
     phone_reading,
     rows,
 )
-
-Frame = Callable[[str, list[tuple]], DataFrame]
 
 customer_trusted = functools.partial(function_of(trusted.customer_trusted), clock=CLOCK)
 accelerometer_trusted = function_of(trusted.accelerometer_trusted)

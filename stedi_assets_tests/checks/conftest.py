@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster import AssetCheckResult
@@ -20,6 +21,7 @@ from stedi_assets_tests.rows import (
     MORNING,
     NOON,
     PSEUDONYMS,
+    Frame,
     customer,
     device_reading,
     function_of,
@@ -83,6 +85,24 @@ CHECKS = {
 Results = dict[str, AssetCheckResult]
 Check = Callable[..., Results]
 
+COUNTED = ("rows", "expected", "recorded_in_manifest")
+
+
+def faults(results: Results) -> dict[str, Any]:
+    """Check to what it found, of the checks that failed."""
+    found: dict[str, Any] = {}
+    for name, result in results.items():
+        figures = {label: value.value for label, value in result.metadata.items()}
+        if result.passed:
+            continue
+        if name == "counts":
+            found[name] = tuple(figures[label] for label in COUNTED if label in figures)
+        elif name == "schema":
+            found[name] = figures["faults"]
+        else:
+            found[name] = figures["rows_at_fault"]
+    return found
+
 
 def land(folder: Path, table: Table, rows: list[tuple]) -> None:
     """Writes rows as a file of JSON lines where a landing table's files are."""
@@ -125,7 +145,7 @@ def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[.
 
 
 @pytest.fixture
-def check(frame: Callable[[str, list[tuple]], DataFrame], landed: LakehouseIOManager) -> Check:
+def check(frame: Frame, landed: LakehouseIOManager) -> Check:
     """Runs the checks of a table on the good rows, but for the tables that are given."""
 
     def run(

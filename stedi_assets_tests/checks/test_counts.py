@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from pyspark.sql import DataFrame
 
@@ -17,13 +15,13 @@ from stedi_assets_tests.rows import (
     MORNING,
     NOON,
     PHONE_READINGS,
+    Frame,
     customer,
     device_reading,
     phone_reading,
     rows,
 )
 
-Frame = Callable[[str, list[tuple]], DataFrame]
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 
 

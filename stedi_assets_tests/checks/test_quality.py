@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from stedi_assets import tables
 from stedi_assets.checks import quality
 from stedi_assets.tables import YEAR_2000, YEAR_2100, Table
-from stedi_assets_tests.rows import (
-    NOON,
-    customer,
-    device_reading,
-    pair,
-    phone_reading,
-    rows,
-)
-
-Frame = Callable[[str, list[tuple]], DataFrame]
-
+from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, pair, phone_reading, rows
 
 IMPLAUSIBLE = {
     "user is null": (tables.ACCELEROMETER_TRUSTED, phone_reading(None)),

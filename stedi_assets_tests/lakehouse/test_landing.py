@@ -1,54 +1,24 @@
-"""Files on disk: which are read, how damage is told, and that upload alters nothing."""
+"""Which files in landing are read, how damage is told, and what is kept of what was found."""
 
 from __future__ import annotations
 
-import errno
 import gzip
 import os
-import time
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, landing, storage
+from stedi_assets.lakehouse import landing, storage
 from stedi_assets.lakehouse.fingerprint import fingerprint
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.tables import ACCELEROMETER_LANDING, quarantine_of
+from stedi_assets_tests.lakehouse.conftest import read, write
+from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
 from stedi_assets_tests.rows import rows
 
-ANN = '{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":-2.5,"z":0.0}'
-ANN_READ = ("ann@x.io", 1655564376361, 1.0, -2.5, 0.0)
-BEN = '{"user":"ben@x.io","timestamp":1655564376362,"x":2.0,"y":0.5,"z":3.0}'
-BEN_READ = ("ben@x.io", 1655564376362, 2.0, 0.5, 3.0)
 QUARANTINE = quarantine_of(ACCELEROMETER_LANDING)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The landing folder of the lakehouse's accelerometer source."""
-    folder = tmp_path / "lakehouse" / ACCELEROMETER_LANDING.location
-    folder.mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A folder to upload from, with a space in its path."""
-    folder = tmp_path / "new data"
-    folder.mkdir()
-    return folder
-
-
-def write(folder: Path, files: dict[str, str | bytes]) -> None:
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-
-
-def read(lakehouse: LakehouseIOManager) -> list[tuple]:
-    return rows(lakehouse.read(ACCELEROMETER_LANDING))
 
 
 def profile(lakehouse: LakehouseIOManager) -> landing.LandingProfile:
@@ -227,101 +197,6 @@ def test__profile__damaged_gzip(lakehouse, folder, content):
     assert "ann@x.io" not in str(error.value)
 
 
-def upload(source: Path, folder: Path) -> list[str]:
-    copied = arrival.upload(
-        storage.LocalFolder(f"file://{source}"), storage.LocalFolder(f"file://{folder}")
-    )
-    return [file.name for file in copied]
-
-
-def digests_of(folder: Path) -> dict[str, str]:
-    stored = storage.open_folder(f"file://{folder}")
-    return stored.digests(stored.json_lines())
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test__upload__byte_for_byte(source, folder):
-    files = {
-        "a.json": b"\xef\xbb\xbf" + ANN.encode() + b"\r\n\r\n\xff",
-        "b.json": os.urandom(3 << 20),
-        "d.json.gz": gzip.compress(BEN.encode()),
-    }
-    for name, content in files.items():
-        (source / name).write_bytes(content)
-    assert upload(source, folder) == ["a.json", "b.json", "d.json.gz"]
-    assert contents(folder) == files
-
-
-def test__upload__makes_the_folder(source, tmp_path):
-    write(source, {"a.json": ANN})
-    assert upload(source, tmp_path / "new" / "landing") == ["a.json"]
-    assert contents(tmp_path / "new" / "landing") == {"a.json": ANN.encode()}
-
-
-def test__upload__only_what_is_new(source, folder):
-    write(source, {"a.json": ANN})
-    write(folder, {"there.json": BEN})
-    assert upload(source, folder) == ["a.json"]
-    assert upload(source, folder) == []
-    write(source, {"b.json": BEN, ".hidden.json": BEN, "notes.txt": BEN})
-    assert upload(source, folder) == ["b.json"]
-    assert sorted(contents(folder)) == ["a.json", "b.json", "there.json"]
-
-
-def test__upload__touched_is_not_changed(source, folder):
-    write(source, {"a.json": ANN})
-    upload(source, folder)
-    landed = (folder / "a.json").stat()
-    os.utime(source / "a.json", (1, 1))
-    assert upload(source, folder) == []
-    assert (folder / "a.json").stat() == landed
-
-
-@pytest.mark.parametrize(
-    ("name", "versioned"), [("a.json", "a-{}.json"), ("a.json.gz", "a-{}.json.gz")]
-)
-def test__upload__changed_file_lands_beside_the_earlier(source, folder, name, versioned):
-    (source / name).write_bytes(gzip.compress(ANN.encode(), mtime=0))
-    upload(source, folder)
-    earlier = (source / name).read_bytes()
-    (source / name).write_bytes(gzip.compress(BEN.encode(), mtime=0))
-    [digest] = digests_of(source).values()
-
-    assert upload(source, folder) == [name]
-    expected = {name: earlier, versioned.format(digest[:12]): (source / name).read_bytes()}
-    assert contents(folder) == expected
-    assert upload(source, folder) == []
-    assert contents(folder) == expected
-    # And back: what it said at first has landed already.
-    (source / name).write_bytes(earlier)
-    assert upload(source, folder) == []
-
-
-def fail_in_the_middle(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
-    """Makes the copying of a file fail after its first bytes."""
-
-    def copy(source: Path, target: Path) -> None:
-        target.write_bytes(source.read_bytes()[:10])
-        raise fault
-
-    monkeypatch.setattr(storage, "copyfile", copy)
-
-
-def test__upload__killed_in_the_middle(source, folder, monkeypatch):
-    write(source, {"a.json": ANN})
-    write(folder, {"b.json": BEN})
-    with monkeypatch.context() as patch:
-        fail_in_the_middle(patch, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            upload(source, folder)
-    assert contents(folder) == {"b.json": BEN.encode()}
-    assert upload(source, folder) == ["a.json"]
-    assert contents(folder) == {"a.json": ANN.encode(), "b.json": BEN.encode()}
-
-
 def test__profile__hashes_each_file_once(lakehouse, folder, monkeypatch):
     write(folder, {"a.json": ANN, "b.json": BEN})
     opened = []
@@ -337,74 +212,9 @@ def test__profile__hashes_each_file_once(lakehouse, folder, monkeypatch):
     assert sorted(opened) == ["a.json", "b.json"]
 
 
-def test__upload__disk_full(source, folder, monkeypatch):
-    write(source, {"a.json": ANN})
-    fail_in_the_middle(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(LakehouseError, match="the disk is full"):
-        upload(source, folder)
-    assert contents(folder) == {}
-
-
-def test__upload__what_a_kill_left_is_not_read_and_goes_in_a_day(lakehouse, source, folder):
-    write(source, {"a.json": ANN})
-    write(folder, {".a.json.1.part": BEN[:20], ".a.json.2.part": BEN})
-    yesterday = time.time() - 25 * 3600
-    os.utime(folder / ".a.json.1.part", (yesterday, yesterday))
-    upload(source, folder)
-    assert sorted(contents(folder)) == [".a.json.2.part", "a.json"]
-    assert read(lakehouse) == [ANN_READ]
-
-
-def test__upload__file_where_landing_belongs(source, tmp_path):
-    write(source, {"a.json": ANN})
-    (tmp_path / "landing").write_text("in the way")
-    with pytest.raises(LakehouseError) as error:
-        upload(source, tmp_path / "landing")
-    assert str(tmp_path / "landing") in str(error.value)
-    assert (tmp_path / "landing").read_text() == "in the way"
-
-
-def test__upload__file_where_a_parent_of_landing_belongs(source, tmp_path):
-    write(source, {"a.json": ANN})
-    (tmp_path / "accelerometer").write_text("in the way")
-    with pytest.raises(LakehouseError) as error:
-        upload(source, tmp_path / "accelerometer" / "landing")
-    assert str(tmp_path / "accelerometer" / "landing") in str(error.value)
-
-
-def test__upload__no_source_folder(tmp_path, folder):
-    write(folder, {"a.json": ANN})
-    assert upload(tmp_path / "absent", folder) == []
-    assert contents(folder) == {"a.json": ANN.encode()}
-
-
-def test__upload__name_that_spark_takes_for_a_pattern(source, folder):
-    write(source, {"a.json": ANN, "b*.json": BEN})
-    with pytest.raises(LakehouseError, match=r"file 2 of 2 by name .* cannot be read by its name"):
-        upload(source, folder)
-    assert contents(folder) == {}
-
-
-def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
-    write(source, {"a b#1.json": ANN, "é'.json": BEN})
-    assert upload(source, folder) == ["a b#1.json", "é'.json"]
-    assert read(lakehouse) == [ANN_READ, BEN_READ]
-
-
-@pytest.mark.parametrize(
-    ("changed", "lands"),
-    [
-        pytest.param(-60, True, id="a_minute_ago"),
-        pytest.param(-1, False, id="just_now"),
-        pytest.param(3600, True, id="by_a_clock_that_was_an_hour_ahead"),
-    ],
-)
-def test__upload__settled(source, folder, changed, lands):
-    write(source, {"a.json": ANN})
-    os.utime(source / "a.json", (time.time() + changed,) * 2)
-    arriving, landing_folder = (storage.LocalFolder(f"file://{path}") for path in (source, folder))
-    copied = arrival.upload(arriving, landing_folder, settle_seconds=5)
-    assert [file.name for file in copied] == (["a.json"] if lands else [])
+def digests_of(folder: Path) -> dict[str, str]:
+    stored = storage.open_folder(f"file://{folder}")
+    return stored.digests(stored.json_lines())
 
 
 def fingerprint_of(folder: Path) -> str:

@@ -16,11 +16,11 @@ from stedi_assets.lakehouse import address, arrival, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import ACCELEROMETER_LANDING, STEP_TRAINER_TRUSTED
+from stedi_assets_tests.lines import ANN, ANN_READ
 from stedi_assets_tests.rows import DEVICE_READINGS, device_reading, rows
 
 TABLE = ACCELEROMETER_LANDING
-ANN = '{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":-2.5,"z":0.0}\n'
-READ = ("ann@x.io", 1655564376361, 1.0, -2.5, 0.0)
+LINE = f"{ANN}\n"
 ODD = [
     pytest.param("a\\b.json", id="backslashes"),
     pytest.param("%2e%2e%2fup.json", id="percent_encoded"),
@@ -36,7 +36,7 @@ def source(tmp_path: Path) -> Path:
     """The folder of a source that phones write to."""
     folder = tmp_path / "source" / TABLE.location
     folder.mkdir(parents=True)
-    (folder / "good.json").write_text(ANN)
+    (folder / "good.json").write_text(LINE)
     return folder
 
 
@@ -52,7 +52,7 @@ def landing(tmp_path: Path) -> Path:
 def secret(tmp_path: Path) -> Path:
     """A file that is nobody's business."""
     file = tmp_path / "secret.json"
-    file.write_text(ANN)
+    file.write_text(LINE)
     return file
 
 
@@ -68,7 +68,7 @@ def upload(tmp_path: Path, landing: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", [*ODD, NOT_UTF8])
 def test__name__odd_in_source(name: str, source: Path, landing: Path, tmp_path: Path) -> None:
-    (source / name).write_text(ANN)
+    (source / name).write_text(LINE)
     with pytest.raises(LakehouseError, match=r"file \d of 2 by name .* Rename it") as error:
         upload(tmp_path, landing)
     assert str(error.value).isprintable()
@@ -77,7 +77,7 @@ def test__name__odd_in_source(name: str, source: Path, landing: Path, tmp_path: 
 
 @pytest.mark.parametrize("name", [*ODD, NOT_UTF8])
 def test__name__odd_in_landing(name: str, landing: Path, lakehouse: LakehouseIOManager) -> None:
-    (landing / name).write_text(ANN)
+    (landing / name).write_text(LINE)
     with pytest.raises(LakehouseError, match=r"file 1 of 1 by name .* Rename it"):
         lakehouse.read(TABLE)
 
@@ -91,16 +91,16 @@ def test__name__odd_yet_harmless(
 ) -> None:
     (source / "good.json").rename(source / name)
     assert upload(tmp_path, landing) == [name]
-    (source / name).write_text(ANN * 2)
+    (source / name).write_text(LINE * 2)
     assert upload(tmp_path, landing) == [name]
-    assert rows(lakehouse.read(TABLE)) == [READ] * 3
+    assert rows(lakehouse.read(TABLE)) == [ANN_READ] * 3
 
 
 @pytest.mark.parametrize("name", ODD[1:])  # SeaweedFS takes a backslash for a slash
 def test__name__odd_in_bucket(name: str, s3_server: S3Server, s3_lakehouse_uri: str) -> None:
     uri = f"{s3_lakehouse_uri}/{TABLE.location}"
     prefix = uri.removeprefix(f"s3://{BUCKET}/")
-    s3_server.client().put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=ANN.encode())
+    s3_server.client().put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=LINE.encode())
     with pytest.raises(LakehouseError, match=r"file 1 of 1 by name .* Rename it"):
         storage.open_folder(uri).json_lines()
 
@@ -114,7 +114,7 @@ def test__key__elsewhere_in_bucket() -> None:
     client, bucket = boto3.client("s3"), uuid.uuid4().hex
     client.create_bucket(Bucket=bucket)
     for end in ("/good.json", "/deeper/a.json", "//b.json", "/../../c.json", "-archive/d.json"):
-        client.put_object(Bucket=bucket, Key=f"lake/{TABLE.location}{end}", Body=ANN.encode())
+        client.put_object(Bucket=bucket, Key=f"lake/{TABLE.location}{end}", Body=LINE.encode())
     folder = storage.open_folder(f"s3://{bucket}/lake/{TABLE.location}")
     assert [file.name for file in folder.json_lines()] == ["good.json"]
 
@@ -123,10 +123,10 @@ def test__name__too_long_for_a_version(source: Path, landing: Path, tmp_path: Pa
     longest = source / ("a" * 250 + ".json")
     (source / "good.json").rename(longest)
     upload(tmp_path, landing)
-    longest.write_text(ANN * 2)
+    longest.write_text(LINE * 2)
     with pytest.raises(LakehouseError, match=r"a file's name is too long\. Shorten it"):
         upload(tmp_path, landing)
-    assert [path.read_text() for path in landing.iterdir()] == [ANN]
+    assert [path.read_text() for path in landing.iterdir()] == [LINE]
 
 
 # Links
@@ -182,7 +182,7 @@ def test__link__to_the_whole_lakehouse_or_source(
     (tmp_path / "set").symlink_to(tmp_path / "source")
     assert SourceData(path=str(tmp_path / "set")).folder(TABLE) is not None
     lakehouse = LakehouseIOManager(uri=str(tmp_path / "set"), spark=spark_resource)
-    assert rows(lakehouse.read(TABLE)) == [READ]
+    assert rows(lakehouse.read(TABLE)) == [ANN_READ]
 
 
 # Addresses

@@ -11,9 +11,8 @@ from pyspark.sql import DataFrame
 from stedi_assets import pictures
 from stedi_assets.pictures import funnel
 from stedi_assets.tables import CUSTOMER_TRUSTED, TABLES, Table
-from stedi_assets_tests.rows import NOON, customer, device_reading, phone_reading
+from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, phone_reading
 
-Frame = Callable[[str, list[tuple]], DataFrame]
 Read = Callable[[Table], DataFrame]
 
 ANN, BOB = customer("ann@example.com", "device-1"), customer("bob@example.com", "device-1")

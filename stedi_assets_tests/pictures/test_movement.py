@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from pyspark.sql import DataFrame
 
 from stedi_assets.pictures import movement
-from stedi_assets_tests.rows import NOON, PAIRS
+from stedi_assets_tests.rows import NOON, PAIRS, Frame
 
-Frame = Callable[[str, list[tuple]], DataFrame]
 SLIGHT, STEADY, STRONG = movement.CLASSES
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
 
 import pytest
-from pyspark.sql import DataFrame
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.resources.pseudonyms import Pseudonyms
-from stedi_assets_tests.rows import DEVICE_READINGS, PSEUDONYMS, device_reading, rows
-
-Frame = Callable[[str, list[tuple]], DataFrame]
+from stedi_assets_tests.rows import DEVICE_READINGS, PSEUDONYMS, Frame, device_reading, rows
 
 
 @pytest.mark.parametrize("length", [32, 45, 64])

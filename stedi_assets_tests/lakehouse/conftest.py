@@ -1,0 +1,117 @@
+"""Tables of a lakehouse on the disk, and runs that use them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame
+
+from stedi_assets import tables
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.spark import SparkResource
+from stedi_assets.tables import ACCELEROMETER_LANDING, TABLES, Table
+from stedi_assets_tests.rows import DEVICE_READINGS, NOON, PSEUDONYMS, Frame, device_reading, rows
+
+TABLE = tables.STEP_TRAINER_TRUSTED
+READINGS = [device_reading("device-1", NOON, 201), device_reading("device-2", NOON, 202)]
+Run = Callable[..., dg.ExecuteInProcessResult]
+Load = Callable[..., Any]
+KINDS = pytest.mark.parametrize(
+    "kind", [DataFrame, pd.DataFrame, pa.Table], ids=["pyspark", "pandas", "pyarrow"]
+)
+
+
+def folder_of(lakehouse: LakehouseIOManager, table: Table = TABLE) -> Path:
+    """Where a table is on the disk."""
+    return Path(lakehouse.uri) / table.location
+
+
+def data_files(lakehouse: LakehouseIOManager) -> dict[str, bytes]:
+    """The data files of the table and what they hold."""
+    return {path.name: path.read_bytes() for path in folder_of(lakehouse).glob("*.parquet")}
+
+
+def write(folder: Path, files: dict[str, str | bytes]) -> None:
+    """Puts files into a folder, compressed where their names say so."""
+    for name, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+
+
+def read(lakehouse: LakehouseIOManager) -> list[tuple]:
+    """The readings that have landed."""
+    return rows(lakehouse.read(ACCELEROMETER_LANDING))
+
+
+@pytest.fixture
+def stored(
+    lakehouse: LakehouseIOManager, frame: Frame, spark_resource: SparkResource
+) -> LakehouseIOManager:
+    """A lakehouse with two versions of one table, as a later run sees it."""
+    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS[:1]), {"run": "first"})
+    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {"run": "second"})
+    return LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
+
+
+@pytest.fixture
+def run(lakehouse: LakehouseIOManager, spark_resource: SparkResource) -> Run:
+    """Materialises an asset in a run of its own, reading what it needs from the lakehouse."""
+
+    def materialize(
+        asset: dg.AssetsDefinition, config: dict | None = None
+    ) -> dg.ExecuteInProcessResult:
+        others = [dg.AssetSpec(name) for name in TABLES if dg.AssetKey(name) not in asset.keys]
+        fresh = LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
+        return dg.materialize(
+            [asset, *others],
+            selection=[asset],
+            resources={
+                "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(fresh),
+                "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
+            },
+            run_config={"ops": config or {}},
+        )
+
+    return materialize
+
+
+@pytest.fixture
+def load(run: Run) -> Load:
+    """What an asset gets of a table when it asks for it by a type."""
+
+    def load_as(table: Table, kind: Any, columns: list[str] | None = None) -> Any:
+        got = []
+
+        def reader(given):
+            got.append(given)
+
+        reader.__annotations__ = {"given": kind, "return": None}
+        metadata = {"columns": columns} if columns else None
+        run(dg.asset(ins={"given": dg.AssetIn(table.name, metadata=metadata)})(reader))
+        [loaded] = got
+        return loaded
+
+    return load_as
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The landing folder of the lakehouse's accelerometer source."""
+    folder = tmp_path / "lakehouse" / ACCELEROMETER_LANDING.location
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder to upload from, with a space in its path."""
+    folder = tmp_path / "new data"
+    folder.mkdir()
+    return folder

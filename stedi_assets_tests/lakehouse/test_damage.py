@@ -1,0 +1,161 @@
+"""Damaged logs and data files: said in a sentence, nothing lost, mended by the next run."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import delta, upkeep
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets_tests.lakehouse.conftest import (
+    KINDS,
+    READINGS,
+    TABLE,
+    Load,
+    data_files,
+    folder_of,
+)
+from stedi_assets_tests.rows import DEVICE_READINGS, Frame, rows
+
+
+def _cut_short(log: Path) -> None:
+    last = log / f"{1:020}.json"
+    last.write_text(last.read_text()[:-40])
+
+
+def _garble(log: Path) -> None:
+    (log / f"{1:020}.json").write_bytes(b"\x00\xff{]")
+
+
+def _lose_the_first(log: Path) -> None:
+    (log / f"{0:020}.json").unlink()
+
+
+Damage = Callable[[Path], None]
+
+
+@pytest.mark.parametrize("damage", [_cut_short, _garble])
+@KINDS
+def test__load_input__log_is_damaged(
+    damage: Damage, kind: type, stored: LakehouseIOManager, load: Load
+) -> None:
+    damage(folder_of(stored) / "_delta_log")
+    before = data_files(stored)
+    with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore.*backup"):
+        load(TABLE, kind)
+    assert data_files(stored) == before
+
+
+def test__read__log_lacks_a_commit(stored: LakehouseIOManager) -> None:
+    _lose_the_first(folder_of(stored) / "_delta_log")
+    with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore.*backup"):
+        stored.read(TABLE).collect()
+
+
+@pytest.mark.parametrize("damage", [_cut_short, _garble, _lose_the_first])
+def test__write__log_is_damaged(damage: Damage, stored: LakehouseIOManager, frame: Frame) -> None:
+    damage(folder_of(stored) / "_delta_log")
+    before = data_files(stored)
+    with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore.*backup"):
+        stored.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
+    assert data_files(stored) == before
+
+
+def test__log__commit_without_content_was_not_made(
+    stored: LakehouseIOManager, frame: Frame
+) -> None:
+    """So a power cut may leave it: the version before is the last good one, and is built upon."""
+    (folder_of(stored) / "_delta_log" / f"{1:020}.json").write_text("")
+    assert rows(stored.read(TABLE)) == READINGS[:1]
+    stored.write(TABLE, frame(DEVICE_READINGS, READINGS[1:]), {})
+    assert rows(stored.read(TABLE)) == READINGS[1:]
+
+
+def test__log__is_gone(stored: LakehouseIOManager, frame: Frame) -> None:
+    """Data files without a log are no table; they stay where they are when one is made."""
+    for path in (folder_of(stored) / "_delta_log").iterdir():
+        path.unlink()
+    before = data_files(stored)
+    with pytest.raises(LakehouseError, match="step_trainer_trusted is not in the lakehouse yet"):
+        stored.read(TABLE)
+    stored.write(TABLE, frame(DEVICE_READINGS, READINGS[1:]), {})
+    assert rows(stored.read(TABLE)) == READINGS[1:]
+    assert before.items() <= data_files(stored).items()
+
+
+def test__log__begins_with_a_checkpoint(stored: LakehouseIOManager, frame: Frame) -> None:
+    DeltaTable(stored.uri_of(TABLE)).create_checkpoint()
+    _lose_the_first(folder_of(stored) / "_delta_log")
+    assert rows(stored.read(TABLE)) == READINGS
+    state = stored.write(TABLE, frame(DEVICE_READINGS, READINGS[1:]), {})
+    assert state.version == 2
+    assert rows(stored.read(TABLE)) == READINGS[1:]
+
+
+def test__damaged_table__can_be_moved_away_and_made_again(
+    stored: LakehouseIOManager, frame: Frame, tmp_path: Path
+) -> None:
+    _cut_short(folder_of(stored) / "_delta_log")
+    folder_of(stored).rename(tmp_path / "away")
+    stored.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
+    assert rows(stored.read(TABLE)) == READINGS
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda path: path.unlink(), id="lost"),
+        pytest.param(lambda path: os.truncate(path, 100), id="cut_short"),
+        pytest.param(lambda path: path.write_bytes(bytes(path.stat().st_size)), id="zeroed"),
+    ],
+)
+def test__data_file__is_damaged(damage: Damage, stored: LakehouseIOManager, frame: Frame) -> None:
+    """A new version takes nothing of the old files, so to write it mends the table."""
+    for name in data_files(stored):
+        damage(folder_of(stored) / name)
+    with pytest.raises(LakehouseError, match=r"trusted has a data file that is gone or damaged\."):
+        stored.read(TABLE).collect()
+    stored.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
+    assert rows(stored.read(TABLE)) == READINGS
+
+
+def test__log__lacks_the_last_commit(stored: LakehouseIOManager, frame: Frame) -> None:
+    """Where its checksum is still there; waiting would mend nothing, so it is not tried again."""
+    last = folder_of(stored) / "_delta_log" / f"{1:020}.json"
+    if not last.with_suffix(".crc").exists():
+        pytest.skip("this engine writes no checksums of versions")
+    last.unlink()
+    with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore") as error:
+        stored.read(TABLE)
+    assert not error.value.allow_retries
+    with pytest.raises(LakehouseError, match="damaged"):
+        stored.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
+
+
+def test__log__written_by_a_clock_that_was_ahead(stored: LakehouseIOManager, frame: Frame) -> None:
+    """The order of versions is that of their numbers, whatever their times say."""
+    a_year = 365 * 24 * 3600
+    for path in folder_of(stored).rglob("*.*"):
+        if path.suffix == ".json":
+            ahead = re.sub(
+                r'("(?:timestamp|deletionTimestamp|modificationTime)":)(\d{13})',
+                lambda found: f"{found[1]}{int(found[2]) + a_year * 1000}",
+                path.read_text(),
+            )
+            path.write_text(ahead)
+        os.utime(path, (time.time() + a_year,) * 2)
+    assert rows(stored.read(TABLE)) == READINGS
+    written = stored.write(TABLE, frame(DEVICE_READINGS, READINGS[1:]), {"run": "third"})
+    assert (written.version, written.commit) == (2, {"run": "third"})
+    assert upkeep.maintain(stored.uri_of(TABLE), 24) == upkeep.Maintained(0, 0, 0)
+    again = delta.state(stored.uri_of(TABLE))
+    assert again is not None
+    assert (again.version, again.commit) == (2, {"run": "third"})
+    assert rows(stored.read(TABLE)) == READINGS[1:]

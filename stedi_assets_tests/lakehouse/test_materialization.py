@@ -1,0 +1,149 @@
+"""What Dagster is told of a table that was materialised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from stedi_assets import tables
+from stedi_assets.assets import curated
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets_tests.lakehouse.conftest import Run, folder_of
+from stedi_assets_tests.rows import (
+    CUSTOMERS,
+    DEVICE_READINGS,
+    MORNING,
+    PHONE_READINGS,
+    Frame,
+    customer,
+    device_reading,
+    pair,
+    phone_reading,
+    rows,
+)
+
+
+@pytest.fixture
+def parents(lakehouse: LakehouseIOManager, frame: Frame) -> LakehouseIOManager:
+    """A lakehouse with the three parents of machine_learning_curated."""
+    for table, ddl, made in [
+        (
+            tables.STEP_TRAINER_TRUSTED,
+            DEVICE_READINGS,
+            [device_reading("device-1"), device_reading("device-2")],
+        ),
+        (tables.ACCELEROMETER_TRUSTED, PHONE_READINGS, [phone_reading("ann@example.com")]),
+        (tables.CUSTOMER_CURATED, CUSTOMERS, [customer("ann@example.com", "device-1", MORNING)]),
+    ]:
+        lakehouse.write(table, frame(ddl, made), {})
+    return lakehouse
+
+
+def test__materialization__metadata(parents: LakehouseIOManager, run: Run) -> None:
+    table = tables.MACHINE_LEARNING_CURATED
+    [materialization] = run(curated.machine_learning_curated).asset_materializations_for_node(
+        "machine_learning_curated"
+    )
+    told: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
+
+    files = list(folder_of(parents, table).rglob("*.parquet"))
+    assert told["dagster/row_count"] == 2
+    assert told["delta_version"] == 0
+    assert told["files"] == len(files)
+    assert told["size_bytes"] == sum(path.stat().st_size for path in files)
+    assert told["dagster/uri"] == f"file://{folder_of(parents, table)}"
+    assert told["dagster/table_name"] == "machine_learning_curated"
+    assert told["figures"]["funnel"] == [
+        {"table": "accelerometer_trusted", "zone": "trusted", "rows": 1, "people": 1},
+        {"table": "step_trainer_trusted", "zone": "trusted", "rows": 2, "people": 1},
+        {"table": "customer_curated", "zone": "curated", "rows": 1, "people": 1},
+        {"table": "machine_learning_curated", "zone": "curated", "rows": 2, "people": 1},
+    ]
+    for picture in ("funnel", "movement_over_time", "movement_by_distance"):
+        assert told[picture].startswith("![")
+        assert "](data:image/svg+xml;base64," in told[picture]
+
+
+def test__materialization__preview_of_no_personal_column(
+    parents: LakehouseIOManager, run: Run, frame: Frame
+) -> None:
+    people = [customer(f"{i:02}@example.com", f"device-{11 - i:02}") for i in range(12)]
+    parents.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
+    readings = [phone_reading(f"{i:02}@example.com") for i in range(12)]
+    parents.write(tables.ACCELEROMETER_TRUSTED, frame(PHONE_READINGS, readings), {})
+    [materialization] = run(curated.customer_curated).asset_materializations_for_node(
+        "customer_curated"
+    )
+    lines = str(materialization.metadata["preview"].value).splitlines()
+    assert lines[0] == (
+        "| serialNumber | registrationDate | lastUpdateDate | shareWithResearchAsOfDate "
+        "| shareWithPublicAsOfDate | shareWithFriendsAsOfDate |"
+    )
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| device-{i:02}" for i in range(10)]
+    assert lines[2].endswith(f" | {MORNING} | {MORNING} | {MORNING} |  |  |")
+
+
+def test__materialization__preview_of_no_rows(
+    parents: LakehouseIOManager, run: Run, frame: Frame
+) -> None:
+    parents.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, []), {})
+    [materialization] = run(curated.customer_curated).asset_materializations_for_node(
+        "customer_curated"
+    )
+    assert materialization.metadata["dagster/row_count"].value == 0
+    assert "preview" not in materialization.metadata
+
+
+def test__materialization__lineage_of_each_column(parents: LakehouseIOManager, run: Run) -> None:
+    [materialization] = run(curated.machine_learning_curated).asset_materializations_for_node(
+        "machine_learning_curated"
+    )
+    lineage = materialization.metadata["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    found = {
+        column: [(dep.asset_key.to_user_string(), dep.column_name) for dep in deps]
+        for column, deps in lineage.deps_by_column.items()
+    }
+    assert found == {
+        "sensorReadingTime": [("step_trainer_trusted", "sensorReadingTime")],
+        "serialNumber": [("step_trainer_trusted", "serialNumber")],
+        "distanceFromObject": [("step_trainer_trusted", "distanceFromObject")],
+        "timestamp": [("accelerometer_trusted", "timestamp")],
+        "x": [("accelerometer_trusted", "x")],
+        "y": [("accelerometer_trusted", "y")],
+        "z": [("accelerometer_trusted", "z")],
+    }
+
+
+def test__materialization__lineage_of_a_restricted_table(
+    parents: LakehouseIOManager, run: Run, frame: Frame
+) -> None:
+    people = frame(CUSTOMERS, [customer("ann@example.com")])
+    parents.write(tables.CUSTOMER_TRUSTED, people, {})
+    [materialization] = run(curated.customer_curated).asset_materializations_for_node(
+        "customer_curated"
+    )
+    lineage = materialization.metadata["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    assert set(lineage.deps_by_column) == set(tables.CUSTOMER_CURATED.column_names)
+    for column, deps in lineage.deps_by_column.items():
+        assert [(dep.asset_key.to_user_string(), dep.column_name) for dep in deps] == [
+            ("customer_trusted", column)
+        ]
+
+
+@pytest.mark.parametrize("options", [{}, {"match_device": True}])
+def test__materialization__commit_keeps_run_and_options(
+    options: dict, parents: LakehouseIOManager, run: Run
+) -> None:
+    config = {"machine_learning_curated": {"config": options}}
+    result = run(curated.machine_learning_curated, config=config)
+    state = parents.state(tables.MACHINE_LEARNING_CURATED)
+    assert state is not None
+    assert state.commit["run"] == result.run_id
+    kept = curated.MachineLearningConfig(**state.commit["config"])
+    assert kept == curated.MachineLearningConfig(**options)
+    made = [pair("device-1")] if options else [pair("device-1"), pair("device-2")]
+    assert rows(parents.read(tables.MACHINE_LEARNING_CURATED)) == made
