@@ -41,14 +41,6 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def landing(tmp_path: Path) -> Path:
-    """The lakehouse's landing folder."""
-    folder = tmp_path / "lakehouse" / TABLE.location
-    folder.mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
 def secret(tmp_path: Path) -> Path:
     """A file that is nobody's business."""
     file = tmp_path / "secret.json"
@@ -56,10 +48,10 @@ def secret(tmp_path: Path) -> Path:
     return file
 
 
-def upload(tmp_path: Path, landing: Path) -> list[str]:
+def upload(tmp_path: Path, folder: Path) -> list[str]:
     arriving = SourceData(path=str(tmp_path / "source")).folder(TABLE)
     assert arriving is not None
-    copied = arrival.upload(arriving, storage.LocalFolder(f"file://{landing}"))
+    copied = arrival.upload(arriving, storage.LocalFolder(f"file://{folder}"))
     return [file.name for file in copied]
 
 
@@ -67,17 +59,17 @@ def upload(tmp_path: Path, landing: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [*ODD, NOT_UTF8])
-def test__name__odd_in_source(name: str, source: Path, landing: Path, tmp_path: Path) -> None:
+def test__name__odd_in_source(name: str, source: Path, folder: Path, tmp_path: Path) -> None:
     (source / name).write_text(LINE)
     with pytest.raises(LakehouseError, match=r"file \d of 2 by name .* Rename it") as error:
-        upload(tmp_path, landing)
+        upload(tmp_path, folder)
     assert str(error.value).isprintable()
-    assert list(landing.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [*ODD, NOT_UTF8])
-def test__name__odd_in_landing(name: str, landing: Path, lakehouse: LakehouseIOManager) -> None:
-    (landing / name).write_text(LINE)
+def test__name__odd_in_landing(name: str, folder: Path, lakehouse: LakehouseIOManager) -> None:
+    (folder / name).write_text(LINE)
     with pytest.raises(LakehouseError, match=r"file 1 of 1 by name .* Rename it"):
         lakehouse.read(TABLE)
 
@@ -87,12 +79,12 @@ def test__name__odd_in_landing(name: str, landing: Path, lakehouse: LakehouseIOM
     ["-rf.json", "~root.json", "$(id);&.json", "day=1.json", "é女.json", "a" * 237 + ".json"],
 )
 def test__name__odd_yet_harmless(
-    name: str, source: Path, landing: Path, tmp_path: Path, lakehouse: LakehouseIOManager
+    name: str, source: Path, folder: Path, tmp_path: Path, lakehouse: LakehouseIOManager
 ) -> None:
     (source / "good.json").rename(source / name)
-    assert upload(tmp_path, landing) == [name]
+    assert upload(tmp_path, folder) == [name]
     (source / name).write_text(LINE * 2)
-    assert upload(tmp_path, landing) == [name]
+    assert upload(tmp_path, folder) == [name]
     assert rows(lakehouse.read(TABLE)) == [ANN_READ] * 3
 
 
@@ -119,47 +111,47 @@ def test__key__elsewhere_in_bucket() -> None:
     assert [file.name for file in folder.json_lines()] == ["good.json"]
 
 
-def test__name__too_long_for_a_version(source: Path, landing: Path, tmp_path: Path) -> None:
+def test__name__too_long_for_a_version(source: Path, folder: Path, tmp_path: Path) -> None:
     longest = source / ("a" * 250 + ".json")
     (source / "good.json").rename(longest)
-    upload(tmp_path, landing)
+    upload(tmp_path, folder)
     longest.write_text(LINE * 2)
     with pytest.raises(LakehouseError, match=r"a file's name is too long\. Shorten it"):
-        upload(tmp_path, landing)
-    assert [path.read_text() for path in landing.iterdir()] == [LINE]
+        upload(tmp_path, folder)
+    assert [path.read_text() for path in folder.iterdir()] == [LINE]
 
 
 # Links
 
 
-def test__link__file_in_source(source: Path, landing: Path, secret: Path, tmp_path: Path) -> None:
+def test__link__file_in_source(source: Path, folder: Path, secret: Path, tmp_path: Path) -> None:
     (source / "linked.json").symlink_to(secret)
     with pytest.raises(LakehouseError, match=r"file 2 of 2 by name .* is a symbolic link"):
-        upload(tmp_path, landing)
-    assert list(landing.iterdir()) == []
+        upload(tmp_path, folder)
+    assert list(folder.iterdir()) == []
 
 
-def test__link__file_in_landing(landing: Path, secret: Path, lakehouse: LakehouseIOManager) -> None:
-    (landing / "linked.json").symlink_to(secret)
+def test__link__file_in_landing(folder: Path, secret: Path, lakehouse: LakehouseIOManager) -> None:
+    (folder / "linked.json").symlink_to(secret)
     with pytest.raises(LakehouseError, match=r"file 1 of 1 by name .* is a symbolic link"):
         lakehouse.read(TABLE)
 
 
-def test__link__that_leads_nowhere_is_no_file(source: Path, landing: Path, tmp_path: Path) -> None:
+def test__link__that_leads_nowhere_is_no_file(source: Path, folder: Path, tmp_path: Path) -> None:
     (source / "linked.json").symlink_to(tmp_path / "nowhere")
-    abandoned = landing / ".a.json.0f.part"
+    abandoned = folder / ".a.json.0f.part"
     abandoned.symlink_to(tmp_path / "nowhere")
     yesterday = time.time() - 25 * 3600
     os.utime(abandoned, (yesterday, yesterday), follow_symlinks=False)
-    assert upload(tmp_path, landing) == ["good.json"]
-    assert [path.name for path in landing.iterdir()] == ["good.json"]
+    assert upload(tmp_path, folder) == ["good.json"]
+    assert [path.name for path in folder.iterdir()] == ["good.json"]
 
 
-def test__link__folder_out_of_source(source: Path, landing: Path, tmp_path: Path) -> None:
+def test__link__folder_out_of_source(source: Path, folder: Path, tmp_path: Path) -> None:
     source.rename(tmp_path / "elsewhere")
     source.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LakehouseError, match=r"landing leads out of .*source by a symbolic link"):
-        upload(tmp_path, landing)
+        upload(tmp_path, folder)
 
 
 def test__link__folder_out_of_lakehouse(
