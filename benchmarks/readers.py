@@ -1,4 +1,4 @@
-"""Measures the landing reader beside one that trusts every line, taking turns.
+"""Measures the landing readers beside one that trusts every line, taking turns.
 
 Usage: python -m benchmarks.readers [SOURCE_DATA]
 """
@@ -39,10 +39,13 @@ def main(source: str = str(PROJECT / "data")) -> None:
     def read_once_profiled() -> None:
         consume(reader.read_tidy(spark.spark_session, files, table))
 
+    def parsed_with_care() -> None:
+        reader.count(lines, table)
+
     def consume(frame: DataFrame) -> None:
         frame.agg(F.count("user"), *[F.sum(name) for name in table.column_names[1:]]).collect()
 
-    readers = (trusting, profile, read_once_profiled)
+    readers = (trusting, profile, read_once_profiled, parsed_with_care)
     seconds: dict[str, list[float]] = {read.__name__: [] for read in readers}
     for _ in range(ROUNDS + 1):
         for read in readers:

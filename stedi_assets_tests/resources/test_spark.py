@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -136,3 +138,26 @@ def test__engine__spills_within_its_share(monkeypatch: pytest.MonkeyPatch) -> No
     assert numbers.selectExpr("id % 2000000 as n").groupBy("n").count().count() == 2_000_000
 
     resource.stop()
+
+
+@pytest.mark.parametrize(("given", "delay"), [({}, 10), ({"MIMALLOC_PURGE_DELAY": "0"}, 0)])
+def test__engine__tells_its_allocator_to_give_memory_back(
+    given: dict[str, str], delay: int
+) -> None:
+    """Unless told otherwise; the allocator itself says what it goes by."""
+    lines = [
+        "from stedi_assets.resources.spark import SparkResource",
+        "resource = SparkResource()",
+        "assert resource.spark_session.range(3).count() == 3",
+        "resource.stop()",
+    ]
+    inherited = {name: value for name, value in os.environ.items() if "MIMALLOC" not in name}
+    run = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env=inherited | {"MIMALLOC_VERBOSE": "1"} | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"'purge_delay': {delay} " in run.stderr + run.stdout
+    assert "'purge_delay': 1000 " not in run.stderr + run.stdout
