@@ -18,6 +18,10 @@ DELTA_JARS = {
     "4.2": "io.delta:delta-spark_4.2_2.13:4.4.0",
 }
 
+# PySpark would note for each expression the line of code that made it, which takes longer than to
+# make it. Whatever an engine says of that line is withheld anyway.
+NO_CALL_SITES = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
+
 
 def settings() -> dict[str, str]:
     """The settings of a Spark on one machine that reads and writes Delta tables."""
@@ -33,6 +37,7 @@ def settings() -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
+        **NO_CALL_SITES,
     }
 
 

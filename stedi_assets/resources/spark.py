@@ -63,7 +63,9 @@ class SparkResource(LazyPySparkResource):
         if self.remote:
             _require_answer(self.remote)
         builder = SparkSession.builder.remote(self.remote or self._start_embedded())
-        for name, value in self.spark_config.items():
+        # A server's is its own to set, as `jvm.settings` does.
+        config = self.spark_config if self.remote else jvm.NO_CALL_SITES | self.spark_config
+        for name, value in config.items():
             builder = builder.config(name, value)
         # getOrCreate would hand out a session of another engine if this process has one.
         self._spark_session = builder.create()
