@@ -14,7 +14,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HANGING_SECONDS = 120
-LIBRARIES = ["dagster", "dagster_pyspark", "deltalake", "boto3", "pyspark.sql.connect.session"]
+LIBRARIES = [
+    "dagster",
+    "dagster_pyspark",
+    "deltalake",
+    "boto3",
+    "pyspark.sql.connect.session",
+    "alembic.command",
+    "pygal",
+    "rich.table",
+    "upath",
+    "pysail.spark",
+]
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(LIBRARIES)
