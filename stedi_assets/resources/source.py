@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.address import LOCAL, within
 from stedi_assets.lakehouse.storage import LocalFolder
 from stedi_assets.tables import Table
+
+
+class _Source(BaseModel):
+    fingerprint: str
+
+
+class _Manifest(BaseModel):
+    sources: dict[str, _Source]
+    rows: dict[str, int]
 
 
 class SourceData(dg.ConfigurableResource):
@@ -48,11 +56,21 @@ class SourceData(dg.ConfigurableResource):
         Returns:
             Table name to rows, with the options of a table after a plus sign; nothing where there
             is no manifest or it tells of other files.
+
+        Raises:
+            LakehouseError: If there is one that cannot be read, or is none.
         """
-        manifest = Path(self.path).expanduser() / "manifest.json"
-        if not self.path or not manifest.is_file():
+        path = Path(self.path).expanduser() / "manifest.json"
+        if not self.path or not path.is_file():
             return {}
-        recorded = json.loads(manifest.read_text())
-        sources = recorded["sources"]
-        same = all(sources[name]["fingerprint"] == value for name, value in contents.items())
-        return recorded["rows"] if same else {}
+        try:
+            manifest = _Manifest.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            why = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
+            raise LakehouseError(
+                f"{path} cannot be read as the manifest of a sample ({why}). Make the sample "
+                "again, or take that file away: without it, counts are compared with the recount "
+                "alone. Every table keeps its last good version."
+            ) from None
+        told = {name: source.fingerprint for name, source in manifest.sources.items()}
+        return manifest.rows if contents.items() <= told.items() else {}

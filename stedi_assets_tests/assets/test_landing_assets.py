@@ -121,6 +121,29 @@ def test__objects_accounted_for__manifest(landing, rows, told_of, passed, record
     assert (value.value if value else None) == recorded
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"sources": {', id="cut_short"),
+        pytest.param(b"\xff", id="not_utf8"),
+        pytest.param(b'{"files": ["ann@stedi.io"]}', id="of_something_else"),
+        pytest.param(b'{"sources": {}, "rows": {"a": "ann@stedi.io"}}', id="rows_not_numbers"),
+    ],
+)
+def test__source__manifest_that_is_none(landing: Landing, content: bytes) -> None:
+    landing.arrive("a.json", ANN)
+    manifest = landing.source / "manifest.json"
+    manifest.write_bytes(content)
+
+    result = landing.run()
+    assert not result.success
+    assert failure(result).startswith(f"{manifest} cannot be read as the manifest of a sample (")
+    assert "ann@stedi.io" not in failure(result)
+
+    manifest.unlink()
+    assert landing.run().success
+
+
 def test__source__that_does_not_exist(landing, tmp_path):
     result = landing.run(source=str(tmp_path / "nowhere"))
     assert not result.success
