@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
@@ -64,5 +65,6 @@ def rows(frame: DataFrame) -> list[tuple]:
 
 def function_of(definition: dg.AssetsDefinition) -> Callable[..., Any]:
     """The function itself: Dagster's own direct invocation makes an instance at every call."""
-    function: Callable[..., Any] = definition.op.compute_fn.decorated_fn  # type: ignore[union-attr]
-    return inspect.unwrap(function)
+    compute = definition.op.compute_fn
+    assert isinstance(compute, DecoratedOpFunction)
+    return inspect.unwrap(compute.decorated_fn)

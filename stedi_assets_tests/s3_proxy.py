@@ -94,7 +94,7 @@ def s3_proxy(server: str) -> Iterator[S3Proxy]:
             self.wfile.flush()
             return True
 
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815  # what http.server calls
 
         def log_message(self, format: str, *args: object) -> None:
             pass
