@@ -13,27 +13,11 @@ from stedi_assets.resources import aws as aws_resources
 from stedi_assets.resources.catalog import ATTEMPTS, GlueCatalog
 from stedi_assets.tables import Column, Table, Zone
 from stedi_assets_tests import aws_answers
+from stedi_assets_tests.resources.conftest import FIRST, TABLE, URI
 
-TABLE = Table(
-    "readings",
-    "phone",
-    Zone.TRUSTED,
-    "A reading of a phone.",
-    (
-        Column("userEmail", "string", "Who moved", personal=True),
-        Column("movedAt", "bigint", "When"),
-    ),
-)
 LANDING = dataclasses.replace(TABLE, zone=Zone.LANDING)
 WIDER = dataclasses.replace(TABLE, columns=(*TABLE.columns, Column("x", "double", "How far")))
-URI = "s3://bucket/prefix/phone/trusted"
-FIRST = {"recordCount": "3", "version": "0"}
 SECOND = {"recordCount": "5", "version": "1"}
-
-
-@pytest.fixture
-def catalog(glue_database: str) -> GlueCatalog:
-    return GlueCatalog(database=glue_database)
 
 
 @pytest.fixture
@@ -218,121 +202,6 @@ def test__register__gives_up_a_race_that_does_not_end(catalog: GlueCatalog) -> N
         catalog.register(TABLE, URI, SECOND)
 
     assert len(updates) == ATTEMPTS
-
-
-@pytest.mark.parametrize(
-    ("operation", "code", "said", "meaning"),
-    [
-        (
-            "GetTable",
-            "AccessDeniedException",
-            "User arn:aws:iam::1:user/ann is not authorized to perform glue:GetTable",
-            "there is no permission for that. Grant it",
-        ),
-        (
-            "CreateTable",
-            "ThrottlingException",
-            "Rate exceeded",
-            "it has too many requests. Wait a minute",
-        ),
-        (
-            "GetTable",
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-            "the AWS credentials are wrong. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            "or AWS_PROFILE",
-        ),
-        (
-            "GetTable",
-            "ExpiredTokenException",
-            "The security token included in the request is expired",
-            "the AWS credentials have expired. Renew them",
-        ),
-        (
-            "CreateTable",
-            "InternalServiceException",
-            "",
-            "it fails for the moment. Wait a minute",
-        ),
-        (
-            "CreateTable",
-            "InvalidInputException",
-            "No such type.",
-            "InvalidInputException: No such type",
-        ),
-    ],
-)
-def test__register__glue_refuses(
-    catalog: GlueCatalog, operation: str, code: str, said: str, meaning: str
-) -> None:
-    aws_answers.refuse(f"glue.{operation}", code, said)
-
-    with pytest.raises(LakehouseError) as raised:
-        catalog.register(TABLE, URI, FIRST)
-
-    assert str(raised.value) == (
-        f"{catalog.database}.readings cannot be registered in the Glue Data Catalog: {meaning}. "
-        "Then run the job register_in_catalog; readings itself is written."
-    )
-
-
-def test__register__no_such_database(aws: dict[str, str]) -> None:
-    with pytest.raises(LakehouseError, match=r"no such Glue database\. Create it, or correct STE"):
-        GlueCatalog(database="missing").register(TABLE, URI, FIRST)
-
-
-@pytest.mark.parametrize(
-    ("environment", "meaning"),
-    [
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "it does not answer. Check the network"),
-        ({"AWS_REGION": None}, "there is no AWS region. Set AWS_REGION"),
-        (
-            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-            "there are no AWS credentials. Set AWS_ACCESS_KEY_ID",
-        ),
-    ],
-    ids=["endpoint", "region", "credentials"],
-)
-def test__find__glue_cannot_be_reached(
-    aws: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Any,
-    environment: dict[str, str | None],
-    meaning: str,
-) -> None:
-    nowhere = {
-        "AWS_CONFIG_FILE": str(tmp_path / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_DEFAULT_REGION": None,
-    }
-    for name, value in {**nowhere, **environment}.items():
-        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
-
-    with pytest.raises(LakehouseError) as raised:
-        GlueCatalog(database="stedi").find(TABLE)
-
-    said = str(raised.value)
-    assert said.startswith(
-        f"stedi.readings cannot be looked up in the Glue Data Catalog: {meaning}"
-    )
-    assert said.endswith("Then run the check again; readings itself is written.")
-
-
-@pytest.mark.parametrize(
-    ("database", "lakehouse", "said"),
-    [
-        ("stedi", "file:///lakehouse", "Set STEDI_LAKEHOUSE_URI to s3://bucket/prefix, or STEDI_G"),
-        ("Stedi", "s3://bucket", "STEDI_GLUE_DATABASE=Stedi cannot be used. Name a database in "),
-        ('a"; drop', "s3://bucket", "Name a database in lower-case letters, digits and _ only."),
-    ],
-)
-def test__require_usable__settings_that_do_not_go_together(
-    database: str, lakehouse: str, said: str
-) -> None:
-    with pytest.raises(LakehouseError, match=said):
-        GlueCatalog(database=database).require_usable(lakehouse)
 
 
 def _note(glue: Any, catalog: GlueCatalog, parameters: dict[str, str]) -> None:

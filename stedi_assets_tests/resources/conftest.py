@@ -1,0 +1,26 @@
+"""A Glue Data Catalog, and a table for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from stedi_assets.resources.catalog import GlueCatalog
+from stedi_assets.tables import Column, Table, Zone
+
+TABLE = Table(
+    "readings",
+    "phone",
+    Zone.TRUSTED,
+    "A reading of a phone.",
+    (
+        Column("userEmail", "string", "Who moved", personal=True),
+        Column("movedAt", "bigint", "When"),
+    ),
+)
+URI = "s3://bucket/prefix/phone/trusted"
+FIRST = {"recordCount": "3", "version": "0"}
+
+
+@pytest.fixture
+def catalog(glue_database: str) -> GlueCatalog:
+    return GlueCatalog(database=glue_database)
