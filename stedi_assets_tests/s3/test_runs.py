@@ -1,0 +1,93 @@
+"""The whole project on a real S3 server, by settings alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from stedi_assets.demo import BUCKET, S3Server
+from stedi_assets.lakehouse import storage
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
+from stedi_assets_tests.conftest import Materialize
+from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, row_counts
+from stedi_assets_tests.s3_proxy import S3Proxy
+
+REFERENCE_ROWS = {
+    "customer_trusted": 482,
+    "accelerometer_trusted": 40_981,
+    "customer_curated": 482,
+    "step_trainer_trusted": 14_460,
+    "machine_learning_curated": 43_681,
+}
+
+
+def test__s3__reference_data_as_on_a_disk(
+    run: Start,
+    materialize: Materialize,
+    proxy: S3Proxy,
+    uri: str,
+    s3_server: S3Server,
+    reference_data: Path,
+    tmp_path: Path,
+) -> None:
+    on_s3 = run(
+        AWS_ENDPOINT_URL=proxy.endpoint,
+        AWS_SERVER_SIDE_ENCRYPTION="AES256",
+        STEDI_SOURCE_DATA=str(reference_data),
+    )
+    assert on_s3.exit_status == 0, on_s3.printed
+    assert row_counts(uri, s3_server) == REFERENCE_ROWS
+    assert len(proxy.requests) < 300
+    # Landing, data files and logs alike: boto3, the engine and delta-rs read one setting.
+    written = [request for request in proxy.requests if request.method == "PUT"]
+    assert len(written) > len(LANDING_TABLES) + 2 * len(DELTA_TABLES)
+    encrypted = [each.headers.get("x-amz-server-side-encryption") for each in written]
+    assert set(encrypted) == {"AES256"}
+
+    assert materialize(reference_data).result.success
+    disk = f"file://{tmp_path}/lakehouse"
+    for table in DELTA_TABLES:
+        assert content(uri, table, s3_server).equals(content(disk, table, s3_server)), table.name
+    for table in LANDING_TABLES:
+        landed = {file.name for file in storage.open_folder(f"{disk}/{table.location}").files()}
+        prefix = f"{uri.removeprefix(f's3://{BUCKET}/')}/{table.location}/"
+        listed = s3_server.client().list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
+        assert {entry["Key"].removeprefix(prefix) for entry in listed} == landed
+        for name in landed:
+            stored = s3_server.client().get_object(Bucket=BUCKET, Key=prefix + name)["Body"].read()
+            assert stored == (reference_data / table.location / name).read_bytes()
+
+
+def test__s3__an_untidy_source_is_fetched_once(
+    run: Start, proxy: S3Proxy, small: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(small, tmp_path / "source")
+    for file in source.rglob("*.json"):
+        file.write_text(f"\n{file.read_text()}")
+    untidy = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_SOURCE_DATA=str(source))
+    assert untidy.exit_status == 0, untidy.printed
+    fetched = Counter(
+        request.path
+        for request in proxy.requests
+        if request.method == "GET" and "/landing/" in request.path and "?" not in request.path
+    )
+    assert set(fetched.values()) == {1}
+
+
+def test__s3__profile_gives_credentials_region_and_endpoint(
+    run: Start, s3_server: S3Server, uri: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    settings = {
+        "region": s3_server.environment["AWS_REGION"],
+        "endpoint_url": s3_server.endpoint,
+        "aws_access_key_id": s3_server.access_key,
+        "aws_secret_access_key": s3_server.secret_key,
+    }
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    config.write_text("\n".join(["[profile lake]", *lines, ""]))
+    unset = dict.fromkeys(s3_server.environment)
+    done = run(**unset, AWS_PROFILE="lake", AWS_CONFIG_FILE=str(config))
+    assert done.exit_status == 0, done.printed
+    assert row_counts(uri, s3_server) == GOOD_ROWS
