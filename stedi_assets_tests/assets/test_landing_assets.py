@@ -144,6 +144,17 @@ def test__source__manifest_that_is_none(landing: Landing, content: bytes) -> Non
     assert landing.run().success
 
 
+def test__source__manifest_that_cannot_be_read(landing: Landing) -> None:
+    landing.arrive("a.json", ANN)
+    manifest = landing.source / "manifest.json"
+    manifest.symlink_to("/proc/self/mem")  # opens, also for root, and then fails
+
+    result = landing.run()
+    assert failure(result).startswith(
+        f"{manifest} cannot be read as the manifest of a sample (Input/output error)."
+    )
+
+
 def test__source__that_does_not_exist(landing, tmp_path):
     result = landing.run(source=str(tmp_path / "nowhere"))
     assert not result.success
