@@ -14,9 +14,9 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.materialize
 
-# Some tests wait, for a daemon or a browser, so that two cores are busy with three processes.
+# Some tests wait, for a daemon or a browser, so that it takes four processes to keep two cores busy.
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses 3 --dist worksteal
+	$(BIN)/pytest --numprocesses 4 --dist worksteal
 
 # On a JVM Spark: the tests of engines, and those of what engines have been seen to differ on.
 # They skip where there is no Java 17, or the jars cannot be fetched.
