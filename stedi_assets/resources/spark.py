@@ -26,8 +26,8 @@ SCRATCH = "stedi-assets-"
 ENGINE_SHARE = 0.4
 # The engine's allocator gives back at once what is freed, so that one large step leaves nothing to
 # the next. Batches of a quarter of Sail's size are small enough for it to use their memory again
-# instead, which is faster. Both are read when the engine is loaded or started.
-MEMORY = {
+# instead, which is faster. The allocator reads its settings as the engine is loaded.
+MEMORY_SETTINGS = {
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     "MIMALLOC_PURGE_DELAY": "0",
     "SAIL_EXECUTION__BATCH_SIZE": "2048",
@@ -86,7 +86,7 @@ class SparkResource(LazyPySparkResource):
 
     def _start_embedded(self) -> str:
         os.environ.setdefault("RUST_LOG", "error")
-        for name, value in MEMORY.items():
+        for name, value in MEMORY_SETTINGS.items():
             os.environ.setdefault(name, value)
         _remove_abandoned()
         self._scratch = tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
