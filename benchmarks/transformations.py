@@ -5,6 +5,7 @@ Usage: python -m benchmarks.transformations SOURCE_DATA LAKEHOUSE
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 import sys
@@ -13,7 +14,6 @@ from typing import Any
 
 from stedi_assets.assets import curated, trusted
 from stedi_assets.assets.curated import MachineLearningConfig
-from stedi_assets.lakehouse import arrival
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.clock import Clock
 from stedi_assets.resources.pseudonyms import Pseudonyms
@@ -37,11 +37,10 @@ def main(source: str, lakehouse: str) -> None:
 
 def land(io_manager: LakehouseIOManager, source: SourceData, table: Table) -> None:
     """Copies a source's files, and sets aside what of them cannot be read."""
-    folder, arriving = io_manager.landing(table), source.folder(table)
-    assert arriving is not None
-    arrival.upload(arriving, folder.folder)
+    folder = io_manager.landing(table)
+    folder.ingest(source.folder(table), settle_seconds=0)
     profile = folder.profile
-    malformed = folder.malformed(profile) if profile.malformed else None
+    malformed = functools.partial(folder.malformed, profile)
     io_manager.write(quarantine_of(table), malformed, {"landing": profile.as_dict()})
 
 

@@ -1,7 +1,8 @@
 """Whose data research may use: the one definition of a person and of what they said last.
 
 Landing may hold many records of one person, of updates, of further devices, of consent given and
-withdrawn. The latest of them is their word; in doubt it is no.
+withdrawn, and those of files that the source has replaced since. The latest of them is their word;
+in doubt it is no.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from stedi_assets.tables import CUSTOMER_LANDING, YEAR_2000
+from stedi_assets.tables import CUSTOMER_LANDING, SUPERSEDED, YEAR_2000
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,8 +64,39 @@ def written() -> Expression:
     return F.when((date < YEAR_2000) & (date != 0), F.lit(UNKNOWN)).otherwise(date)
 
 
+def impossible(as_of: int) -> Expression:
+    """Whether a customer record dates its consent, or itself, before 2000 or later than `as_of`.
+
+    Args:
+        as_of: The time by which to judge (epoch milliseconds, UTC).
+    """
+    dates = [F.nullif(name, F.lit(0)) for name in ("shareWithResearchAsOfDate", "lastUpdateDate")]
+    odd = [F.coalesce(~date.between(YEAR_2000, as_of), F.lit(False)) for date in dates]
+    return odd[0] | odd[1]
+
+
+def that_count(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """The customer records that count.
+
+    What a person said in a file that the source has replaced they have said all the same, so that
+    a replaced file cannot bring a consent back. Only where such a record has an impossible date
+    does a record of that person in a current file stand in its place, or else a date in a wrong
+    unit could never be corrected.
+
+    Args:
+        customer_landing: The customer records.
+        as_of: The time by which to judge (epoch milliseconds, UTC).
+    """
+    if SUPERSEDED not in customer_landing.columns:
+        return customer_landing
+    now = customer_landing.where(f"not {SUPERSEDED}").select(person("email").alias("_corrected"))
+    wrong = F.col(SUPERSEDED) & impossible(as_of)
+    replaced = wrong & (person("email") == F.col("_corrected"))
+    return customer_landing.join(now.distinct(), replaced, "left_anti").drop(SUPERSEDED)
+
+
 def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
-    """The latest record of each person, by lastUpdateDate.
+    """The latest record of each person that counts, by lastUpdateDate.
 
     Of records of the same time one without consent counts before one with, a later consent
     before an earlier, and otherwise the first by its values. A record without a time is the
@@ -84,7 +116,8 @@ def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
         *[F.col(name).asc_nulls_last() for name in CUSTOMER_LANDING.column_names],
     )
     return (
-        customer_landing.withColumn("email", person("email"))
+        that_count(customer_landing, as_of)
+        .withColumn("email", person("email"))
         .where("email is not null")
         .withColumn(AGREES, agrees(as_of))
         .withColumn("_rank", F.row_number().over(latest))
@@ -105,10 +138,9 @@ def consenting_customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
     Returns:
         The customer columns, `email` as `person` writes it; no two rows share e-mail and device.
     """
-    people = last_words(customer_landing, as_of).where(AGREES).drop("serialNumber")
-    return people.join(devices(customer_landing), "email", "left").select(
-        *CUSTOMER_LANDING.column_names
-    )
+    records = that_count(customer_landing, as_of)
+    people = last_words(records, as_of).where(AGREES).drop("serialNumber")
+    return people.join(devices(records), "email", "left").select(*CUSTOMER_LANDING.column_names)
 
 
 def devices(customer_landing: DataFrame) -> DataFrame:

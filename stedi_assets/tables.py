@@ -57,6 +57,7 @@ class Table:
         description: What one row is.
         columns: Its columns, in order.
         key: The columns that no two rows share, or empty where rows have no key.
+        superseded_count: Whether records of files that their source has replaced still count.
         references: Column name to (table, column) that must hold its value.
     """
 
@@ -66,6 +67,7 @@ class Table:
     description: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
+    superseded_count: bool = False
     references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -153,8 +155,15 @@ QUARANTINE_COLUMNS = (
         personal=True,
     ),
     Column("reason", "string", "Why: the field and the fault, without its value"),
-    Column("quarantinedAt", "timestamp", "When it was set aside (UTC)"),
+    Column("file", "string", "Id of the landed file that it is in, by the ledger of landing"),
+    Column("lineNumber", "bigint", "Number of its line in that file, from 1", minimum=1),
+    Column("byteOffset", "bigint", "Where that line begins, in bytes of uncompressed content"),
+    Column("quarantinedAt", "timestamp", "When it was quarantined (UTC)"),
 )
+
+# A column that a landing table has besides its own where some of its records are of files that
+# their source has replaced: whether a record is one of those.
+SUPERSEDED = "_superseded"
 
 CUSTOMER_LANDING = Table(
     "customer_landing",
@@ -162,6 +171,8 @@ CUSTOMER_LANDING = Table(
     Zone.LANDING,
     "A customer record as it landed, with or without consent to research.",
     CUSTOMER_COLUMNS,
+    # What a person said once is said: to replace a file must not bring a consent back.
+    superseded_count=True,
 )
 
 ACCELEROMETER_LANDING = Table(

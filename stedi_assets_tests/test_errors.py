@@ -18,7 +18,7 @@ OVERLOADED = OSError("An error occurred (SlowDown): reduce your request rate")
 FULL = OSError(28, "No space left on device")
 BUG = ZeroDivisionError("division by zero")
 
-PLACES = [(arrival, "upload"), (LakehouseIOManager, "write"), (LakehouseIOManager, "read")]
+PLACES = [(arrival, "ingest"), (LakehouseIOManager, "write"), (LakehouseIOManager, "read")]
 
 
 class Failing:
@@ -43,7 +43,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "RETRY_SECONDS", 0)
 
 
-@pytest.mark.parametrize(("owner", "name"), PLACES, ids=["upload", "write", "read"])
+@pytest.mark.parametrize(("owner", "name"), PLACES, ids=["ingest", "write", "read"])
 def test__transient_fault__passes(
     materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch, owner, name: str
 ) -> None:
@@ -60,8 +60,8 @@ def test__transient_fault__passes(
 def test__transient_fault__that_stays(
     materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing = Failing(arrival.upload, OVERLOADED, times=99)
-    monkeypatch.setattr(arrival, "upload", failing)
+    failing = Failing(arrival.ingest, OVERLOADED, times=99)
+    monkeypatch.setattr(arrival, "ingest", failing)
 
     run = materialize(small)
 
@@ -74,8 +74,8 @@ def test__transient_fault__that_stays(
 def test__other_faults__are_not_tried_again(
     materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    failing = Failing(arrival.upload, error, times=99)
-    monkeypatch.setattr(arrival, "upload", failing)
+    failing = Failing(arrival.ingest, error, times=99)
+    monkeypatch.setattr(arrival, "ingest", failing)
 
     run = materialize(small)
 

@@ -115,11 +115,11 @@ def test__run__that_fails_at_landing(
     (folders["step_trainer"] / f"{EMAIL}.json.gz").write_bytes(gzip.compress(b"{}")[:-4])
     read = LandingFolder._read
 
-    def replaced(self: LandingFolder, profile: Any) -> Any:
+    def replaced(self: LandingFolder, *of: Any) -> Any:
         if self.table == tables.ACCELEROMETER_LANDING:
             for file in self.files:
                 Path(file.uri.removeprefix("file://")).write_text(f'{{"timestamp": "{EMAIL}"}}\n')
-        return read(self, profile)
+        return read(self, *of)
 
     profiled = vars(LandingFolder)["profile"].func
 

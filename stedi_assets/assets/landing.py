@@ -1,5 +1,6 @@
 """The landing zone: files copied as they are, read once, with what cannot be read set aside."""
 
+import functools
 from collections.abc import Iterator
 
 import dagster as dg
@@ -10,7 +11,7 @@ from stedi_assets import tables
 from stedi_assets.assets.declared import definition
 from stedi_assets.checks import landing as landing_checks
 from stedi_assets.errors import transient_faults_retried
-from stedi_assets.lakehouse import arrival, describe, landing
+from stedi_assets.lakehouse import describe, landing
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import Table
@@ -69,21 +70,18 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         io_manager: dg.ResourceParam[LakehouseIOManager],
     ) -> Iterator[MaterializeResult]:
         folder = io_manager.landing(table)
-        arriving = source.folder(table)
         with transient_faults_retried():
-            copied = (
-                arrival.upload(arriving, folder.folder, config.settle_seconds) if arriving else []
-            )
+            copied = folder.ingest(source.folder(table), config.settle_seconds)
             profile = io_manager.landing_profile(table)
             state = io_manager.state(quarantine)
             if profile is None or state is None:
                 profile = folder.profile
-                malformed = folder.malformed(profile) if profile.malformed else None
+                malformed = functools.partial(folder.malformed, profile)
                 commit = {"run": context.run.run_id, "landing": profile.as_dict()}
                 state = io_manager.write(quarantine, malformed, commit)
             preview = describe.preview(table, io_manager.read)
             malformed_preview = describe.preview(quarantine, io_manager.read) if state.rows else {}
-        recorded = source.recorded_rows({table.source: profile.content}).get(table.name)
+        recorded = source.recorded_rows({table.source: profile.fingerprint}).get(table.name)
         version = dg.DataVersion(profile.fingerprint)
         registered = {each.name: io_manager.register(each) for each in (table, quarantine)}
         yield MaterializeResult(
@@ -94,7 +92,8 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 **preview,
                 "dagster/row_count": profile.records,
                 "dagster/uri": folder.uri,
-                "files": len(folder.files),
+                "files": len(folder.current),
+                "files_superseded": len(folder.files) - len(folder.current),
                 "size_bytes": sum(file.size for file in folder.files),
                 "files_uploaded": len(copied),
                 "bytes_uploaded": sum(file.size for file in copied),
@@ -103,6 +102,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             },
             check_results=[
                 landing_checks.accounted_for(profile, state.rows, recorded),
+                landing_checks.unaltered(len(folder.ledger.overwritten)),
                 landing_checks.malformed_share(
                     table,
                     profile,

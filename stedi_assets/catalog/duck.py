@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from fsspec.implementations.arrow import ArrowFSWrapper
 
+from stedi_assets.erasure.landing import erased_digests
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta, storage
+from stedi_assets.lakehouse import delta, ledger, storage
 from stedi_assets.lakehouse.faults import fault
 from stedi_assets.tables import TABLES, Column, Table, Zone
 
@@ -135,8 +136,14 @@ def _add(connection: DuckDBPyConnection, uri: str, table: Table) -> bool:
     """Lets a connection know a table; whether there is one."""
     place = f"{uri}/{table.location}"
     if table.zone is Zone.LANDING:
-        landed = storage.open_folder(place).json_lines()
-        files = [f"{PROTOCOL}://{table.location}/{file.name}" for file in landed]
+        folder = storage.open_folder(place)
+        stored = folder.files()
+        landed = ledger.read(folder, stored, erased_digests(folder, stored)).by_name
+        files = [
+            f"{PROTOCOL}://{table.location}/{file.name}"
+            for file in folder.json_lines(stored)
+            if landed[file.name].current
+        ]
         if files:
             connection.execute(_landing_view(table, files))
         return bool(files)

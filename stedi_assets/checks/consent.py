@@ -4,7 +4,14 @@ import time
 
 from pyspark.sql import DataFrame
 
-from stedi_assets.consent import AGREES, consenting_customers, devices, last_words, person
+from stedi_assets.consent import (
+    AGREES,
+    consenting_customers,
+    devices,
+    last_words,
+    person,
+    that_count,
+)
 
 CONSENT = "consent"
 SHARED_DEVICES = "devices_shared_without_consent"
@@ -29,8 +36,9 @@ def consenting(customer_landing: DataFrame) -> DataFrame:
 
 def not_consenting(customer_landing: DataFrame) -> DataFrame:
     """The `email` and `serialNumber` of each device of the others."""
-    others = last_words(customer_landing, _now()).where(f"not {AGREES}")
-    return devices(customer_landing).join(others, "email", "left_semi")
+    records = that_count(customer_landing, _now())
+    others = last_words(records, _now()).where(f"not {AGREES}")
+    return devices(records).join(others, "email", "left_semi")
 
 
 def readings_with_consent(

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from stedi_assets import consent, tables
 from stedi_assets.assets.curated import MachineLearningConfig
-from stedi_assets.tables import YEAR_2000
+from stedi_assets.tables import SUPERSEDED
 
 COUNTS = "counts"
 TWO_PEOPLE = "pairs_of_two_people"
@@ -51,15 +51,18 @@ def customer_trusted(customer_landing: DataFrame, as_of: int) -> DataFrame:
         customer_landing: The customer records.
         as_of: When the table was made (epoch milliseconds, UTC).
     """
-    dates = [F.nullif(name, F.lit(0)) for name in ("shareWithResearchAsOfDate", "lastUpdateDate")]
-    odd = [F.coalesce(~date.between(YEAR_2000, as_of), F.lit(False)) for date in dates]
+    superseded = F.col(SUPERSEDED) if SUPERSEDED in customer_landing.columns else F.lit(False)
     records = customer_landing.select(
         consent.person("email").alias("email"),
         "serialNumber",
         consent.written().alias("written"),
         consent.agrees(as_of).alias("agrees"),
-        (odd[0] | odd[1]).alias("odd"),
+        consent.impossible(as_of).alias("odd"),
+        superseded.alias("superseded"),
     ).where("email is not null")
+    if SUPERSEDED in customer_landing.columns:
+        each = records.groupBy("email").agg(F.bool_and("superseded").alias("only_superseded"))
+        records = records.join(each, "email").where("only_superseded or not (superseded and odd)")
     # By the date all records of one date are told apart from older ones, without ranking any.
     dated = records.groupBy("email", "written").agg(
         F.bool_and("agrees").alias("agrees"),

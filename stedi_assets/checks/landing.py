@@ -14,6 +14,7 @@ from stedi_assets.tables import Table
 
 ALL_ACCOUNTED_FOR = "objects_accounted_for"
 MALFORMED_SHARE = "malformed_share"
+UNALTERED = "landed_files_unaltered"
 
 DESCRIPTIONS = {
     ALL_ACCOUNTED_FOR: "Records and quarantined fragments add up to all that landed.",
@@ -21,13 +22,19 @@ DESCRIPTIONS = {
         "No more of what landed is unreadable than max_malformed_share allows; a warning if "
         "anything is."
     ),
+    UNALTERED: (
+        "No landed file was overwritten in place, which leaves no earlier version of it; a warning "
+        "in the run that finds one."
+    ),
 }
 
 
 def specs(table: Table) -> list[dg.AssetCheckSpec]:
     """The checks of a landing table."""
     return [
-        dg.AssetCheckSpec(name, asset=table.name, blocking=True, description=description)
+        dg.AssetCheckSpec(
+            name, asset=table.name, blocking=name != UNALTERED, description=description
+        )
         for name, description in DESCRIPTIONS.items()
     ]
 
@@ -54,6 +61,27 @@ def accounted_for(
         passed=profile.records + quarantined == profile.objects
         and recorded in (None, profile.records),
         metadata=figures,
+    )
+
+
+def unaltered(overwritten: int) -> AssetCheckResult:
+    """Whether landing has changed only by what was added to it.
+
+    Args:
+        overwritten: How many files have other content than when they were last looked at.
+    """
+    return AssetCheckResult(
+        check_name=UNALTERED,
+        passed=not overwritten,
+        severity=AssetCheckSeverity.WARN,
+        description=(
+            f"{overwritten:,} files were overwritten in landing since the last run, so that what "
+            "they said before is gone, a withdrawal too. Let files land under new names, or put "
+            "them into a source folder, whose versions are all kept."
+            if overwritten
+            else None
+        ),
+        metadata={"files_overwritten": overwritten},
     )
 
 

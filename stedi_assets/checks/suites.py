@@ -165,7 +165,7 @@ def _recorded(
     contents = {}
     for landing in tables.LANDING_TABLES:
         profile = io_manager.landing_profile(landing)
-        contents[landing.source] = profile.content if profile else None
+        contents[landing.source] = profile.fingerprint if profile else None
     return source.recorded_rows(contents).get("+".join([table.name, *options]))
 
 

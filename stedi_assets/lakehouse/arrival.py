@@ -2,55 +2,122 @@
 
 from __future__ import annotations
 
-import itertools
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from stedi_assets.erasure.landing import erased_digests
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import faults
+from stedi_assets.lakehouse import ledger as ledgers
+from stedi_assets.lakehouse.faults import storage_faults
+from stedi_assets.lakehouse.ledger import LandedFile, Ledger, landed_as, versioned
 from stedi_assets.lakehouse.storage import Folder, LocalFolder, StoredFile
 
 UPLOADS_AT_ONCE = 8
 
 
-def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> list[StoredFile]:
-    """Copies into landing what it does not hold yet, byte for byte.
+@dataclass(frozen=True)
+class Ingested:
+    """A landing folder after files have arrived.
 
-    What has landed stays as it is: a source file that has changed since lands beside its earlier
-    version, as `name-<digest>.json`. A file whose people were erased does not land again.
+    Attributes:
+        copied: The source files that were copied into it.
+        stored: All that it holds.
+        ledger: What is known of its files.
+    """
+
+    copied: list[StoredFile]
+    stored: list[StoredFile]
+    ledger: Ledger
+
+
+def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 0) -> Ingested:
+    """Uploads into landing what it does not hold yet, and keeps the ledger of what it holds then.
 
     Args:
-        source: The folder to copy from.
+        source: The folder to copy from; None where files arrive in landing by themselves.
         landing: The folder to copy to.
         settle_seconds: Files that changed less than this long ago are left for the next time,
             since they may still be being written.
 
+    Raises:
+        LakehouseError: If a file cannot be read or landing cannot be written.
+    """
+    with storage_faults(landing.uri):
+        stored = landing.files()
+        landing.json_lines(stored)  # a name that cannot be read stops it before anything is done
+        erased = erased_digests(landing, stored)
+        kept = ledgers.kept(landing, stored)
+        found = ledgers.observed(kept, landing, stored, erased)
+        overwritten, copied = found.overwritten, list[StoredFile]()
+        if source is not None:
+            copied, found = _upload(source, landing, stored, erased, found, settle_seconds)
+        if copied:
+            stored = landing.files()
+            found = ledgers.observed(found, landing, stored, erased)
+        if found.files != kept.files:
+            ledgers.keep(landing, found)
+    return Ingested(copied, stored, replace(found, overwritten=overwritten | found.overwritten))
+
+
+def _upload(
+    source: LocalFolder,
+    landing: Folder,
+    stored: list[StoredFile],
+    erased: set[str],
+    ledger: Ledger,
+    settle_seconds: float,
+) -> tuple[list[StoredFile], Ledger]:
+    """Copies into landing what it does not hold yet, byte for byte.
+
+    What has landed stays as it is: a source file that has changed since lands beside its earlier
+    versions, as `name-<digest>.json`. One that is again as it once was does not land again, but
+    that version is current again. A file whose people were erased does not land again.
+
+    Args:
+        source: The folder to copy from.
+        landing: The folder to copy to.
+        stored: All that it holds.
+        erased: The SHA-256 of files that landed once and may not again.
+        ledger: What is known of all that it holds.
+        settle_seconds: Files that changed less than this long ago are left.
+
     Returns:
-        The source files that were copied.
+        The source files that were copied, and the ledger with the version of each file that the
+        source has now.
 
     Raises:
         LakehouseError: If a file cannot be read or landing cannot be written.
     """
     try:
         landing.remove_abandoned()
-        stored = landing.files()
-        landed = {file.name: file for file in stored if file.is_json_lines}
-        erased = erased_digests(landing, stored)
+        landed_files = {file.name: file for file in stored}
         now = time.time()
         files = [file for file in source.json_lines() if file.has_settled(settle_seconds, now)]
         arriving = source.digests(files)
+        taken = ledger.by_name.keys()
+        versions = defaultdict(list)
+        for landed in ledger.files:
+            versions[landed.source].append(landed)
 
-        def land(file: StoredFile) -> bool:
-            name = _landing_name(file.name, arriving[file.name], landing, landed)
-            if arriving[file.name] in erased:
-                return False
-            if name is not None:
-                landing.upload(source.path / file.name, name, arriving[file.name])
-            return name is not None
+        def land(file: StoredFile) -> LandedFile | None:
+            digest = arriving[file.name]
+            for version in versions[file.name]:
+                if version.sha256 is None:
+                    read = {"sha256": landing.digest(landed_files[version.name])}
+                    version = version.model_copy(update=read)
+                if version.is_of(digest):
+                    return version.model_copy(update={"current": True})
+            if digest in erased:
+                return None
+            name = versioned(file.name, digest) if file.name in taken else file.name
+            landing.upload(source.path / file.name, name, digest)
+            return landed_as(name, file.name, digest)
 
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            return list(itertools.compress(files, pool.map(land, files)))
+            found = [each for each in pool.map(land, files) if each]
     except OSError as error:
         cause = faults.meaning(error) or error.strerror or type(error).__name__
         raise LakehouseError(
@@ -58,16 +125,5 @@ def upload(source: LocalFolder, landing: Folder, settle_seconds: float = 0) -> l
             "Then run again; what had landed is untouched.",
             transient=cause.startswith(faults.TRANSIENT),
         ) from None
-
-
-def _landing_name(
-    name: str, digest: str, landing: Folder, landed: dict[str, StoredFile]
-) -> str | None:
-    """The name to land under, or None for a file that has landed already."""
-    if name not in landed:
-        return name
-    stem, dot, suffix = name.partition(".json")
-    versioned = f"{stem}-{digest[:12]}{dot}{suffix}"
-    if versioned in landed or digest == landing.digest(landed[name]):
-        return None
-    return versioned
+    new = {landed.source for landed in found if landed.name not in taken}
+    return [file for file in files if file.name in new], ledger.with_files(found)

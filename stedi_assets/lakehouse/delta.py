@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,11 @@ from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from pyarrow import RecordBatch, Schema
     from pyspark.sql import DataFrame
+
+    # A frame, or what makes Arrow batches, which takes no engine; None for no rows.
+    Rows = DataFrame | Callable[[], Iterator[RecordBatch]] | None
 
 # The key under which Spark's Delta writers keep what a writer says of its commit.
 COMMIT_METADATA = "userMetadata"
@@ -67,14 +72,14 @@ def state(uri: str) -> TableState | None:
 
 
 def overwrite(
-    uri: str, table: Table, frame: DataFrame | None, commit: dict[str, Any], version: int
+    uri: str, table: Table, rows: Rows, commit: dict[str, Any], version: int
 ) -> TableState:
-    """Replaces a table by a frame, in one atomic commit.
+    """Replaces a table by other rows, in one atomic commit.
 
     Args:
         uri: Where the table is, or will be.
         table: The declaration of its columns.
-        frame: Its new rows; None for no rows, which takes no engine.
+        rows: Its new rows.
         commit: What to keep with the commit.
         version: The table's version as last seen, or -1 where there was none.
 
@@ -87,11 +92,11 @@ def overwrite(
     said = json.dumps(commit)
     while True:
         with storage_faults(uri):
-            if frame is None:
-                _overwrite_by_nothing(uri, table, said)
+            if rows is None or callable(rows):
+                _overwrite_by_batches(uri, table, rows or _nothing, said)
             else:
                 options = {"overwriteSchema": "true", COMMIT_METADATA: said}
-                frame.write.format("delta").mode("overwrite").options(**options).save(uri)
+                rows.write.format("delta").mode("overwrite").options(**options).save(uri)
         written = _load(uri, storage.open_folder(uri))
         assert written is not None
         if written.version() > version + 1:
@@ -146,9 +151,9 @@ def _damaged(uri: str) -> LakehouseError:
     )
 
 
-def _overwrite_by_nothing(uri: str, table: Table, said: str) -> None:
+def arrow_schema(table: Table) -> Schema:
+    """The columns of a table as Arrow has them."""
     import pyarrow as pa
-    from deltalake import CommitProperties, write_deltalake
 
     types = {
         "string": pa.string(),
@@ -157,15 +162,41 @@ def _overwrite_by_nothing(uri: str, table: Table, said: str) -> None:
         "double": pa.float64(),
         "timestamp": pa.timestamp("us", "UTC"),
     }
-    schema = pa.schema([(column.name, types[column.type]) for column in table.columns])
-    write_deltalake(
-        uri,
-        schema.empty_table(),
-        mode="overwrite",
-        schema_mode="overwrite",
-        storage_options=storage.open_folder(uri).delta_options(),
-        commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
-    )
+    return pa.schema([(column.name, types[column.type]) for column in table.columns])
+
+
+def _nothing() -> Iterator[RecordBatch]:
+    return iter(())
+
+
+def _overwrite_by_batches(
+    uri: str, table: Table, batches: Callable[[], Iterator[RecordBatch]], said: str
+) -> None:
+    import pyarrow as pa
+    from deltalake import CommitProperties, write_deltalake
+
+    faults = list[Exception]()
+
+    def read() -> Iterator[RecordBatch]:
+        try:
+            yield from batches()
+        except Exception as error:
+            faults.append(error)
+            raise
+
+    try:
+        write_deltalake(
+            uri,
+            pa.RecordBatchReader.from_batches(arrow_schema(table), read()),
+            mode="overwrite",
+            schema_mode="overwrite",
+            storage_options=storage.open_folder(uri).delta_options(),
+            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
+        )
+    except Exception:
+        if faults:  # which delta-rs would tell as a fault of its own
+            raise faults[0] from None
+        raise
 
 
 def _columns(table: DeltaTable) -> dict[str, str]:

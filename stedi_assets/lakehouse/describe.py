@@ -96,10 +96,10 @@ def landing_lineage(table: Table) -> dg.TableColumnLineage:
 
 
 def quarantine_lineage(table: Table, landing: Table) -> dg.TableColumnLineage:
-    """What was set aside comes of the whole record; only when it was so comes of the clock."""
+    """What is quarantined comes of the whole record; its place and time come of no column."""
     whole = [dg.TableColumnDep(dg.AssetKey(landing.name), name) for name in landing.column_names]
     return dg.TableColumnLineage(
-        {name: [] if name == "quarantinedAt" else whole for name in table.column_names}
+        {name: whole if name in ("line", "reason") else [] for name in table.column_names}
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from stedi_assets import pictures
 from stedi_assets.catalog.table_input import RECORD_COUNT, VERSION
 from stedi_assets.errors import LakehouseError, transient_faults_retried
-from stedi_assets.lakehouse import address, delta, describe
+from stedi_assets.lakehouse import address, delta, describe, landing
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
 from stedi_assets.resources.catalog import GlueCatalog
@@ -82,7 +82,8 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
                 "pyspark.sql.DataFrame, pandas.DataFrame or pyarrow.Table."
             )
         if table.zone is Zone.LANDING:
-            rows = self.read(table).select(*(columns or table.column_names)).toArrow()
+            current = landing.current(self.read(table))
+            rows = current.select(*(columns or table.column_names)).toArrow()
         else:
             self._require(table)
             existing = delta.open_table(self.uri_of(table))
@@ -151,14 +152,12 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
                 self._frames[table.name] = self.spark.hold(stored)
             return self._frames[table.name]
 
-    def write(
-        self, table: Table, frame: DataFrame | None, commit: dict[str, Any]
-    ) -> delta.TableState:
-        """Replaces a table by a frame, in one atomic commit.
+    def write(self, table: Table, rows: delta.Rows, commit: dict[str, Any]) -> delta.TableState:
+        """Replaces a table by other rows, in one atomic commit.
 
         Args:
             table: The table.
-            frame: Its new rows; None for no rows, which takes no engine.
+            rows: Its new rows.
             commit: What to keep with the commit.
 
         Returns:
@@ -172,7 +171,7 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         self._frames.pop(table.name, None)
         # The engine would build upon a log that lacks a file; this finds it.
         before = self.state(table)
-        written = delta.overwrite(uri, table, frame, commit, before.version if before else -1)
+        written = delta.overwrite(uri, table, rows, commit, before.version if before else -1)
         self._states[table.name] = written
         return written
 

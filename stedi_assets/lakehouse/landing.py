@@ -8,21 +8,29 @@ import gzip
 import hashlib
 import inspect
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stedi_assets.erasure.landing import erased_digests
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import faults, reader, storage
+from stedi_assets.lakehouse import arrival, faults, quarantine, reader, storage
+from stedi_assets.lakehouse import ledger as ledgers
 from stedi_assets.lakehouse.address import S3
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.fingerprint import fingerprint
-from stedi_assets.lakehouse.storage import Folder, StoredFile
+from stedi_assets.lakehouse.ledger import LandedFile, Ledger
+from stedi_assets.lakehouse.storage import Folder, LocalFolder, StoredFile
 from stedi_assets.resources.spark import SparkResource
-from stedi_assets.tables import Table
+from stedi_assets.tables import SUPERSEDED, Table
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatch
     from pyspark.sql import DataFrame, SparkSession
+
+
+# How many groups of files one query tells apart.
+GROUPS = 64
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,14 @@ class LandingProfile:
     """What was found in a landing folder, kept with the quarantine table that came of it.
 
     Attributes:
-        fingerprint: Changes with the files' names and contents.
+        fingerprint: Changes with the contents of the files that count.
         reader: The version of the code that read them.
-        objects: Records and fragments together.
+        objects: Records and fragments of the current files together.
         malformed: The fragments.
-        tidy: Whether every line is one record just as declared, by `reader.is_tidy`.
-        content: The fingerprint of the files' names and SHA-256 digests, by which a manifest knows
-            them; None where a bucket has no record of those.
-        not_utf8: Names of the files that hold bytes which are not UTF-8.
+        tidy: Whether every line of the current files is one record just as declared, by
+            `reader.is_tidy`.
+        superseded_tidy: The same of the superseded files, where their records count.
+        not_utf8: Ids of the files that hold bytes which are not UTF-8.
     """
 
     fingerprint: str
@@ -45,12 +53,12 @@ class LandingProfile:
     objects: int
     malformed: int
     tidy: bool
-    content: str | None = None
+    superseded_tidy: bool = True
     not_utf8: list[str] = field(default_factory=list)
 
     @property
     def records(self) -> int:
-        """Objects that could be read."""
+        """Objects of the current files that could be read."""
         return self.objects - self.malformed
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,17 +86,51 @@ class LandingFolder:
     uri: str
     spark: SparkResource
     _records: DataFrame | None = field(default=None, init=False)
-    _fetched: DataFrame | None = field(default=None, init=False)
+    _fetched: dict[tuple[str, ...], DataFrame] = field(default_factory=dict, init=False)
+
+    def ingest(self, source: LocalFolder | None, settle_seconds: float) -> list[StoredFile]:
+        """Uploads what is new, and keeps the ledger of all that is there then.
+
+        Args:
+            source: The folder to upload from; None where files arrive by themselves.
+            settle_seconds: Source files that changed less than this long ago are left.
+
+        Returns:
+            The source files that were copied.
+
+        Raises:
+            LakehouseError: If a file cannot be read or landing cannot be written.
+        """
+        ingested = arrival.ingest(source, self.folder, settle_seconds)
+        self.stored, self.ledger = ingested.stored, ingested.ledger
+        return ingested.copied
+
+    @functools.cached_property
+    def folder(self) -> Folder:
+        """The folder that they are in."""
+        return storage.open_folder(self.uri)
+
+    @functools.cached_property
+    def stored(self) -> list[StoredFile]:
+        """All that is in the folder."""
+        with storage_faults(self.uri):
+            return self.folder.files()
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """What is known of the files."""
+        with storage_faults(self.uri):
+            erased = erased_digests(self.folder, self.stored)
+            return ledgers.read(self.folder, self.stored, erased)
 
     @functools.cached_property
     def files(self) -> list[StoredFile]:
-        """The files, by name.
+        """The files that landed, by name.
 
         Raises:
-            LakehouseError: If there is none.
+            LakehouseError: If there is none, or one cannot be read by its name.
         """
-        with storage_faults(self.uri):
-            files = self.folder.json_lines()
+        files = self.folder.json_lines(self.stored)
         if not files:
             raise LakehouseError(
                 f"The landing folder {self.uri} has no *.json or *.json.gz file. "
@@ -97,6 +139,25 @@ class LandingFolder:
             )
         return files
 
+    @property
+    def current(self) -> list[StoredFile]:
+        """The files that say what the source says now."""
+        return [file for file in self.files if self._landed(file).current]
+
+    @property
+    def superseded(self) -> list[StoredFile]:
+        """Earlier versions of current files, where their records count."""
+        if not self.table.superseded_count:
+            return []
+        return [file for file in self.files if not self._landed(file).current]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, LandedFile]:
+        return self.ledger.by_name
+
+    def _landed(self, file: StoredFile) -> LandedFile:
+        return self._by_name[file.name]
+
     @functools.cached_property
     def reader_version(self) -> str:
         """Changes with the code and the declaration by which the files are read."""
@@ -104,18 +165,10 @@ class LandingFolder:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Changes with the files' names and contents."""
-        return fingerprint(self.folder.versions(self.files))
-
-    @property
-    def _content(self) -> str | None:
-        digests = self.folder.recorded_digests(self.files)
-        return fingerprint(digests) if digests is not None else None
-
-    @functools.cached_property
-    def folder(self) -> Folder:
-        """The folder that they are in."""
-        return storage.open_folder(self.uri)
+        """Changes with the source's files, their names and contents, as far as they count."""
+        now = {f.source: f.sha256 or f.version for f in map(self._landed, self.current)}
+        before = {f"{f.id} once": f.sha256 or f.version for f in map(self._landed, self.superseded)}
+        return fingerprint(now | before)
 
     @functools.cached_property
     def profile(self) -> LandingProfile:
@@ -124,33 +177,40 @@ class LandingFolder:
         Raises:
             LakehouseError: If a file is damaged as a whole.
         """
-        from pyspark.errors import PySparkException
-
-        not_utf8: list[str] = []
-        try:
-            objects, malformed, tidy = self._judge(not_utf8)
-        except PySparkException as error:
-            if meant := faults.fault(self.uri, error):
-                raise meant from None
-            not_utf8 = [file.name for file in self.files if not self._is_utf8(file)]
-            if not not_utf8:
-                raise
-            objects, malformed, tidy = self._judge(not_utf8)
+        objects, malformed, tidy, not_utf8 = self._judged(self.current)
+        superseded_tidy = True
+        if self.superseded:
+            _, _, superseded_tidy, further = self._judged(self.superseded)
+            not_utf8 += further
         return LandingProfile(
             self.fingerprint,
             self.reader_version,
             objects,
             malformed,
             tidy=tidy,
-            content=self._content,
+            superseded_tidy=superseded_tidy,
             not_utf8=not_utf8,
         )
 
-    def _judge(self, not_utf8: list[str]) -> tuple[int, int, bool]:
+    def _judged(self, files: list[StoredFile]) -> tuple[int, int, bool, list[str]]:
+        """As `_judge`, and the ids of the files that are not UTF-8."""
+        from pyspark.errors import PySparkException
+
+        try:
+            return *self._judge(files, []), []
+        except PySparkException as error:
+            if meant := faults.fault(self.uri, error):
+                raise meant from None
+            not_utf8 = [self._landed(file).id for file in files if not self._is_utf8(file)]
+            if not not_utf8:
+                raise
+            return *self._judge(files, not_utf8), not_utf8
+
+    def _judge(self, files: list[StoredFile], not_utf8: list[str]) -> tuple[int, int, bool]:
         """How many objects and fragments there are, how many fragments, and whether all is tidy."""
         from pyspark.sql import functions as F
 
-        lines = self._lines(not_utf8)
+        lines = self._lines(files, not_utf8)
         tidy = F.count_if(reader.is_tidy(self.table)).alias("tidy")
         [found] = lines.agg(F.count(F.lit(1)).alias("lines"), tidy).collect()
         if found.tidy == found.lines:
@@ -183,72 +243,118 @@ class LandingFolder:
 
     def knows(self, profile: LandingProfile) -> bool:
         """Whether a profile tells of these very files, as this code reads them."""
-        return (profile.fingerprint, profile.reader) == (self.fingerprint, self.reader_version)
+        same = (profile.fingerprint, profile.reader) == (self.fingerprint, self.reader_version)
+        return same and {file.id for file in self.ledger.files}.issuperset(profile.not_utf8)
 
     def records(self, profile: LandingProfile) -> DataFrame:
-        """The well-formed records, with the table's columns, fetched once a run.
+        """The well-formed records, cached for the run.
+
+        Args:
+            profile: What is known of these very files.
+
+        Returns:
+            The table's columns; besides, where superseded files count and there are any, the
+            boolean `_superseded`.
+        """
+        from pyspark.sql import functions as F
+
+        if self._records is None:
+            records = self._read(self.current, profile.tidy, profile.not_utf8)
+            if self.superseded:
+                once = self._read(self.superseded, profile.superseded_tidy, profile.not_utf8)
+                records = records.withColumn(SUPERSEDED, F.lit(False)).unionByName(
+                    once.withColumn(SUPERSEDED, F.lit(True))
+                )
+            self._records = self.spark.hold(records)
+        return self._records
+
+    def _read(self, files: list[StoredFile], tidy: bool, not_utf8: Sequence[str]) -> DataFrame:
+        if tidy and _names(files) not in self._fetched:
+            session: SparkSession = self.spark.spark_session
+            frames = [reader.read_tidy(session, uris, self.table) for uris in _by_kind(files)]
+            return functools.reduce(lambda one, other: one.unionByName(other), frames)
+        return (
+            reader.parse(reader.fragments(self._lines(files, not_utf8)), self.table)
+            .where(f"{reader.REASON} is null")
+            .select(*self.table.column_names)
+        )
+
+    def malformed(self, profile: LandingProfile) -> Iterator[RecordBatch]:
+        """The fragments of the current files, each with its place, as the quarantine's columns.
 
         Args:
             profile: What is known of these very files.
         """
-        if self._records is None:
-            self._records = self.spark.hold(self._read(profile))
-        return self._records
+        if not profile.malformed:
+            return iter(())
+        damaged = [f for f in self.current if self._landed(f).id in profile.not_utf8]
+        others = [file for file in self.current if file not in damaged]
+        suspects = [*damaged, *(self._with_malformed(others) if others else ())]
+        files = {self._landed(file).id: file for file in suspects}
+        return quarantine.located(self.folder, files, self.table, self.spark.spark_session)
 
-    def _read(self, profile: LandingProfile) -> DataFrame:
-        if profile.tidy and self._fetched is None:
-            session: SparkSession = self.spark.spark_session
-            frames = [reader.read_tidy(session, uris, self.table) for uris in self._readable([])]
-            return functools.reduce(lambda one, other: one.unionByName(other), frames)
-        return (
-            self._parsed(profile).where(f"{reader.REASON} is null").select(*self.table.column_names)
-        )
-
-    def malformed(self, profile: LandingProfile) -> DataFrame:
-        """The fragments, with the quarantine table's columns."""
+    def _with_malformed(self, files: list[StoredFile]) -> list[StoredFile]:
+        """Those of files that hold fragments; more where most do, since all are quick to read."""
         from pyspark.sql import functions as F
 
-        return (
-            self._parsed(profile)
-            .where(f"{reader.REASON} is not null")
-            .select(
-                F.col(reader.LINE).alias("line"),
-                F.col(reader.REASON).alias("reason"),
-                F.current_timestamp().alias("quarantinedAt"),
-            )
-        )
+        groups = [files[start::GROUPS] for start in range(min(GROUPS, len(files)))]
+        lines = [
+            self._text(group).withColumn("group", F.lit(number))
+            for number, group in enumerate(groups)
+        ]
+        united = functools.reduce(lambda one, other: one.unionByName(other), lines)
+        pieces = reader.parse(reader.fragments(united), self.table)
+        found = pieces.where(f"{reader.REASON} is not null").select("group").distinct().collect()
+        holding = [groups[row.group] for row in found]
+        narrows = len(files) > GROUPS and len(holding) < GROUPS / 2
+        narrowed = map(self._with_malformed, holding) if narrows else holding
+        return [file for group in narrowed for file in group]
 
-    def _parsed(self, profile: LandingProfile) -> DataFrame:
-        lines = self._lines(profile.not_utf8)
-        return reader.parse(reader.fragments(lines), self.table)
-
-    def _lines(self, not_utf8: list[str]) -> DataFrame:
-        """The text lines of all files, in a column `value`; a bucket's are fetched once a run."""
+    def _lines(self, files: list[StoredFile], not_utf8: Sequence[str]) -> DataFrame:
+        """The text lines of files, in a column `value`; a bucket's are fetched once a run."""
         from pyspark.sql import functions as F
 
-        if self._fetched is not None:
-            return self._fetched
-        spark: SparkSession = self.spark.spark_session
-        # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
-        valid = F.make_valid_utf8("value").alias("value")
-        frames = [spark.read.text(uris).select(valid) for uris in self._readable(not_utf8)]
-        damaged = [f.uri for f in self.files if f.name in not_utf8]
+        if _names(files) in self._fetched:
+            return self._fetched[_names(files)]
+        damaged = [file for file in files if self._landed(file).id in not_utf8]
+        readable = [file for file in files if file not in damaged]
+        frames = [self._text(readable)] if readable else []
         if damaged:
             # The embedded engine refuses a text file with such a byte.
+            spark: SparkSession = self.spark.spark_session
             text = F.make_valid_utf8(F.col("content"))
-            whole = spark.read.format("binaryFile").load(damaged)
+            whole = spark.read.format("binaryFile").load([file.uri for file in damaged])
             once = whole.dropDuplicates(["path"])
             frames.append(once.select(F.explode(F.split(text, "\r?\n")).alias("value")))
         lines = functools.reduce(lambda one, other: one.unionByName(other), frames)
         if self.uri.startswith(S3):
-            self._fetched = self.spark.hold(lines)
-        return lines if self._fetched is None else self._fetched
+            self._fetched[_names(files)] = lines = self.spark.hold(lines)
+        return lines
 
-    def _readable(self, not_utf8: list[str]) -> list[list[str]]:
-        """The files of UTF-8 text; the embedded engine reads one kind of compression at a time."""
-        plain = [f.uri for f in self.files if not f.gzipped and f.name not in not_utf8]
-        gzipped = [f.uri for f in self.files if f.gzipped]
-        return [uris for uris in (plain, gzipped) if uris]
+    def _text(self, files: list[StoredFile]) -> DataFrame:
+        """The lines of files of UTF-8 text."""
+        from pyspark.sql import functions as F
+
+        spark: SparkSession = self.spark.spark_session
+        # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
+        valid = F.make_valid_utf8("value").alias("value")
+        frames = [spark.read.text(uris).select(valid) for uris in _by_kind(files)]
+        return functools.reduce(lambda one, other: one.unionByName(other), frames)
+
+
+def current(frame: DataFrame) -> DataFrame:
+    """Of a landing table's records those of current files."""
+    return frame.where(f"not {SUPERSEDED}") if SUPERSEDED in frame.columns else frame
+
+
+def _names(files: Sequence[StoredFile]) -> tuple[str, ...]:
+    return tuple(file.name for file in files)
+
+
+def _by_kind(files: Sequence[StoredFile]) -> list[list[str]]:
+    """The files' URIs; the embedded engine reads one kind of compression at a time."""
+    kinds = [[f.uri for f in files if f.gzipped is gzipped] for gzipped in (False, True)]
+    return [uris for uris in kinds if uris]
 
 
 def _decompressed(folder: Folder, file: StoredFile) -> Iterator[bytes]:

@@ -9,6 +9,8 @@ reason why it is none.
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -70,7 +72,7 @@ def fragments(lines: DataFrame) -> DataFrame:
 
     Returns:
         A column `value`, one row an object or a piece of text between objects, nothing for blank
-        lines, commas and brackets.
+        lines, commas and brackets; and whatever other columns the lines have.
     """
     line = F.col("value")
     text = F.btrim(line, F.lit(PADDING))
@@ -82,6 +84,7 @@ def fragments(lines: DataFrame) -> DataFrame:
     between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
     cut = F.filter(F.concat(objects, between), lambda piece: ~piece.rlike(FRAMING))
     return lines.select(
+        *_besides(lines),
         F.explode(
             F.when(_is_one_flat_object(line), F.array(line))
             .when(is_one_object, F.array(text))
@@ -105,13 +108,15 @@ def parse(pieces: DataFrame, table: Table) -> DataFrame:
 
     Returns:
         The table's columns; as `_line` the text; as `_reason` null for a record, or else the
-        fields at fault, without their values.
+        fields at fault, without their values; and whatever other columns the pieces have.
     """
+    besides = _besides(pieces)
     values = _with_parsed(pieces, table).select(
+        *besides,
         *[_value(column).alias(column.name) for column in table.columns],
         F.col("value").alias(LINE),
     )
-    return values.select(*table.column_names, LINE, _reason(table).alias(REASON))
+    return values.select(*besides, *table.column_names, LINE, _reason(table).alias(REASON))
 
 
 def read_tidy(spark: SparkSession, uris: list[str], table: Table) -> DataFrame:
@@ -138,10 +143,20 @@ def is_tidy(table: Table) -> Expression:
     It is a record with the declared fields in the declared order, each in its own type; optional
     ones may be null or absent.
     """
+    return F.col("value").rlike(rf"^{_tidy_line(table.columns)}\z")
+
+
+def is_tidy_text(text: str, table: Table) -> bool:
+    """Whether a line is tidy, as `is_tidy` has it, outside of the engine."""
+    return re.fullmatch(_tidy_line(table.columns), text) is not None
+
+
+@functools.cache
+def _tidy_line(columns: tuple[Column, ...]) -> str:
     space = r"[ \t]*"
     line = ""
     leads = False  # whether a required field stands before, so that a comma leads to the next
-    for column in table.columns:
+    for column in columns:
         value = TIDY_VALUES[column.type]
         fits = value if column.required else f"(?:{value}|null)"
         member = f'"{column.name}"{space}:{space}{fits}{space}'
@@ -150,7 +165,11 @@ def is_tidy(table: Table) -> Expression:
             line, leads = line + member, True
         else:
             line += f"(?:{member})?" if leads else f"(?:{member},{space})?"
-    return F.col("value").rlike(rf"^{space}\{{{space}{line}\}}{space}\z")
+    return rf"{space}\{{{space}{line}\}}{space}"
+
+
+def _besides(frame: DataFrame) -> list[str]:
+    return [name for name in frame.columns if name != "value"]
 
 
 def count(lines: DataFrame, table: Table) -> tuple[int, int]:
@@ -161,9 +180,8 @@ def count(lines: DataFrame, table: Table) -> tuple[int, int]:
 
 
 def _with_parsed(lines: DataFrame, table: Table) -> DataFrame:
-    return lines.select(
-        "value", _once(F.from_json("value", _parsed_ddl(table), STRICT)).alias("parsed")
-    )
+    parsed = _once(F.from_json("value", _parsed_ddl(table), STRICT))
+    return lines.select(*_besides(lines), "value", parsed.alias("parsed"))
 
 
 def _parsed_ddl(table: Table) -> str:

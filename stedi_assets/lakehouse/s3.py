@@ -7,7 +7,6 @@ import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 # S3 keeps no digest of a whole file that came in parts, so it travels along.
 DIGEST = "sha256"
 DEFAULT_REGION = "us-east-1"
-REQUESTS_AT_ONCE = 16
 DELETED_AT_ONCE = 1000
 # Their waits add up to three seconds at most, so that a store that stays down is told soon.
 ATTEMPTS = 3
@@ -110,14 +108,16 @@ class S3Folder(Folder):
         asked = {"Bucket": self.bucket, "Prefix": prefix, "StartAfter": prefix + after}
         with _as_os_errors():
             for page in paginator.paginate(Delimiter="/", **asked):
-                found = [
-                    (entry["Key"].removeprefix(prefix), entry["Size"], entry["ETag"].strip('"'))
-                    for entry in page.get("Contents", [])
-                ]
                 yield [
-                    StoredFile(name, f"{self.uri}/{name}", size, etag)
-                    for name, size, etag in found
-                    if name
+                    StoredFile(
+                        name,
+                        f"{self.uri}/{name}",
+                        entry["Size"],
+                        entry["ETag"].strip('"'),
+                        int(entry["LastModified"].timestamp()) * 1_000_000_000,
+                    )
+                    for entry in page.get("Contents", [])
+                    if (name := entry["Key"].removeprefix(prefix))
                 ]
 
     @override
@@ -127,19 +127,12 @@ class S3Folder(Folder):
         return cast(BinaryIO, io.BufferedReader(_Body(body)))
 
     @override
-    def versions(self, files: list[StoredFile]) -> dict[str, str]:
-        return {file.name: f"{file.etag} {file.size}" for file in files}
-
-    @override
     def digest(self, file: StoredFile) -> str:
         return self._recorded_digest(file) or super().digest(file)
 
     @override
-    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str] | None:
-        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            recorded = list(pool.map(self._recorded_digest, files))
-        digests = {f.name: digest for f, digest in zip(files, recorded, strict=True) if digest}
-        return digests if len(digests) == len(files) else None
+    def digests_at_hand(self, files: list[StoredFile]) -> dict[str, str]:
+        return {}
 
     def _recorded_digest(self, file: StoredFile) -> str | None:
         if file.name not in self._digests:

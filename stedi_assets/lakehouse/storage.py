@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 JSON_LINES = (".json", ".json.gz")
 # Lists the digests of files whose people were erased, so that they do not land again.
 ERASED = ".erased"
+# Says of each file that landed which version of a source file it is: see `ledger`.
+LEDGER = ".ledger.json"
 CHUNK_BYTES = 1 << 20
 ABANDONED_AFTER_SECONDS = 24 * 3600
 
@@ -40,9 +42,8 @@ class StoredFile:
         name: Its name in the folder.
         uri: The folder's URI and the name.
         size: Its size in bytes.
-        etag: What a bucket tells of its content without reading it.
-        modified: When it last changed on a disk, in seconds since 1970; 0 in a bucket, where a
-            file appears whole.
+        etag: What a bucket tells of its content without reading it; empty on a disk.
+        modified_ns: When it last changed, in nanoseconds since 1970.
         linked: Whether it is a symbolic link to a file.
     """
 
@@ -50,8 +51,13 @@ class StoredFile:
     uri: str
     size: int
     etag: str = ""
-    modified: float = 0.0
+    modified_ns: int = 0
     linked: bool = False
+
+    @property
+    def version(self) -> str:
+        """What changes with its content, as a listing tells it: no file is read for it."""
+        return self.etag or f"{self.size}-{self.modified_ns}"
 
     @property
     def gzipped(self) -> bool:
@@ -66,9 +72,10 @@ class StoredFile:
     def has_settled(self, seconds: float, now: float) -> bool:
         """Whether it did not change in the last seconds, so that nobody is still writing it.
 
-        A time well ahead of now is that of a wrong clock: to wait for it could take for ever.
+        A time well ahead of now is that of a wrong clock: to wait for it could take for ever. In a
+        bucket a file appears whole.
         """
-        return abs(now - self.modified) >= seconds
+        return bool(self.etag) or abs(now - self.modified_ns / 1e9) >= seconds
 
     @property
     def is_readable_by_name(self) -> bool:
@@ -86,13 +93,17 @@ class Folder(ABC):
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
-    def json_lines(self) -> list[StoredFile]:
+    def json_lines(self, stored: Sequence[StoredFile] | None = None) -> list[StoredFile]:
         """The JSON-lines files directly in the folder, by name; none where there is no folder.
+
+        Args:
+            stored: What is in the folder, where that is known.
 
         Raises:
             LakehouseError: If a name would be read as a pattern, or a file is a symbolic link.
         """
-        found = (file for file in self.files() if file.is_json_lines)
+        stored = self.files() if stored is None else stored
+        found = (file for file in stored if file.is_json_lines)
         files = sorted(found, key=lambda file: file.name)
         for file in files:
             if not file.is_readable_by_name:
@@ -152,12 +163,8 @@ class Folder(ABC):
         """Opens a file to be read as it is."""
 
     @abstractmethod
-    def versions(self, files: list[StoredFile]) -> dict[str, str]:
-        """Each file's name and what changes with its content, as cheaply as can be told."""
-
-    @abstractmethod
-    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str] | None:
-        """Each file's name and SHA-256, or None where that would take reading what is stored."""
+    def digests_at_hand(self, files: list[StoredFile]) -> dict[str, str]:
+        """The names and SHA-256 of those files for which that takes no request."""
 
     @abstractmethod
     def upload(self, path: Path, name: str, digest: str) -> None:
@@ -238,7 +245,7 @@ class LocalFolder(Folder):
                             entry.name,
                             uri,
                             status.st_size,
-                            modified=status.st_mtime,
+                            modified_ns=status.st_mtime_ns,
                             linked=entry.is_symlink(),
                         )
                         found.append(file)
@@ -257,11 +264,7 @@ class LocalFolder(Folder):
         return self._digests[file]
 
     @override
-    def versions(self, files: list[StoredFile]) -> dict[str, str]:
-        return self.digests(files)
-
-    @override
-    def recorded_digests(self, files: list[StoredFile]) -> dict[str, str]:
+    def digests_at_hand(self, files: list[StoredFile]) -> dict[str, str]:
         return self.digests(files)
 
     @override

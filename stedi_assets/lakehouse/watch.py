@@ -33,7 +33,7 @@ class Contents:
         """The set with further files."""
         count, digest = self.files, self.digest
         for file in files:
-            told = f"{file.name}\0{file.size}\0{file.etag}\0{file.modified!r}"
+            told = f"{file.name}\0{file.size}\0{file.version}"
             count += 1
             digest += int.from_bytes(hashlib.sha256(told.encode()).digest()[: DIGEST_BITS // 8])
         return Contents(count, digest % (1 << DIGEST_BITS))

@@ -86,8 +86,9 @@ def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
     from pyspark.sql import functions as F
 
     from stedi_assets import consent
+    from stedi_assets.lakehouse.landing import current
 
-    rows = read(table)
+    rows = current(read(table))
     rows_of_table = rows.agg(F.lit(table.name).alias("table"), F.count(F.lit(1)).alias("rows"))
     if table.name in OWNERS:
         owners = read(OWNERS[table.name])

@@ -135,7 +135,7 @@ def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[.
         land(tmp_path, table, GOOD[table.name])
         source = storage.LocalFolder(f"file://{tmp_path}/{table.location}")
         folder = catalogued.landing(table)
-        arrival.upload(source, folder.folder)
+        arrival.ingest(source, folder.folder)
         profile = landing.LandingProfile(
             folder.fingerprint, folder.reader_version, len(GOOD[table.name]), 0, tidy
         )

@@ -90,7 +90,7 @@ def test__erase__keeps_the_bytes_of_all_others(name: str, tmp_path: Path, eve: E
 def test__erase__in_a_bucket(s3_lakehouse_uri: str, tmp_path: Path, eve: Erased) -> None:
     source = put(tmp_path / "source", "a.json", f"{ANN}\n{EVE}\n".encode())
     folder = storage.open_folder(f"{s3_lakehouse_uri}/accelerometer/landing")
-    arrival.upload(source, folder)
+    arrival.ingest(source, folder)
     [file] = folder.json_lines()
 
     assert landing.erase(folder, file, eve) == 1
@@ -98,7 +98,7 @@ def test__erase__in_a_bucket(s3_lakehouse_uri: str, tmp_path: Path, eve: Erased)
     again = storage.open_folder(folder.uri)
     [file] = again.json_lines()
     assert again.open(file).read() == f"{ANN}\n".encode()
-    assert arrival.upload(source, again) == []
+    assert arrival.ingest(source, again).copied == []
 
 
 def test__erase__leaves_a_file_of_others_untouched(tmp_path: Path, eve: Erased) -> None:
@@ -116,16 +116,18 @@ def test__erase__leaves_a_file_of_others_untouched(tmp_path: Path, eve: Erased) 
 def test__erase__the_file_does_not_land_again(tmp_path: Path, eve: Erased) -> None:
     source = put(tmp_path / "source", "a.json", f"{ANN}\n{EVE}\n".encode())
     folder = LocalFolder(f"file://{tmp_path}/landing")
-    assert len(arrival.upload(source, folder)) == 1
+    assert len(arrival.ingest(source, folder).copied) == 1
     [file] = folder.json_lines()
     landing.erase(folder, file, eve)
 
-    assert arrival.upload(source, LocalFolder(folder.uri)) == []
+    assert arrival.ingest(source, LocalFolder(folder.uri)).copied == []
     assert [file.name for file in folder.json_lines()] == ["a.json"]
     assert (tmp_path / "landing" / "a.json").read_text() == f"{ANN}\n"
 
     put(tmp_path / "source", "b.json", ANN.encode())
-    assert [file.name for file in arrival.upload(source, LocalFolder(folder.uri))] == ["b.json"]
+    assert [file.name for file in arrival.ingest(source, LocalFolder(folder.uri)).copied] == [
+        "b.json"
+    ]
 
 
 @pytest.mark.parametrize("moment", ["note_erased", "upload"])

@@ -13,19 +13,21 @@ import pytest
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import arrival, storage
+from stedi_assets.lakehouse.storage import LEDGER
 from stedi_assets_tests.lakehouse.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
 
 
 def upload(source: Path, folder: Path) -> list[str]:
-    copied = arrival.upload(
+    ingested = arrival.ingest(
         storage.LocalFolder(f"file://{source}"), storage.LocalFolder(f"file://{folder}")
     )
-    return [file.name for file in copied]
+    return [file.name for file in ingested.copied]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """What is in a folder, but for its ledger."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LEDGER}
 
 
 def test__upload__byte_for_byte(source, folder):
@@ -173,5 +175,5 @@ def test__upload__settled(source, folder, changed, lands):
     write(source, {"a.json": ANN})
     os.utime(source / "a.json", (time.time() + changed,) * 2)
     arriving, landing_folder = (storage.LocalFolder(f"file://{path}") for path in (source, folder))
-    copied = arrival.upload(arriving, landing_folder, settle_seconds=5)
+    copied = arrival.ingest(arriving, landing_folder, settle_seconds=5).copied
     assert [file.name for file in copied] == (["a.json"] if lands else [])

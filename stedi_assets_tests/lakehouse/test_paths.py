@@ -51,7 +51,7 @@ def secret(tmp_path: Path) -> Path:
 def upload(tmp_path: Path, folder: Path) -> list[str]:
     arriving = SourceData(path=str(tmp_path / "source")).folder(TABLE)
     assert arriving is not None
-    copied = arrival.upload(arriving, storage.LocalFolder(f"file://{folder}"))
+    copied = arrival.ingest(arriving, storage.LocalFolder(f"file://{folder}")).copied
     return [file.name for file in copied]
 
 
@@ -85,7 +85,7 @@ def test__name__odd_yet_harmless(
     assert upload(tmp_path, folder) == [name]
     (source / name).write_text(LINE * 2)
     assert upload(tmp_path, folder) == [name]
-    assert rows(lakehouse.read(TABLE)) == [ANN_READ] * 3
+    assert rows(lakehouse.read(TABLE)) == [ANN_READ] * 2
 
 
 @pytest.mark.parametrize("name", ODD[1:])  # SeaweedFS takes a backslash for a slash
@@ -118,7 +118,7 @@ def test__name__too_long_for_a_version(source: Path, folder: Path, tmp_path: Pat
     longest.write_text(LINE * 2)
     with pytest.raises(LakehouseError, match=r"a file's name is too long\. Shorten it"):
         upload(tmp_path, folder)
-    assert [path.read_text() for path in folder.iterdir()] == [LINE]
+    assert [path.read_text() for path in folder.glob("a*")] == [LINE]
 
 
 # Links

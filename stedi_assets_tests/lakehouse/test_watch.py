@@ -120,6 +120,7 @@ class Bucket:
         listed = list(islice(after, PAGE))
         entries = "".join(
             f"<Contents><Key>{name}</Key><Size>2</Size>"
+            "<LastModified>2026-01-01T00:00:00.000Z</LastModified>"
             f"<ETag>{self.etags[name.removeprefix('landing/')]}</ETag></Contents>"
             for name in listed
         )
