@@ -6,7 +6,7 @@ It shares nothing with the rules that it is held against, neither code nor const
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 YEAR_2000 = 946_684_800_000
@@ -44,11 +44,21 @@ class Customer(NamedTuple):
 
 
 class Landed(NamedTuple):
-    """The well-formed records of the three sources."""
+    """The well-formed records of the three sources; customers' of replaced files apart."""
 
     customers: Rows
     phones: Rows
     devices: Rows
+    customers_once: Sequence[tuple] = ()
+
+    def words(self, now: int) -> Rows:
+        """The customer records that count."""
+        corrected = {person(Customer._make(row).email) for row in self.customers}
+        return self.customers + [
+            row
+            for row in self.customers_once
+            if person(Customer._make(row).email) not in corrected or not impossible(row, now)
+        ]
 
 
 class Tables(NamedTuple):
@@ -64,6 +74,11 @@ class Tables(NamedTuple):
 def person(address: str) -> str:
     """Who an address names."""
     return address.strip(" \t\r\n\u00a0").lower()
+
+
+def impossible(row: tuple, now: int) -> bool:
+    """Whether a customer record dates its consent, or itself, at a time that cannot be."""
+    return any(date and not YEAR_2000 <= date <= now for date in row[6:8])
 
 
 def latest(customers: Iterable[tuple]) -> dict[str, list[Customer]]:
@@ -107,7 +122,8 @@ def modelled(landed: Landed, now: int) -> Tables:
         landed: What landed.
         now: The time by which to judge consent.
     """
-    agreed, devices = agreeing(landed.customers, now), owned(landed.customers)
+    words = landed.words(now)
+    agreed, devices = agreeing(words, now), owned(words)
     people = {
         record._replace(device=device)
         for email, record in agreed.items()
@@ -145,12 +161,11 @@ def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
         options: Those of the training table.
     """
     made = modelled(landed, now)
-    agreed, devices = agreeing(landed.customers, now), owned(landed.customers)
+    words = landed.words(now)
+    agreed, devices = agreeing(words, now), owned(words)
     others = {device for email in devices.keys() - agreed for device in devices[email]}
-    impossible = [
-        email
-        for email, said in latest(landed.customers).items()
-        if any(date and not YEAR_2000 <= date <= now for one in said for date in one[6:8])
+    odd = [
+        email for email, said in latest(words).items() if any(impossible(one, now) for one in said)
     ]
     stepped, training = made.step_trainer_trusted, made.machine_learning_curated[options]
     narrower = {
@@ -161,7 +176,7 @@ def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
         ]
     }
     figures = {
-        "customer_trusted/impossible_consent": len(impossible),
+        "customer_trusted/impossible_consent": len(odd),
         "step_trainer_trusted/keys": len(stepped) - len({row[:2] for row in stepped}),
         "step_trainer_trusted/values": sum(row[2] < 1 for row in stepped),
         "step_trainer_trusted/devices_shared_without_consent": sum(

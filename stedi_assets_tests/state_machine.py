@@ -16,9 +16,15 @@ from unittest import mock
 import dagster as dg
 from deltalake import DeltaTable
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    precondition,
+    rule,
+)
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from stedi_assets.checks import consent
@@ -57,6 +63,9 @@ MALFORMED = {
         ("\ufffd", "not UTF-8"),
     ],
 }
+
+# Where and when text was quarantined.
+PLACE = ("file", "lineNumber", "byteOffset", "quarantinedAt")
 
 # A check that was made, and the name of the table that it is on.
 Checked = tuple[str, dg.AssetCheckResult | dg.AssetCheckEvaluation]
@@ -97,8 +106,10 @@ class Lakehouse(RuleBasedStateMachine):
         self.source, self.lakehouse, self.run = folder / "source", folder / "lakehouse", run
         self.now = NOW
         self.numbers = itertools.count()
-        self.landed: dict[str, Rows] = {table.name: [] for table in LANDING_TABLES}
-        self.malformed: dict[str, Counter] = {table.name: Counter() for table in QUARANTINE_TABLES}
+        # By path below the source: every version that a file has had, and what it says now.
+        self.versions: dict[str, dict[bytes, File]] = {}
+        self.says: dict[str, bytes] = {}
+        self.has_landed = False
         self.made: dict[str, Counter] = {}
 
     def teardown(self) -> None:
@@ -129,6 +140,26 @@ class Lakehouse(RuleBasedStateMachine):
     def records_land_again(self, file: File) -> File:
         return self._land(file)
 
+    @rule(
+        target=files,
+        file=st.one_of([_files(table, 0, 8) for table in RECORDS]),
+        number=st.integers(0, 9),
+    )
+    def file_is_replaced(self, file: File, number: int) -> File:
+        return self._land(file, self._one_of(file.table, number))
+
+    @rule(table=st.sampled_from(list(RECORDS)), number=st.integers(0, 9), once=st.integers(0, 9))
+    def file_is_as_it_was(self, table: str, number: int, once: int) -> None:
+        path = self._one_of(table, number)
+        versions = list(self.versions[path])
+        self._say(path, versions[once % len(versions)])
+
+    @precondition(lambda self: self.has_landed)
+    @rule(table=st.sampled_from(list(RECORDS)), number=st.integers(0, 9))
+    def file_goes(self, table: str, number: int) -> None:
+        """What has landed of it stays, and is current."""
+        (self.source / self._one_of(table, number)).unlink(missing_ok=True)
+
     @rule(target=files, file=files, kind=st.sampled_from([0, 1]))
     def malformed_text_lands(self, file: File, kind: int) -> File:
         return self._land(File(file.table, file.rows[-1:], MALFORMED[file.table][kind]))
@@ -144,12 +175,13 @@ class Lakehouse(RuleBasedStateMachine):
         with self._clock():
             checks = list(self.run(self.source, self.lakehouse, options))
 
+        self.has_landed = True
         self.made = self._modelled(now, options)
         assert self._found() == self.made
         malformed = {
-            f"{table.source}_landing/malformed_share": self.malformed[table.name].total()
+            f"{table.source}_landing/malformed_share": self.made[table.name].total()
             for table in QUARANTINE_TABLES
-            if self.malformed[table.name]
+            if self.made[table.name]
         }
         failed = {f"{table}/{check.check_name}": _fault(check) for table, check in checks}
         failed = {name: fault for name, fault in failed.items() if fault}
@@ -170,21 +202,30 @@ class Lakehouse(RuleBasedStateMachine):
         self.made |= {name: modelled[name] for name in written}
         assert self._found() == self.made
 
-    def _land(self, file: File) -> File:
-        table, rows, malformed = TABLES[file.table], file.rows, file.malformed
+    def _land(self, file: File, path: str = "") -> File:
+        table, rows = TABLES[file.table], file.rows
         lines = [dict(zip(table.column_names, row, strict=True)) for row in rows]
         text = "\n".join(
             json.dumps({name: value for name, value in line.items() if value is not None})
             for line in lines
         )
-        if malformed is not None:
-            text += malformed[0]
-            self.malformed[f"{table.source}_quarantine"][malformed] += 1
-        self.landed[table.name] += rows
-        path = self.source / table.location / f"{next(self.numbers):03}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode().replace("\ufffd".encode(), b"\xff"))
+        text += file.malformed[0] if file.malformed else ""
+        content = text.encode().replace("\ufffd".encode(), b"\xff")
+        path = path or f"{table.location}/{next(self.numbers):03}.json"
+        self.versions.setdefault(path, {})[content] = file
+        self._say(path, content)
         return file
+
+    def _say(self, path: str, content: bytes) -> None:
+        self.has_landed = False
+        self.says[path] = content
+        (self.source / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.source / path).write_bytes(content)
+
+    def _one_of(self, table: str, number: int) -> str:
+        """The path of a file that a source has, or had."""
+        paths = [path for path in self.says if path.startswith(TABLES[table].location)]
+        return paths[number % len(paths)]
 
     @contextlib.contextmanager
     def _clock(self) -> Iterator[None]:
@@ -200,12 +241,33 @@ class Lakehouse(RuleBasedStateMachine):
 
     @property
     def _landed(self) -> Landed:
-        return Landed(*(self.landed[table.name] for table in LANDING_TABLES))
+        customers, phones, devices = (
+            [row for file in self._files(table) for row in file.rows] for table in LANDING_TABLES
+        )
+        once: Rows = []
+        for path, versions in self.versions.items():
+            if not path.startswith(CUSTOMERS.location):
+                continue
+            landed = (self.lakehouse / path).parent.glob(f"{Path(path).stem}*.json")
+            replaced = {found.read_bytes() for found in landed} - {self.says[path]}
+            once += [row for content in replaced for row in versions[content].rows]
+        return Landed(customers, phones, devices, once)
+
+    def _files(self, table: Table) -> list[File]:
+        """What the files of a source say now, as far as they are there or have landed."""
+        return [
+            self.versions[path][content]
+            for path, content in self.says.items()
+            if path.startswith(table.location)
+        ]
 
     def _modelled(self, now: int, options: Options) -> dict[str, Counter]:
         made = modelled(self._landed, now)
         training = made.machine_learning_curated[options]
-        malformed = {name: Counter(lines) for name, lines in self.malformed.items()}
+        malformed = {
+            quarantine.name: Counter(f.malformed for f in self._files(table) if f.malformed)
+            for table, quarantine in zip(LANDING_TABLES, QUARANTINE_TABLES, strict=True)
+        }
         return made._asdict() | {"machine_learning_curated": training} | malformed
 
     def _found(self) -> dict[str, Counter]:
@@ -214,7 +276,7 @@ class Lakehouse(RuleBasedStateMachine):
         for table in (*QUARANTINE_TABLES, *DELTA_TABLES):
             uri = str(self.lakehouse / table.location)
             if DeltaTable.is_deltatable(uri):
-                columns = [name for name in table.column_names if name != "quarantinedAt"]
+                columns = [name for name in table.column_names if name not in PLACE]
                 rows = DeltaTable(uri).to_pyarrow_table(columns=columns).to_pylist()
                 found[table.name] = Counter(tuple(row.values()) for row in rows)
         return found
@@ -227,24 +289,34 @@ def _fault(check: dg.AssetCheckResult | dg.AssetCheckEvaluation) -> Any:
     return None if check.passed else said
 
 
+def _failing(rows: Any, table: Table) -> Any:
+    """The rows, after which the writer fails."""
+    if callable(rows):
+
+        def batches() -> Iterator[Any]:
+            yield from rows()
+            raise Killed
+
+        return batches
+    fails = F.raise_error(F.lit("killed"))
+    last = rows.sparkSession.range(1).select(
+        *[fails.cast(column.type).alias(column.name) for column in table.columns]
+    )
+    return rows.unionByName(last)
+
+
 @contextlib.contextmanager
 def _dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
     """Kills a run before it writes a table, while it writes the rows, or as soon as it has."""
     overwrite = delta.overwrite
 
-    def dies(
-        uri: str, table: Table, frame: DataFrame | None, commit: dict, version: int
-    ) -> delta.TableState:
-        if table == at and moment == "within" and frame is not None:
-            fails = F.raise_error(F.lit("killed"))
-            last = frame.sparkSession.range(1).select(
-                *[fails.cast(column.type).alias(column.name) for column in table.columns]
-            )
-            with contextlib.suppress(PySparkException):
-                overwrite(uri, table, frame.unionByName(last), commit, version)
+    def dies(uri: str, table: Table, rows: Any, commit: dict, version: int) -> delta.TableState:
+        if table == at and moment == "within" and rows is not None:
+            with contextlib.suppress(PySparkException, Killed):
+                overwrite(uri, table, _failing(rows, table), commit, version)
         if table == at and moment != "after":
             raise Killed
-        state = overwrite(uri, table, frame, commit, version)
+        state = overwrite(uri, table, rows, commit, version)
         written.add(table.name)
         if table == at:
             raise Killed

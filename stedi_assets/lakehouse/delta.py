@@ -175,12 +175,12 @@ def _overwrite_by_batches(
     import pyarrow as pa
     from deltalake import CommitProperties, write_deltalake
 
-    faults = list[Exception]()
+    faults = list[BaseException]()
 
     def read() -> Iterator[RecordBatch]:
         try:
             yield from batches()
-        except Exception as error:
+        except BaseException as error:
             faults.append(error)
             raise
 
@@ -193,7 +193,7 @@ def _overwrite_by_batches(
             storage_options=storage.open_folder(uri).delta_options(),
             commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
         )
-    except Exception:
+    except BaseException:
         if faults:  # which delta-rs would tell as a fault of its own
             raise faults[0] from None
         raise

@@ -1,0 +1,194 @@
+"""Which of the files that landed are current: what the source says now, whatever it said before."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stedi_assets.lakehouse import arrival, ledger, storage
+from stedi_assets.lakehouse.ledger import Ledger
+from stedi_assets.lakehouse.storage import LEDGER
+from stedi_assets_tests.lakehouse.conftest import write
+
+A, B, C = "first\n", "second, longer\n", "third\n"
+
+
+def ingest(source: Path | None, folder: Path) -> arrival.Ingested:
+    arriving = storage.LocalFolder(f"file://{source}") if source else None
+    return arrival.ingest(arriving, storage.LocalFolder(f"file://{folder}"))
+
+
+def current(folder: Path) -> list[str]:
+    """The contents of the current files, as whoever reads the folder next finds them."""
+    landing = storage.LocalFolder(f"file://{folder}")
+    found = ledger.read(landing, landing.files())
+    return sorted((folder / file.name).read_text() for file in found.files if file.current)
+
+
+def kept(folder: Path) -> list[dict]:
+    return json.loads((folder / LEDGER).read_text())["files"]
+
+
+@pytest.mark.parametrize("contents", [[A, B], [A, B, A], [A, B, C, B], [A, A], [A, B, A, C, A]])
+def test__ingest__what_the_source_says_now_is_current(source, folder, contents):
+    for content in contents:
+        write(source, {"a.json": content, "other.json": C})
+        ingest(source, folder)
+        assert current(folder) == sorted([content, C])
+    landed = [path.read_text() for path in folder.glob("a*.json")]
+    assert sorted(landed) == sorted(set(contents))
+
+
+def test__ingest__file_gone_from_the_source_stays_current(source, folder):
+    write(source, {"a.json": A, "b.json": B})
+    ingest(source, folder)
+    (source / "a.json").unlink()
+    ingest(source, folder)
+    assert current(folder) == [A, B]
+
+
+def test__ingest__file_that_arrived_by_itself_and_then_by_the_source(source, folder):
+    write(folder, {"a.json": A})
+    ingest(None, folder)
+    write(source, {"a.json": A})
+    assert ingest(source, folder).copied == []
+    write(source, {"a.json": B})
+    ingest(source, folder)
+    assert current(folder) == [B]
+
+
+def test__ingest__nothing_new_leaves_the_ledger_alone(source, folder):
+    write(source, {"a.json": A})
+    ingest(source, folder)
+    before = (folder / LEDGER).stat()
+    ingest(source, folder)
+    assert (folder / LEDGER).stat() == before
+
+
+@pytest.mark.parametrize(
+    "left", ["", "{", '{"format":99,"files":[]}', '{"format":1,"files":[{}]}', None]
+)
+def test__read__where_the_ledger_tells_nothing(source, folder, left):
+    """One by another release, a damaged one, none at all: what landed last is current."""
+    for number, content in enumerate([A, B, C]):
+        write(source, {"a.json": content})
+        ingest(source, folder)
+        for path in folder.glob("a*.json"):
+            if path.read_text() == content:
+                os.utime(path, (number, number))
+    (folder / LEDGER).unlink() if left is None else (folder / LEDGER).write_text(left)
+    assert current(folder) == [C]
+    # The source knows better.
+    write(source, {"a.json": B})
+    ingest(source, folder)
+    assert current(folder) == [B]
+
+
+def test__read__versions_of_one_moment(source, folder):
+    """A copy of a lakehouse may have lost the files' times, and its ledger."""
+    for content in (A, B):
+        write(source, {"a.json.gz": content})
+        ingest(source, folder)
+    (folder / LEDGER).unlink()
+    for path in folder.iterdir():
+        os.utime(path, (1, 1))
+    landing = storage.LocalFolder(f"file://{folder}")
+    files = ledger.read(landing, landing.files()).files
+    assert [file.current for file in files] == [True, False]
+    assert re.fullmatch(r"a-[0-9a-f]{12}\.json\.gz", files[0].name)
+
+
+def test__read__name_that_only_looks_like_a_version(folder):
+    write(folder, {"a.json": A, "a-0123456789ab.json": B})
+    assert current(folder) == [A, B]
+
+
+def test__read__run_killed_before_the_ledger_was_kept(source, folder, monkeypatch):
+    write(source, {"a.json": A})
+    ingest(source, folder)
+    write(source, {"a.json": B, "b.json": C})
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "keep", lambda *of: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(source, folder)
+    assert current(folder) == [B, C]
+    assert ingest(source, folder).copied == []
+    assert current(folder) == [B, C]
+
+
+def test__observed__file_overwritten_in_place(source, folder):
+    write(source, {"a.json": A})
+    write(folder, {"b.json": B})
+    assert not ingest(source, folder).ledger.overwritten
+    write(folder, {"a.json": C, "b.json": C + C})
+    assert len(ingest(None, folder).ledger.overwritten) == 2
+    assert not ingest(None, folder).ledger.overwritten
+    # What the source says has not landed any more.
+    ingest(source, folder)
+    assert current(folder) == [A, C + C]
+
+
+def test__observed__touched_file_is_not_overwritten(source, folder):
+    write(source, {"a.json": A})
+    ingest(source, folder)
+    os.utime(folder / "a.json", (1, 1))
+    assert not ingest(source, folder).ledger.overwritten
+    [file] = kept(folder)
+    assert file["version"] == f"{len(A)}-1000000000"
+
+
+def test__observed__current_version_taken_out_of_landing(source, folder):
+    for content in (A, B, C):
+        write(source, {"a.json": content})
+        ingest(source, folder)
+    next(path for path in folder.glob("a-*") if path.read_text() == C).unlink()
+    os.utime(folder / "a.json", (1, 1))
+    assert current(folder) == [B]
+
+
+def test__kept__what_it_says_of_each_file(source, folder):
+    for content in (A, B):
+        write(source, {"ann@example.com.json": content})
+        ingest(source, folder)
+    files = kept(folder)
+    assert [file["source"] for file in files] == ["ann@example.com.json"] * 2
+    assert [file["size"] for file in files] == [len(B), len(A)]
+    assert [file["current"] for file in files] == [True, False]
+    assert len({file["id"] for file in files}) == 2
+    assert all(re.fullmatch("[0-9a-f]{16}", file["id"]) for file in files)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b"]).flatmap(
+            lambda n: st.tuples(st.just(n), st.sampled_from("ABC"))
+        ),
+        max_size=8,
+    )
+)
+def test__ingest__is_that_of_the_source(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, str]]
+) -> None:
+    root = tmp_path_factory.mktemp("ledger")
+    source, folder = root / "source", root / "landing"
+    source.mkdir()
+    said: dict[str, str] = {}
+    for name, content in changes:
+        said[name] = content
+        write(source, {f"{name}.json": content})
+        ingest(source, folder)
+    assert current(folder) == sorted(said.values())
+
+
+def test__with_files__later_of_one_source_counts():
+    one, two = (ledger.landed_as(name, "a.json", "0") for name in ("a.json", "a-1.json"))
+    for first, second in itertools.permutations((one, two)):
+        found = Ledger().with_files([first, second])
+        assert {file.id for file in found.files if file.current} == {second.id}

@@ -1,0 +1,88 @@
+"""A file that its source has replaced: what it said is corrected, but no withdrawal undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from stedi_assets import consent
+from stedi_assets.checks import counts
+from stedi_assets.tables import SUPERSEDED
+from stedi_assets_tests import strategies
+from stedi_assets_tests.model import Landed, modelled
+from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows
+from stedi_assets_tests.strategies import NOW
+
+ANN, BEN = "ann@example.com", "ben@example.com"
+SCHEMA = f"{CUSTOMERS}, `{SUPERSEDED}` boolean"
+IN_SECONDS = MORNING // 1000
+
+Agreeing = Callable[[list[tuple], list[tuple]], list[str]]
+
+
+@pytest.fixture
+def agreeing(frame: Frame) -> Agreeing:
+    """Who agrees, by records of current files and of superseded ones."""
+
+    def emails(current: list[tuple], superseded: list[tuple]) -> list[str]:
+        landed = [(*row, False) for row in current] + [(*row, True) for row in superseded]
+        found = consent.consenting_customers(frame(SCHEMA, landed), NOW)
+        [recount] = counts.customer_trusted(frame(SCHEMA, landed), NOW).collect()
+        assert recount.expected == found.count()
+        assert recount.people_agreeing == found.select("email").distinct().count()
+        return sorted({row.email for row in found.collect()})
+
+    return emails
+
+
+def test__withdrawal__of_a_replaced_file_still_counts(agreeing: Agreeing) -> None:
+    withdrawal = customer(ANN, consent=None, updated=NOON)
+    assert agreeing([customer(ANN)], [withdrawal]) == []
+    assert agreeing([], [customer(ANN), withdrawal]) == []
+
+
+def test__consent__of_a_replaced_file_does_not_outlive_a_withdrawal(agreeing: Agreeing) -> None:
+    assert agreeing([customer(ANN, consent=None, updated=NOON)], [customer(ANN)]) == []
+
+
+def test__consent__of_a_replaced_file_stays_where_nothing_is_said_since(agreeing: Agreeing) -> None:
+    assert agreeing([customer(BEN)], [customer(ANN)]) == [ANN, BEN]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        customer(ANN, consent=IN_SECONDS, updated=IN_SECONDS),
+        customer(ANN, consent=IN_SECONDS),
+        customer(ANN, updated=IN_SECONDS),
+        customer(ANN, consent=MORNING * 1000, updated=MORNING * 1000),
+        customer(ANN, updated=NOW + 1),
+        customer(ANN.upper(), consent=-1),
+    ],
+)
+def test__impossible_date__is_corrected_by_a_current_record(
+    wrong: tuple, agreeing: Agreeing
+) -> None:
+    assert agreeing([customer(ANN)], [wrong]) == [ANN]
+    # Another's record corrects nothing, and a record that is as wrong does not either.
+    assert agreeing([customer(BEN)], [wrong]) == [BEN]
+    assert agreeing([customer(ANN), wrong], []) == []
+
+
+def test__device__of_a_replaced_file_stays_theirs(frame: Frame) -> None:
+    landed = [(*customer(ANN, "device-2"), False), (*customer(ANN, "device-1"), True)]
+    found = rows(consent.consenting_customers(frame(SCHEMA, landed), NOW))
+    assert [row[4] for row in found] == ["device-1", "device-2"]
+
+
+@given(st.lists(st.tuples(strategies.customers, st.booleans()), max_size=12))
+def test__rule__is_that_of_the_model(spark: SparkSession, landed: list[tuple]) -> None:
+    frame = spark.createDataFrame([(*row, once) for row, once in landed], SCHEMA)
+    current = [row for row, once in landed if not once]
+    superseded = [row for row, once in landed if once]
+    expected = modelled(Landed(current, [], [], superseded), NOW).customer_trusted
+    assert rows(consent.consenting_customers(frame, NOW)) == sorted(expected.elements(), key=repr)
