@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl pseudonyms \
+.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl replay pseudonyms \
 	demo-s3 demo-s3-stop bench lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
@@ -50,6 +50,10 @@ sql-ddl: $(INSTALLED)
 # Reads e-mail addresses, one a line, until end of file.
 pseudonyms: $(INSTALLED)
 	@$(BIN)/python -m stedi_assets.erasure
+
+# SOURCE=accelerometer prints the lines that its quarantine tells of, as they landed.
+replay: $(INSTALLED)
+	@$(BIN)/python -m stedi_assets.replay $(SOURCE)
 
 demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.demo start

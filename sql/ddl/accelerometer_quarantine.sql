@@ -2,7 +2,10 @@
 --
 -- line string: What could not be read, as it landed; blank once erased (personal data)
 -- reason string: Why: the field and the fault, without its value
--- quarantinedat timestamp: When it was set aside (UTC)
+-- file string: Id of the landed file that it is in, by the ledger of landing
+-- linenumber bigint: Number of its line in that file, from 1
+-- byteoffset bigint: Where that line begins, in bytes of uncompressed content
+-- quarantinedat timestamp: When it was quarantined (UTC)
 CREATE EXTERNAL TABLE `${database}`.`accelerometer_quarantine`
 LOCATION '${lakehouse}/accelerometer/quarantine/'
 TBLPROPERTIES ('table_type' = 'DELTA');

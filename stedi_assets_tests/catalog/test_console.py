@@ -157,7 +157,10 @@ def test__schema__as_declared() -> None:
     assert console.schema("CUSTOMER_quarantine").splitlines() == [
         "line           string     What could not be read, as it landed; blank once erased",
         "reason         string     Why: the field and the fault, without its value",
-        "quarantinedAt  timestamp  When it was set aside (UTC)",
+        "file           string     Id of the landed file that it is in, by the ledger of landing",
+        "lineNumber     bigint     Number of its line in that file, from 1",
+        "byteOffset     bigint     Where that line begins, in bytes of uncompressed content",
+        "quarantinedAt  timestamp  When it was quarantined (UTC)",
     ]
 
 

@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 
 from stedi_assets.catalog import duck
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import arrival, storage
 from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.catalog.conftest import ANN, land, rows
 
@@ -74,6 +75,20 @@ def test__query__landing_field_by_its_alias(small: Path, uri: str) -> None:
     found = rows(uri, 'SELECT "timestamp", x FROM accelerometer_landing ORDER BY 1')
 
     assert found == [(1, 0.5), (2, 0.1)]
+
+
+def test__query__landing_file_that_its_source_replaced(
+    small: Path, uri: str, tmp_path: Path
+) -> None:
+    """What the source says now is what is shown, of customers too."""
+    source = tmp_path / "source"
+    source.mkdir()
+    landing = storage.LocalFolder(f"file://{small / CUSTOMER_LANDING.location}")
+    for email in ("bob@example.com", "cid@example.com"):
+        (source / "new.json").write_text(f'{{"email": "{email}"}}')
+        arrival.ingest(storage.LocalFolder(f"file://{source}"), landing)
+
+    assert [email for email, *_ in rows(uri, THREE)] == ["ann@example.com", "cid@example.com"]
 
 
 def test__query__sees_the_newest_version(small: Path, uri: str) -> None:

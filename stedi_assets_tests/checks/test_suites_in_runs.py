@@ -87,7 +87,7 @@ def test__run__good_rows(run: Run, lakehouse: LakehouseIOManager) -> None:
     assert result.success
     assert failed(result) == set()
     assert materialized(result) == set(tables.TABLES)
-    assert len(result.get_asset_check_evaluations()) == sum(map(len, CHECKS.values())) + 2 * 3
+    assert len(result.get_asset_check_evaluations()) == sum(map(len, CHECKS.values())) + 3 * 3
     for table in tables.DELTA_TABLES:
         assert {tuple(row) for row in lakehouse.read(table).collect()} == set(GOOD[table.name])
 
