@@ -272,7 +272,7 @@ class LandingFolder:
         if tidy and _names(files) not in self._fetched:
             session: SparkSession = self.spark.spark_session
             frames = [reader.read_tidy(session, uris, self.table) for uris in _by_kind(files)]
-            return functools.reduce(lambda one, other: one.unionByName(other), frames)
+            return _united(frames)
         return (
             reader.parse(reader.fragments(self._lines(files, not_utf8)), self.table)
             .where(f"{reader.REASON} is null")
@@ -302,8 +302,7 @@ class LandingFolder:
             self._text(group).withColumn("group", F.lit(number))
             for number, group in enumerate(groups)
         ]
-        united = functools.reduce(lambda one, other: one.unionByName(other), lines)
-        pieces = reader.parse(reader.fragments(united), self.table)
+        pieces = reader.parse(reader.fragments(_united(lines)), self.table)
         found = pieces.where(f"{reader.REASON} is not null").select("group").distinct().collect()
         holding = [groups[row.group] for row in found]
         narrows = len(files) > GROUPS and len(holding) < GROUPS / 2
@@ -326,7 +325,7 @@ class LandingFolder:
             whole = spark.read.format("binaryFile").load([file.uri for file in damaged])
             once = whole.dropDuplicates(["path"])
             frames.append(once.select(F.explode(F.split(text, "\r?\n")).alias("value")))
-        lines = functools.reduce(lambda one, other: one.unionByName(other), frames)
+        lines = _united(frames)
         if self.uri.startswith(S3):
             self._fetched[_names(files)] = lines = self.spark.hold(lines)
         return lines
@@ -339,12 +338,20 @@ class LandingFolder:
         # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
         valid = F.make_valid_utf8("value").alias("value")
         frames = [spark.read.text(uris).select(valid) for uris in _by_kind(files)]
-        return functools.reduce(lambda one, other: one.unionByName(other), frames)
+        return _united(frames)
 
 
 def current(frame: DataFrame) -> DataFrame:
     """Of a landing table's records those of current files."""
     return frame.where(f"not {SUPERSEDED}") if SUPERSEDED in frame.columns else frame
+
+
+def _united(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows of frames, by a plan that is not as deep as there are frames: depth is limited."""
+    if len(frames) == 1:
+        return frames[0]
+    half = len(frames) // 2
+    return _united(frames[:half]).unionByName(_united(frames[half:]))
 
 
 def _names(files: Sequence[StoredFile]) -> tuple[str, ...]:
