@@ -98,4 +98,4 @@ $(INSTALLED): requirements.lock setup.py
 
 $(DAGSTER_HOME)/dagster.yaml: instance/dagster.yaml
 	mkdir -p $(DAGSTER_HOME)
-	cp $< $@
+	cp $< $@.$$$$ && mv $@.$$$$ $@ # whole, also for another that starts at this moment

@@ -4,7 +4,7 @@ import dagster as dg
 
 from stedi_assets.assets import curated, landing, sources, trusted
 from stedi_assets.assets.declared import with_code_references
-from stedi_assets.automation import jobs, notify, registration, schedules, sensors
+from stedi_assets.automation import jobs, notify, registration, runs, schedules, sensors
 from stedi_assets.checks import catalog, suites
 from stedi_assets.lakehouse.address import without_userinfo
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
@@ -17,7 +17,7 @@ from stedi_assets.settings import Settings
 
 # One process a run, so that one Spark session serves it all; a process a step, as in Dagster's own
 # default, only for a run whose configuration says so.
-EXECUTOR = dg.multi_or_in_process_executor.configured(
+EXECUTOR = runs.in_turn.configured(
     lambda chosen: chosen,
     name="in_process_or_multiprocess",
     config_schema=dg.Field(

@@ -9,6 +9,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterEvent, Dags
 from rich.console import Console
 from rich.table import Table
 
-from stedi_assets.automation import jobs
+from stedi_assets.automation import jobs, runs
 from stedi_assets.errors import CHECK_FAILED, UNEXPECTED, failure_told
 from stedi_assets.tables import TABLES
 
@@ -133,12 +134,25 @@ def materialize(
     report = Report(console)
     run_id = str(uuid.uuid4())
     instance.add_event_listener(run_id, report.follow)
-    result = defs.resolve_job_def(jobs.materialize_lakehouse.name).execute_in_process(
-        run_id=run_id,
-        instance=instance,
-        run_config={**QUIET, "ops": ops or {}},
-        raise_on_error=False,
-    )
+
+    def begin(entry: dg.EventLogEntry) -> None:
+        if entry.dagster_event and entry.dagster_event.event_type is DagsterEventType.RUN_START:
+            run = instance.get_run_by_id(run_id)
+            assert run is not None
+            runs.forget_planned_checks(instance, run)
+
+    instance.add_event_listener(run_id, begin)
+    with (
+        runs.turn(instance, lambda: console.print(runs.WAITING)),
+        runs.alive(instance, run_id),
+    ):
+        runs.fail_gone(instance)
+        result = defs.resolve_job_def(jobs.materialize_lakehouse.name).execute_in_process(
+            run_id=run_id,
+            instance=instance,
+            run_config={**QUIET, "ops": ops or {}},
+            raise_on_error=False,
+        )
     console.print()
     console.print(report.table(list(TABLES)))
     return result
@@ -152,12 +166,13 @@ def main() -> int:
     """
     from stedi_assets.definitions import defs
 
-    if not os.environ.get("DAGSTER_HOME"):
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
         sys.exit(
             "DAGSTER_HOME is not set: run `make materialize`, or name a folder for its history."
         )
     console = Console(soft_wrap=True, highlight=False)
-    with dg.DagsterInstance.get() as instance:
+    with runs.history(Path(home)) as instance:
         return 0 if materialize(defs, instance, console).success else 1
 
 

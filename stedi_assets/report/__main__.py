@@ -8,8 +8,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import dagster as dg
-
 from stedi_assets.errors import LakehouseError
 
 
@@ -18,8 +16,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stedi_assets.report", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/report.html"), metavar="FILE")
     out: Path = parser.parse_args().out
-    if not os.environ.get("DAGSTER_HOME"):
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
         sys.exit("DAGSTER_HOME is not set: run `make report`, or name the folder of the history.")
+    from stedi_assets.automation import runs
     from stedi_assets.definitions import defs
     from stedi_assets.lakehouse.io_manager import LakehouseIOManager
     from stedi_assets.report import page, standing
@@ -27,7 +27,7 @@ def main() -> None:
     io_manager = defs.resources["io_manager"] if defs.resources else None
     assert isinstance(io_manager, LakehouseIOManager)
     try:
-        with dg.DagsterInstance.get() as instance:
+        with runs.history(Path(home)) as instance:
             html = page.render(standing.standings(defs, instance, io_manager), datetime.now(UTC))
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(html, encoding="utf-8")

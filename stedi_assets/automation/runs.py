@@ -1,0 +1,204 @@
+"""One run at a time, and no run that looks alive after its process is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import dagster as dg
+from dagster._core.errors import raise_execution_interrupts
+from dagster._core.events import DagsterEvent
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from typing_extensions import override
+
+IN_PROGRESS = (
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+GONE = (
+    "The run's process ended before the run did: it was killed, or the machine ran out of memory "
+    "or stopped. Every table is at its last good version; run again."
+)
+WAITING = "Another run is in progress on this machine, and both write the same tables: waiting."
+
+
+@contextlib.contextmanager
+def history(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a folder, which is made if it is not there.
+
+    Of several processes that start at once the first makes the databases and the others wait: two
+    that made them together would leave them with two heads of their schema, which nothing opens.
+
+    Args:
+        home: DAGSTER_HOME.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (home / "making.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        instance = dg.DagsterInstance.from_config(str(home))
+    with instance:
+        yield instance
+
+
+@contextlib.contextmanager
+def turn(instance: dg.DagsterInstance, waiting: Callable[[], None]) -> Iterator[None]:
+    """Waits until no other run is in progress on this machine, and keeps others waiting meanwhile.
+
+    The queue does this for the runs that it starts, but not for `make materialize` or `dagster job
+    execute`.
+
+    Args:
+        instance: Its runs take turns.
+        waiting: Called if there is another run.
+    """
+    folder = Path(instance.storage_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "turn.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def alive(instance: dg.DagsterInstance, run_id: str) -> IO[str]:
+    """A file by which others see that the process of a run is alive, as long as it is open.
+
+    The kernel gives the lock back however the process ends, and a process id is no one's for good.
+    """
+    path = _process(instance, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(f".{os.getpid()}")
+    lock = new.open("a")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    new.rename(path)  # locked from the first moment that others see it
+    return lock
+
+
+def is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether the process of a run has ended.
+
+    False too for a run that has not begun, or that another machine executes: that machine knows.
+    """
+    try:
+        with _process(instance, run_id).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def fail_gone(instance: dg.DagsterInstance) -> None:
+    """Marks as failed each run in progress whose process is gone."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS))):
+        if not is_gone(instance, run.run_id):
+            continue
+        now = instance.get_run_by_id(run.run_id)  # it may have ended since it was listed
+        if now is not None and not now.is_finished:
+            instance.report_run_failed(now, GONE)
+
+
+def forget_planned_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Leaves each check as it was last evaluated until the run evaluates it.
+
+    Dagster plans all checks of a run at its start, and shows those that the run did not come to as
+    failed. The plan itself stays in the run's log. A run of nothing but checks keeps them planned,
+    so that one which raises an error is shown as such.
+    """
+    storage = instance.event_log_storage
+    if (run.asset_check_selection and not run.asset_selection) or not isinstance(
+        storage, SqlEventLogStorage
+    ):
+        return
+    planned = AssetCheckExecutionsTable.delete().where(
+        AssetCheckExecutionsTable.c.run_id == run.run_id,
+        AssetCheckExecutionsTable.c.execution_status == "PLANNED",
+    )
+    with storage.index_connection() as connection:
+        connection.execute(planned)
+
+
+def _process(instance: dg.DagsterInstance, run_id: str) -> Path:
+    """The file that the process of a run keeps locked, beside what its steps print."""
+    return Path(instance.storage_directory()) / run_id / "process.lock"
+
+
+class InTurn(dg.Executor):
+    """Executes the steps of a run as another executor does, once no other run is in progress.
+
+    Attributes:
+        steps: Executes them.
+    """
+
+    def __init__(self, steps: dg.Executor) -> None:
+        self.steps = steps
+
+    @property
+    @override
+    def retries(self) -> RetryMode:
+        return self.steps.retries
+
+    @property
+    @override
+    def step_dependency_config(self) -> StepDependencyConfig:
+        return self.steps.step_dependency_config
+
+    @override
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[DagsterEvent]:
+        instance, run = plan_context.instance, plan_context.dagster_run
+        # Open until the process ends, since the run is recorded as finished after its last step.
+        _OPEN.append(alive(instance, run.run_id))
+        forget_planned_checks(instance, run)
+
+        def waiting() -> None:
+            instance.report_engine_event(WAITING, run)
+
+        with contextlib.ExitStack() as until_its_end:
+            with raise_execution_interrupts():  # so that it can be terminated
+                until_its_end.enter_context(turn(instance, waiting))
+            yield from self.steps.execute(plan_context, execution_plan)
+
+
+_OPEN: list[IO[str]] = []
+
+
+@dg.executor(
+    name="in_turn",
+    config_schema=dg.multi_or_in_process_executor.config_schema.as_field(),
+    requirements=dg.multi_or_in_process_executor.get_requirements,
+)
+def in_turn(context: dg.InitExecutorContext) -> dg.Executor:
+    """Dagster's default executor, one run at a time."""
+    create = dg.multi_or_in_process_executor.executor_creation_fn
+    assert create is not None
+    return InTurn(create(context))
+
+
+class LocalRunLauncher(DefaultRunLauncher):
+    """Dagster's default, which also tells run monitoring of runs whose process is gone."""
+
+    @property
+    @override
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    @override
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        if is_gone(self._instance, run.run_id):
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, GONE)
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
