@@ -39,7 +39,7 @@ def define(settings: Settings) -> dg.Definitions:
         jobs=jobs.JOBS,
         schedules=schedules.SCHEDULES,
         sensors=[
-            *sensors.LANDING_SENSORS,
+            sensors.landing_sensor,
             sensors.automation_conditions,
             notify.failure_sensor(notify.notifiers(settings)),
         ],

@@ -11,7 +11,7 @@ from stedi_assets import tables
 from stedi_assets.assets.declared import definition
 from stedi_assets.checks import landing as landing_checks
 from stedi_assets.errors import transient_faults_retried
-from stedi_assets.lakehouse import describe, landing
+from stedi_assets.lakehouse import describe, landing, watch
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import Table
@@ -71,7 +71,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
     ) -> Iterator[MaterializeResult]:
         folder = io_manager.landing(table)
         with transient_faults_retried():
-            copied = folder.ingest(source.folder(table), config.settle_seconds)
+            ingested = folder.ingest(source.folder(table), config.settle_seconds)
             profile = io_manager.landing_profile(table)
             state = io_manager.state(quarantine)
             if profile is None or state is None:
@@ -95,8 +95,9 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 "files": len(folder.current),
                 "files_superseded": len(folder.files) - len(folder.current),
                 "size_bytes": sum(file.size for file in folder.files),
-                "files_uploaded": len(copied),
-                "bytes_uploaded": sum(file.size for file in copied),
+                "files_uploaded": len(ingested.copied),
+                "bytes_uploaded": sum(file.size for file in ingested.copied),
+                watch.TAKEN: watch.Contents().plus(ingested.offered).hex_digest,
                 "malformed": profile.malformed,
                 **registered[table.name],
             },

@@ -16,8 +16,8 @@ refresh_from_landing = dg.define_asset_job(
     "refresh_from_landing",
     selection=dg.AssetSelection.all(),
     description=(
-        "Takes in what arrived of one source, rebuilds what is downstream of it and checks that. "
-        "The landing sensors start it and select its assets; by hand it takes in everything."
+        "Takes in what arrived, rebuilds what is downstream of it and checks that. The landing "
+        "sensor starts it and selects its assets; by hand it takes in everything."
     ),
     tags={"scope": "source"},
 )

@@ -26,11 +26,14 @@ class Ingested:
         copied: The source files that were copied into it.
         stored: All that it holds.
         ledger: What is known of its files.
+        offered: The files that there were to take: those of the source that had settled, or those
+            in landing where there is no source.
     """
 
     copied: list[StoredFile]
     stored: list[StoredFile]
     ledger: Ledger
+    offered: list[StoredFile]
 
 
 def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 0) -> Ingested:
@@ -47,19 +50,21 @@ def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 
     """
     with storage_faults(landing.uri):
         stored = landing.files()
-        landing.json_lines(stored)  # a name that cannot be read stops it before anything is done
+        # A name that cannot be read stops it before anything is done.
+        offered = landing.json_lines(stored)
         erased = erased_digests(landing, stored)
         kept = ledgers.kept(landing, stored)
         found = ledgers.observed(kept, landing, stored, erased)
         overwritten, copied = found.overwritten, list[StoredFile]()
         if source is not None:
-            copied, found = _upload(source, landing, stored, erased, found, settle_seconds)
+            offered, copied, found = _upload(source, landing, stored, erased, found, settle_seconds)
         if copied:
             stored = landing.files()
             found = ledgers.observed(found, landing, stored, erased)
         if found.files != kept.files:
             ledgers.keep(landing, found)
-    return Ingested(copied, stored, replace(found, overwritten=overwritten | found.overwritten))
+    found = replace(found, overwritten=overwritten | found.overwritten)
+    return Ingested(copied, stored, found, offered)
 
 
 def _upload(
@@ -69,7 +74,7 @@ def _upload(
     erased: set[str],
     ledger: Ledger,
     settle_seconds: float,
-) -> tuple[list[StoredFile], Ledger]:
+) -> tuple[list[StoredFile], list[StoredFile], Ledger]:
     """Copies into landing what it does not hold yet, byte for byte.
 
     What has landed stays as it is: a source file that has changed since lands beside its earlier
@@ -85,8 +90,8 @@ def _upload(
         settle_seconds: Files that changed less than this long ago are left.
 
     Returns:
-        The source files that were copied, and the ledger with the version of each file that the
-        source has now.
+        The source files that had settled, those of them that were copied, and the ledger with the
+        version of each file that the source has now.
 
     Raises:
         LakehouseError: If a file cannot be read or landing cannot be written.
@@ -126,4 +131,5 @@ def _upload(
             transient=cause.startswith(faults.TRANSIENT),
         ) from None
     new = {landed.source for landed in found if landed.name not in taken}
-    return [file for file in files if file.name in new], ledger.with_files(found)
+    copied = [file for file in files if file.name in new]
+    return files, copied, ledger.with_files(found)

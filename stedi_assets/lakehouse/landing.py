@@ -88,22 +88,19 @@ class LandingFolder:
     _records: DataFrame | None = field(default=None, init=False)
     _fetched: dict[tuple[str, ...], DataFrame] = field(default_factory=dict, init=False)
 
-    def ingest(self, source: LocalFolder | None, settle_seconds: float) -> list[StoredFile]:
+    def ingest(self, source: LocalFolder | None, settle_seconds: float) -> arrival.Ingested:
         """Uploads what is new, and keeps the ledger of all that is there then.
 
         Args:
             source: The folder to upload from; None where files arrive by themselves.
             settle_seconds: Source files that changed less than this long ago are left.
 
-        Returns:
-            The source files that were copied.
-
         Raises:
             LakehouseError: If a file cannot be read or landing cannot be written.
         """
         ingested = arrival.ingest(source, self.folder, settle_seconds)
         self.stored, self.ledger = ingested.stored, ingested.ledger
-        return ingested.copied
+        return ingested
 
     @functools.cached_property
     def folder(self) -> Folder:

@@ -15,6 +15,8 @@ PAGES_A_LOOK = 5
 # A file on a disk that changed less than this long ago may still be being written.
 SETTLE_SECONDS = 5
 DIGEST_BITS = 128
+# The metadata by which landing tells of the files that it has taken.
+TAKEN = "files_digest"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Contents:
 
     files: int = 0
     digest: int = 0
+
+    @property
+    def hex_digest(self) -> str:
+        """The digest as text of always the same length."""
+        return f"{self.digest:0{DIGEST_BITS // 4}x}"
 
     def plus(self, files: Iterable[StoredFile]) -> Contents:
         """The set with further files."""
@@ -50,7 +57,7 @@ class Seen:
 
     Attributes:
         known: The landing files in the folder.
-        last: The last name.
+        last: The last name; empty where one page has all, so that a look needs none.
         swept: The landing files that the sweep under way has come across.
         position: The name that the sweep has come to; empty at the beginning.
     """
@@ -73,19 +80,20 @@ def look(folder: Folder, seen: Seen, now: float) -> Seen:
     def settled(files: list[StoredFile]) -> list[StoredFile]:
         return [f for f in files if f.is_json_lines and f.has_settled(SETTLE_SECONDS, now)]
 
-    limit = PAGES_A_LOOK if seen.last else None
+    limit = PAGES_A_LOOK if seen != Seen() else None
     pages = list(islice(folder.pages(seen.position), limit))
     found = list(chain.from_iterable(pages))
     swept = seen.swept.plus(settled(found))
     position = found[-1].name if found else ""
     last = max(seen.last, position)
     if not position or limit is None or len(pages) < limit:
-        return Seen(known=swept, last=last)
+        return Seen(known=swept, last=last if seen.position or len(pages) > 1 else "")
+    seen = replace(seen, swept=swept, position=position)
+    if not seen.last:  # it had one page and has many, of which the sweep will tell
+        return seen
     arrived = list(chain.from_iterable(islice(folder.pages(seen.last), limit)))
     return replace(
         seen,
         known=seen.known.plus(settled(arrived)),
         last=arrived[-1].name if arrived else seen.last,
-        swept=swept,
-        position=position,
     )

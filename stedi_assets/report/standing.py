@@ -27,7 +27,7 @@ class Check:
         name: The check.
         description: Its rule.
         blocking: Whether what follows waits for it.
-        evaluation: What it found; None if it has not run since it exists.
+        evaluation: What it found; None if it has not run on the table as it is now.
     """
 
     name: str
@@ -143,7 +143,7 @@ def standings(
                 policy.fail_window.to_timedelta(),
                 metadata,
                 sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
-                _checks(defs, instance, key),
+                _checks(defs, instance, key, event),
             )
         )
     return found
@@ -158,7 +158,9 @@ def _rows(table: Table, io_manager: LakehouseIOManager) -> int | None:
     return LandingProfile(**state.commit["landing"]).records if state else None
 
 
-def _checks(defs: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey) -> list[Check]:
+def _checks(
+    defs: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey, made: dg.EventLogEntry
+) -> list[Check]:
     graph = defs.resolve_asset_graph()
     keys = sorted(graph.get_check_keys_for_assets({key}))
     return [
@@ -166,17 +168,20 @@ def _checks(defs: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey
             check.name,
             graph.get(check).description or "",
             graph.get(check).blocking,
-            _last_evaluation(instance, check),
+            _evaluation_of(instance, check, made),
         )
         for check in keys
     ]
 
 
-def _last_evaluation(
-    instance: dg.DagsterInstance, check: AssetCheckKey
+def _evaluation_of(
+    instance: dg.DagsterInstance, check: AssetCheckKey, made: dg.EventLogEntry
 ) -> AssetCheckEvaluation | None:
+    """The last evaluation, unless it is planned only or of what a materialisation has replaced."""
     record = instance.get_latest_asset_check_evaluation_record(check)
     event = record.event.dagster_event if record and record.event else None
     if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
-        return None  # planned, by a run that did not come to it
-    return event.asset_check_evaluation_data
+        return None
+    evaluation = event.asset_check_evaluation_data
+    target = evaluation.target_materialization_data
+    return evaluation if target and target.timestamp == made.timestamp else None

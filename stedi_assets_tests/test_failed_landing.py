@@ -1,0 +1,83 @@
+"""A run whose landing fails leaves every check as it was: none of those after it ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from stedi_assets_tests import daemon, ui
+from stedi_assets_tests.runs import Run
+
+FAILURE = dg.DagsterRunStatus.FAILURE
+# What the UI asks for the checks of an asset, and for its health.
+SHOWN = """{ assetNodes {
+    assetKey { path }
+    assetHealth { assetChecksStatus }
+    assetChecksOrError { ... on AssetChecks { checks {
+        name executionForLatestMaterialization { runId status evaluation { timestamp success } }
+    } } }
+} }"""
+
+
+@pytest.fixture
+def environment(small: Path, tmp_path: Path) -> dict[str, str]:
+    """The settings of a project that `make dev` serves too."""
+    daemon.home(tmp_path / "home")
+    return {
+        **os.environ,
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "STEDI_LAKEHOUSE_URI": str(tmp_path / "home" / "lakehouse"),
+        "STEDI_SOURCE_DATA": str(small),
+        "STEDI_SPARK_REMOTE": "",
+    }
+
+
+def shown(address: str) -> dict[str, tuple[dict, list[dict]]]:
+    """The health and the checks of each asset that has any, as the UI gets them."""
+    request = urllib.request.Request(
+        f"{address}/graphql",
+        json.dumps({"query": SHOWN}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        nodes = json.load(answer)["data"]["assetNodes"]
+    return {
+        node["assetKey"]["path"][0]: (node["assetHealth"], checks)
+        for node in nodes
+        if (checks := node["assetChecksOrError"].get("checks"))
+    }
+
+
+def test__landing_fails__checks_stay_as_they_were(
+    environment: dict[str, str], small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, log = tmp_path / "home", tmp_path / "home" / "log"
+    monkeypatch.setenv("STEDI_SOURCE_DATA", str(small))
+    assert Run(environment).end().exit_status == 0
+    with ui.served(home) as address, dg.DagsterInstance.from_config(str(home)) as instance:
+        before = shown(address)
+        executions = [
+            check["executionForLatestMaterialization"]
+            for _, checks in before.values()
+            for check in checks
+        ]
+        assert len(executions) > 40
+        assert all(each["status"] in ("SUCCEEDED", "FAILED") for each in executions)
+
+        (small / "customer" / "landing" / "link.json").symlink_to(small / "elsewhere.json")
+        failed = Run(environment).end()
+        assert failed.exit_status == 1
+        [row] = [line for line in failed.printed.splitlines() if "machine_learning_cur" in line]
+        assert row.split() == ["machine_learning_curated", "not", "run"]
+        assert shown(address) == before
+
+        # By the queue too.
+        daemon.dagster("job launch -w workspace.yaml -j materialize_lakehouse", environment)
+        daemon.until(lambda: instance.get_runs()[0].is_finished, log)
+        assert daemon.statuses(instance)[:2] == [FAILURE, FAILURE]
+        assert shown(address) == before
