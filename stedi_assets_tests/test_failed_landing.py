@@ -15,13 +15,13 @@ from stedi_assets_tests.runs import Run
 
 FAILURE = dg.DagsterRunStatus.FAILURE
 # What the UI asks for the checks of an asset, and for its health.
-SHOWN = """{ assetNodes {
-    assetKey { path }
+SHOWN = """{ assetsOrError { ... on AssetConnection { nodes {
+    key { path }
     assetHealth { assetChecksStatus }
-    assetChecksOrError { ... on AssetChecks { checks {
+    definition { assetChecksOrError { ... on AssetChecks { checks {
         name executionForLatestMaterialization { runId status evaluation { timestamp success } }
-    } } }
-} }"""
+    } } } }
+} } } }"""
 
 
 @pytest.fixture
@@ -38,18 +38,18 @@ def environment(small: Path, tmp_path: Path) -> dict[str, str]:
 
 
 def shown(address: str) -> dict[str, tuple[dict, list[dict]]]:
-    """The health and the checks of each asset that has any, as the UI gets them."""
+    """The health and the checks of each table, as the UI gets them."""
     request = urllib.request.Request(
         f"{address}/graphql",
         json.dumps({"query": SHOWN}).encode(),
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        nodes = json.load(answer)["data"]["assetNodes"]
+        nodes = json.load(answer)["data"]["assetsOrError"]["nodes"]
     return {
-        node["assetKey"]["path"][0]: (node["assetHealth"], checks)
+        node["key"]["path"][0]: (node["assetHealth"], checks)
         for node in nodes
-        if (checks := node["assetChecksOrError"].get("checks"))
+        if (checks := node["definition"]["assetChecksOrError"].get("checks"))
     }
 
 
@@ -69,7 +69,7 @@ def test__landing_fails__checks_stay_as_they_were(
         assert len(executions) > 40
         assert all(each["status"] in ("SUCCEEDED", "FAILED") for each in executions)
 
-        (small / "customer" / "landing" / "link.json").symlink_to(small / "elsewhere.json")
+        (small / "customer" / "landing" / "link.json").symlink_to("customer-1.json")
         failed = Run(environment).end()
         assert failed.exit_status == 1
         [row] = [line for line in failed.printed.splitlines() if "machine_learning_cur" in line]

@@ -139,7 +139,7 @@ def test__compose__run_logs_are_where_dagster_keeps_them() -> None:
 
     assert home is not None
     assert home[1] == _last("WORKDIR")
-    for service in ("code_server", "webserver"):
+    for service in PROCESSES:
         [folder] = [
             mount.split(":")[1]
             for mount in SERVICES[service]["volumes"]
