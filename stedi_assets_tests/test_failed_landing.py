@@ -14,14 +14,15 @@ from stedi_assets_tests import daemon, ui
 from stedi_assets_tests.runs import Run
 
 FAILURE = dg.DagsterRunStatus.FAILURE
-# What the UI asks for the checks of an asset, and for its health.
-SHOWN = """{ assetsOrError { ... on AssetConnection { nodes {
-    key { path }
-    assetHealth { assetChecksStatus }
-    definition { assetChecksOrError { ... on AssetChecks { checks {
+# What the UI asks for the checks of an asset.
+SHOWN = """{ assetNodes {
+    assetKey { path }
+    assetChecksOrError { ... on AssetChecks { checks {
         name executionForLatestMaterialization { runId status evaluation { timestamp success } }
-    } } } }
-} } } }"""
+    } } }
+} }"""
+# The sources whose landing does not fail.
+LANDED = {"accelerometer_landing", "step_trainer_landing"}
 
 
 @pytest.fixture
@@ -37,19 +38,20 @@ def environment(small: Path, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def shown(address: str) -> dict[str, tuple[dict, list[dict]]]:
-    """The health and the checks of each table, as the UI gets them."""
+def shown(address: str) -> dict[str, list[dict]]:
+    """The checks of each table that is not made again, as the UI gets them."""
     request = urllib.request.Request(
         f"{address}/graphql",
         json.dumps({"query": SHOWN}).encode(),
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        nodes = json.load(answer)["data"]["assetsOrError"]["nodes"]
+        nodes = json.load(answer)["data"]["assetNodes"]
     return {
-        node["key"]["path"][0]: (node["assetHealth"], checks)
+        name: checks
         for node in nodes
-        if (checks := node["definition"]["assetChecksOrError"].get("checks"))
+        if (checks := node["assetChecksOrError"].get("checks"))
+        if (name := node["assetKey"]["path"][0]) not in LANDED
     }
 
 
@@ -63,10 +65,10 @@ def test__landing_fails__checks_stay_as_they_were(
         before = shown(address)
         executions = [
             check["executionForLatestMaterialization"]
-            for _, checks in before.values()
+            for checks in before.values()
             for check in checks
         ]
-        assert len(executions) > 40
+        assert len(executions) > 35
         assert all(each["status"] in ("SUCCEEDED", "FAILED") for each in executions)
 
         (small / "customer" / "landing" / "link.json").symlink_to("customer-1.json")

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
@@ -153,6 +156,48 @@ def test__standings__of_a_check_that_has_not_run(materialized: Project, tmp_path
             instance.report_runless_asset_event(event.asset_materialization)
         standings = Project(materialized.defs, instance, materialized.io_manager).standings()
     assert {check.verdict for each in standings for check in each.checks} == {"not run"}
+
+
+def test__standings__of_a_check_of_what_a_materialisation_has_replaced(
+    materialized: Project,
+) -> None:
+    """As after a run that was killed between a table and its checks."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in TABLES:
+            event = materialized.instance.get_latest_materialization_event(dg.AssetKey(name))
+            assert event
+            assert event.asset_materialization
+            instance.report_runless_asset_event(event.asset_materialization)
+        consent = dg.AssetCheckKey(dg.AssetKey("machine_learning_curated"), "consent")
+        [made] = instance.fetch_materializations(consent.asset_key, limit=1).records
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=made.storage_id, run_id=made.run_id, timestamp=made.timestamp
+        )
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=consent.asset_key,
+            check_name=consent.name,
+            passed=True,
+            metadata={},
+            target_materialization_data=target,
+        )
+        instance.report_runless_asset_event(evaluation)
+        project = Project(materialized.defs, instance, materialized.io_manager)
+        verdicts = [_verdict(project, consent)]
+        made_again = made.event_log_entry.asset_materialization
+        assert made_again
+        instance.report_runless_asset_event(made_again)
+        verdicts.append(_verdict(project, consent))
+    assert verdicts == ["passed", "not run"]
+
+
+def _verdict(project: Project, key: dg.AssetCheckKey) -> str:
+    [verdict] = [
+        check.verdict
+        for each in project.standings()
+        for check in each.checks
+        if (each.table.name, check.name) == (key.asset_key.to_user_string(), key.name)
+    ]
+    return verdict
 
 
 def test__standings__nothing_materialised(tmp_path: Path) -> None:
