@@ -24,6 +24,12 @@ MORE_MEMORY = (
     "STEDI_SPARK_REMOTE to a server that has it, then run again; every table is at its last good "
     "version."
 )
+# What gRPC says of a connection that is gone, and PySpark once it has tried long enough.
+ENGINE_LOST = "StatusCode.UNAVAILABLE|RETRIES_EXCEEDED"
+CONNECTION_LOST = (
+    "The connection to the Spark engine was lost. If STEDI_SPARK_REMOTE is set, make sure that its "
+    "server runs. Then run again; every table is at its last good version."
+)
 
 
 class LakehouseError(dg.Failure):
@@ -57,6 +63,8 @@ def words_withheld() -> Iterator[None]:
     except Exception as error:
         if re.search(OUT_OF_MEMORY, str(error), re.IGNORECASE):
             raise LakehouseError(MORE_MEMORY) from None
+        if re.search(ENGINE_LOST, str(error)):
+            raise LakehouseError(CONNECTION_LOST) from None
         trace = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in trace if Path(frame.filename).is_relative_to(PACKAGE)]
         place = [f" at {Path(frame.filename).name}:{frame.lineno}" for frame in ours[-1:]]

@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.address import without_userinfo
 from stedi_assets.resources import jvm, memory
+from stedi_assets.resources.embedded import EmbeddedEngine
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
@@ -38,7 +39,7 @@ class SparkResource(LazyPySparkResource):
     """One Spark Connect session for a whole run, and for no other.
 
     The session starts when first asked for and stops with the run. Without a remote, so does the
-    engine: Sail, a Spark Connect server in this very process, on a free loopback port.
+    engine: Sail, in this very process.
     """
 
     spark_config: dict[str, Any] = Field(default={}, description="Further settings of the session.")
@@ -49,7 +50,7 @@ class SparkResource(LazyPySparkResource):
             "local[*] for a local JVM Spark."
         ),
     )
-    _server: Any = PrivateAttr(default=None)
+    _engine: EmbeddedEngine | None = PrivateAttr(default=None)
     _scratch: str = PrivateAttr(default="")
     _cached: list[DataFrame] = PrivateAttr(default_factory=list)
 
@@ -61,12 +62,13 @@ class SparkResource(LazyPySparkResource):
         if self.remote.startswith("local"):
             self._spark_session = _start_local(self.remote, self.spark_config)
             return
-        if self.remote:
-            _require_answer(self.remote)
-        builder = SparkSession.builder.remote(self.remote or self._start_embedded())
-        # A server's is its own to set, as `jvm.settings` does.
-        config = self.spark_config if self.remote else jvm.NO_CALL_SITES | self.spark_config
-        for name, value in config.items():
+        if not self.remote:
+            self._engine = self._start_embedded()
+            self._spark_session = self._engine.session(jvm.NO_CALL_SITES | self.spark_config)
+            return
+        _require_answer(self.remote)
+        builder = SparkSession.builder.remote(self.remote)
+        for name, value in self.spark_config.items():
             builder = builder.config(name, value)
         # getOrCreate would hand out a session of another engine if this process has one.
         self._spark_session = builder.create()
@@ -76,7 +78,7 @@ class SparkResource(LazyPySparkResource):
 
         Sail, which does not cache, writes them to a folder that only this user can read.
         """
-        if self._server is None:
+        if self._engine is None:
             self._cached.append(frame.cache())
             return self._cached[-1]
         held: Any = frame.localCheckpoint()
@@ -84,7 +86,7 @@ class SparkResource(LazyPySparkResource):
         held._session = held._plan._spark_session = frame.sparkSession
         return cast(DataFrame, held)
 
-    def _start_embedded(self) -> str:
+    def _start_embedded(self) -> EmbeddedEngine:
         os.environ.setdefault("RUST_LOG", "error")
         for name, value in MEMORY_SETTINGS.items():
             os.environ.setdefault(name, value)
@@ -97,12 +99,11 @@ class SparkResource(LazyPySparkResource):
         os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
         share = int(memory.available() * ENGINE_SHARE)
         os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(share))
-        from pysail.spark import SparkConnectServer
-
-        self._server = SparkConnectServer(ip="127.0.0.1", port=0)
-        self._server.start(background=True)
-        host, port = self._server.listening_address
-        return f"sc://{host}:{port}"
+        try:
+            return EmbeddedEngine()
+        except BaseException:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Stops with the run."""
@@ -114,9 +115,9 @@ class SparkResource(LazyPySparkResource):
             self._forget()
             self._spark_session.stop()
             self._spark_session = None
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+        if self._engine is not None:
+            self._engine.stop()
+            self._engine = None
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _forget(self) -> None:

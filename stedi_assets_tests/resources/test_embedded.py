@@ -1,0 +1,147 @@
+"""Nobody but its own process speaks to the embedded engine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pysail.spark import SparkConnectServer
+
+from stedi_assets import errors
+from stedi_assets.errors import LakehouseError
+from stedi_assets.resources import embedded
+from stedi_assets.resources.embedded import EmbeddedEngine
+from stedi_assets.resources.spark import SparkResource
+from stedi_assets_tests import stranger
+
+STARTS = 20
+
+
+@pytest.fixture
+def resource() -> Iterator[SparkResource]:
+    """A resource whose engine is stopped after the test."""
+    resource = SparkResource()
+    yield resource
+    resource.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ports are found through /proc/net/tcp")
+def test__another_user__gets_nowhere_in_20_starts() -> None:
+    with stranger.watching() as watching:
+        started = sum(_starts() for _ in range(STARTS))
+        watching.end()
+    assert watching.answered == []
+    assert started
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ports are found through /proc/net/tcp")
+def test__another_user__reaches_an_engine_that_stays_open() -> None:
+    """The test above could not fail otherwise."""
+    with stranger.watching() as watching:
+        server = SparkConnectServer(ip="127.0.0.1", port=0)
+        server.start(background=True)
+        time.sleep(1)
+        watching.end()
+        _, port = server.listening_address
+        server.stop()
+    assert watching.answered == [port]
+
+
+def _starts() -> bool:
+    """Whether an engine started; if not, it was because somebody else had connected."""
+    resource = SparkResource()
+    try:
+        assert resource.spark_session.range(3).count() == 3
+    except LakehouseError as error:
+        assert str(error) == embedded.STRANGER
+        return False
+    resource.stop()
+    return True
+
+
+def test__port__is_closed_before_the_first_query(
+    resource: SparkResource, ports: list[int]
+) -> None:
+    assert resource.spark_session.range(3).count() == 3
+    [port] = ports
+    assert not _connects(port)
+    assert resource.spark_session.range(4).count() == 4
+
+
+def test__port__is_closed_where_there_is_no_filter(
+    resource: SparkResource, ports: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert resource.spark_session.range(3).count() == 3
+    [port] = ports
+    assert not _connects(port)
+
+
+def test__stranger__in_the_window_ends_the_run(
+    resource: SparkResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strangers = []
+
+    def late(listener: int, _: int) -> None:
+        with socket.socket(fileno=os.dup(listener)) as end:
+            strangers.append(socket.create_connection(end.getsockname()))
+
+    monkeypatch.setattr(embedded, "_admit_only", late)
+
+    with pytest.raises(LakehouseError, match="Another process connected"):
+        resource.spark_session.range(3).count()
+
+    [connection] = strangers
+    connection.settimeout(5)
+    with connection, contextlib.suppress(ConnectionError):  # it has ended, either way
+        while connection.recv(4096):
+            pass
+    monkeypatch.undo()
+    assert resource.spark_session.range(3).count() == 3
+
+
+def test__connection_lost__ends_the_run_in_a_sentence(resource: SparkResource) -> None:
+    assert resource.spark_session.range(3).count() == 3
+    assert resource._engine is not None
+    resource._engine._connection.shutdown(socket.SHUT_RDWR)
+    began = time.monotonic()
+
+    with pytest.raises(LakehouseError) as error, errors.words_withheld():
+        resource.spark_session.range(3).count()
+
+    assert str(error.value) == errors.CONNECTION_LOST
+    assert time.monotonic() - began < 5  # PySpark would try again for ten minutes
+
+
+def test__start__where_temporary_files_have_a_long_path(
+    resource: SparkResource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    assert resource.spark_session.range(3).count() == 3
+
+
+@pytest.fixture
+def ports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ports of the engines that are started."""
+    found: list[int] = []
+    take: Callable = EmbeddedEngine._take
+
+    def note(engine: EmbeddedEngine, server: tuple[str, int]) -> None:
+        found.append(server[1])
+        take(engine, server)
+
+    monkeypatch.setattr(EmbeddedEngine, "_take", note)
+    return found
+
+
+def _connects(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
