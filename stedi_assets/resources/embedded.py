@@ -3,26 +3,29 @@
 Sail listens on loopback and asks nobody who they are: whoever reaches its port runs queries and
 code as this user. Loopback keeps out other machines, not other users of this one. So the engine
 accepts one connection, this process's own, and stops listening before the first query.
+
+On Linux nobody else gets in at any time: what Sail could accept before the kernel drops whatever
+does not come from our port is ended before Sail is let accept it. On other systems anyone may
+connect for the milliseconds until the listener is closed; the engine is stopped then.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import socket
 import stat
-import struct
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.loopback import HOST
+from stedi_assets.resources import linux
 
 if TYPE_CHECKING:
     import grpc
@@ -39,7 +42,6 @@ CHANNEL_OPTIONS = (
     # By default it is the path of the Unix socket, which Sail refuses as a host's name.
     ("grpc.default_authority", "localhost"),
 )
-SO_ATTACH_FILTER = 26  # Linux's, which the socket module does not name
 STRANGER = (
     "Another process connected to the embedded engine while it started, so the engine was stopped "
     "before its first query; every table is at its last good version. Find out which user of this "
@@ -71,9 +73,10 @@ class EmbeddedEngine:
         self._connection.bind((HOST, 0))
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server = SparkConnectServer(ip=HOST, port=0)
-        self._server.start(background=True)
         try:
-            self._take(self._server.listening_address)
+            with ThreadPoolExecutor(1) as starter:
+                held = starter.submit(self._start).result()
+            self._take(self._server.listening_address, held)
             self._channel = self._open_channel()
         except BaseException:
             self.stop()
@@ -104,23 +107,46 @@ class EmbeddedEngine:
         self._connection.close()
         self._server.stop()
 
-    def _take(self, server: Address) -> None:
+    def _start(self) -> int | None:
+        # In its cluster modes Sail's workers accept connections too, and go on doing so.
+        alone = os.environ.get("SAIL_MODE", "local") == "local"
+        held = linux.hold_accept() if alone else None
+        self._server.start(background=True)
+        return held
+
+    def _take(self, server: Address, held: int | None) -> None:
         """Connects, stops the server from listening, and makes sure that nobody else connected."""
-        [listener] = [fd for fd, end in _sockets() if _listens(end) and _name(end) == server]
+        [listener] = [fd for fd, end in _sockets() if _name(end) == server and not _peer(end)]
         own = _name(self._connection)
-        _admit_only(listener, own[1])
-        strangers = _cut_off_strangers(server, own)
-        self._connection.connect(server)
-        give_up = time.monotonic() + CONNECT_SECONDS
-        while own not in _peers(server):  # a connection not yet accepted ends with the listener
-            if time.monotonic() > give_up:
-                raise LakehouseError(SILENT, transient=True)
-            time.sleep(0.001)
-        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        os.dup2(nowhere, listener, inheritable=False)
-        os.close(nowhere)
-        if strangers + _cut_off_strangers(server, own):
+        linux.admit_only(listener, own[1])
+        if held is not None:
+            _drop_waiting(listener)
+        try:
+            self._connection.connect(server)
+            if held is not None:
+                linux.let_accept(held, CONNECT_SECONDS)
+            self._await_accepted(server, own)
+            if held is not None:  # it finds nobody, after which Sail no longer asks
+                linux.let_accept(held, CONNECT_SECONDS)
+        except TimeoutError:
+            raise LakehouseError(SILENT, transient=True) from None
+        finally:
+            # Sail keeps its descriptor, but of a socket that nobody can connect to.
+            with _unix_listener() as (nowhere, _):
+                nowhere.setblocking(False)
+                os.dup2(nowhere.fileno(), listener, inheritable=False)
+            if held is not None:
+                os.close(held)
+        if _cut_off_strangers(server, own):
             raise LakehouseError(STRANGER)
+
+    def _await_accepted(self, server: Address, own: Address) -> None:
+        """Waits, since a connection that was not yet accepted would end with the listener."""
+        give_up = time.monotonic() + CONNECT_SECONDS
+        while own not in {peer for peer, _ in _accepted(server)}:
+            if time.monotonic() > give_up:
+                raise TimeoutError
+            time.sleep(0.001)
 
     def _open_channel(self) -> grpc.Channel:
         """PySpark's channel, connected through a Unix socket that is gone afterwards."""
@@ -128,14 +154,7 @@ class EmbeddedEngine:
         from pyspark.sql.connect.client.core import ChannelBuilder
 
         options = [*ChannelBuilder.GRPC_DEFAULT_OPTIONS, *CHANNEL_OPTIONS]
-        long = len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER_BYTES
-        with (
-            tempfile.TemporaryDirectory(prefix="stedi-", dir="/tmp" if long else None) as folder,
-            socket.socket(socket.AF_UNIX) as listener,
-        ):
-            path = str(Path(folder) / "engine")
-            listener.bind(path)
-            listener.listen(1)
+        with _unix_listener() as (listener, path):
             listener.settimeout(CONNECT_SECONDS)
             channel = grpc.insecure_channel(f"unix:{path}", options)
             ready = grpc.channel_ready_future(channel)
@@ -149,6 +168,20 @@ class EmbeddedEngine:
                 channel.close()
                 raise LakehouseError(SILENT, transient=True) from None
         return channel
+
+
+@contextlib.contextmanager
+def _unix_listener() -> Iterator[tuple[socket.socket, str]]:
+    """A socket that listens at a path, which only this user can reach and which is gone later."""
+    long = len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER_BYTES
+    with (
+        tempfile.TemporaryDirectory(prefix="stedi-", dir="/tmp" if long else None) as folder,
+        socket.socket(socket.AF_UNIX) as listener,
+    ):
+        path = str(Path(folder) / "engine")
+        listener.bind(path)
+        listener.listen(1)
+        yield listener, path
 
 
 def _builder_of(channel: grpc.Channel) -> DefaultChannelBuilder:
@@ -185,57 +218,43 @@ def _sockets() -> Iterator[tuple[int, socket.socket]]:
                     yield descriptor, end
 
 
-def _listens(end: socket.socket) -> bool:
-    return bool(end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-
-
 def _name(end: socket.socket) -> Address:
     host, port, *_ = end.getsockname()
+    return host.removeprefix("::ffff:"), port
+
+
+def _peer(end: socket.socket) -> Address | None:
+    """The other end's address; None where there is none."""
+    try:
+        host, port, *_ = end.getpeername()
+    except OSError:
+        return None
     return host.removeprefix("::ffff:"), port
 
 
 def _accepted(server: Address) -> Iterator[tuple[Address, socket.socket]]:
     """The connections that the server has accepted, each with its other end's address."""
     for _, end in _sockets():
-        with contextlib.suppress(OSError):  # not connected
-            if _name(end) == server and not _listens(end):
-                host, port, *_ = end.getpeername()
-                yield (host.removeprefix("::ffff:"), port), end
+        if _name(end) == server and (peer := _peer(end)):
+            yield peer, end
 
 
-def _peers(server: Address) -> set[Address]:
-    return {peer for peer, _ in _accepted(server)}
+def _drop_waiting(listener: int) -> None:
+    """Ends the connections that wait to be accepted."""
+    with (
+        socket.socket(fileno=os.dup(listener)) as end,
+        contextlib.suppress(BlockingIOError),  # there is none left
+    ):
+        while True:
+            end.accept()[0].close()
 
 
-def _cut_off_strangers(server: Address, own: Address) -> int:
-    """Ends the server's connections that are not ours.
-
-    Returns:
-        How many there were.
-    """
-    strangers = 0
+def _cut_off_strangers(server: Address, own: Address) -> bool:
+    """Ends the server's connections that are not ours, and returns whether there were any."""
+    found = False
     for peer, end in _accepted(server):
         if peer != own:
-            strangers += 1
+            found = True
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-    return strangers
-
-
-def _admit_only(listener: int, port: int) -> None:
-    """Has Linux drop whatever comes to a listener from other ports than one.
-
-    Elsewhere, or where the kernel refuses it, anyone may connect until the listener is closed.
-    """
-    if sys.platform != "linux":
-        return
-    program = [
-        (0x28, 0, 0, 0),  # load the packet's first 16 bits: its source port
-        (0x15, 0, 1, port),  # equal to the port?
-        (0x06, 0, 0, 0xFFFFFFFF),  # then take all of it
-        (0x06, 0, 0, 0),  # else nothing
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in program))
-    filter_program = struct.pack("@HP", len(program), ctypes.addressof(code))
-    with socket.socket(fileno=os.dup(listener)) as end, contextlib.suppress(OSError):
-        end.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)
+    return found
