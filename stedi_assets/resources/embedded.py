@@ -98,6 +98,11 @@ class EmbeddedEngine:
         session.client.set_retry_policies([])
         return cast("SparkSession", session)
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not been stopped."""
+        return bool(self._server.running)
+
     def stop(self) -> None:
         """Ends the connection and then the engine, which would wait for connections to end."""
         with contextlib.suppress(OSError):

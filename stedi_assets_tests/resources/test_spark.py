@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,44 +10,48 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from pysail.spark import SparkConnectServer
 from pyspark.sql import SparkSession
 
+from stedi_assets.resources.embedded import EmbeddedEngine
 from stedi_assets.resources.spark import SCRATCH, SparkResource
 from stedi_assets_tests.conftest import PROJECT, Materialize
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses of the embedded engines that were started."""
-    addresses: list[str] = []
+def started(monkeypatch: pytest.MonkeyPatch) -> list[EmbeddedEngine]:
+    """The embedded engines that were started."""
+    engines: list[EmbeddedEngine] = []
     start = SparkResource._start_embedded
 
-    def note(self: SparkResource) -> str:
-        addresses.append(start(self))
-        return addresses[-1]
+    def note(self: SparkResource) -> EmbeddedEngine:
+        engines.append(start(self))
+        return engines[-1]
 
     monkeypatch.setattr(SparkResource, "_start_embedded", note)
-    return addresses
+    return engines
 
 
-def test__run__starts_one_engine_and_stops_it(materialize: Materialize, started: list[str]) -> None:
+def test__run__starts_one_engine_and_stops_it(
+    materialize: Materialize, started: list[EmbeddedEngine]
+) -> None:
     run = materialize(PROJECT / "data", remote="")
 
     assert run.result.success, run.printed
-    [address] = started
-    assert not _answers(address)
+    [engine] = started
+    assert not engine.running
 
 
-def test__resource__starts_nothing_until_asked(started: list[str]) -> None:
+def test__resource__starts_nothing_until_asked(started: list[EmbeddedEngine]) -> None:
     resource = SparkResource()
     assert started == []
 
     assert resource.spark_session.range(3).count() == 3
 
-    [address] = started
-    assert _answers(address)
+    [engine] = started
+    assert engine.running
     resource.teardown_after_execution(dg.build_init_resource_context())
-    assert not _answers(address)
+    assert not engine.running
 
 
 def test__resource__two_have_a_session_each() -> None:
@@ -62,24 +65,18 @@ def test__resource__two_have_a_session_each() -> None:
     one.teardown_after_execution(dg.build_init_resource_context())
 
 
-def test__resource__remote_is_used_as_it_is(started: list[str]) -> None:
-    server = SparkResource()
-    assert server.spark_session.range(1).count() == 1
-    [address] = started
+def test__resource__remote_is_used_as_it_is(started: list[EmbeddedEngine]) -> None:
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    host, port = server.listening_address
 
-    client = SparkResource(remote=address)
+    client = SparkResource(remote=f"sc://{host}:{port}")
 
     assert client.spark_session.range(2).count() == 2
-    assert started == [address]
+    assert started == []
     client.teardown_after_execution(dg.build_init_resource_context())
-    assert _answers(address)
-    server.teardown_after_execution(dg.build_init_resource_context())
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.removeprefix("sc://").partition(":")
-    with socket.socket() as probe:
-        return probe.connect_ex((host, int(port))) == 0
+    assert server.running
+    server.stop()
 
 
 def test__hold__is_read_once_and_goes_with_the_session(tmp_path: Path) -> None:
