@@ -27,9 +27,17 @@ EXECUTOR = runs.in_turn.configured(
 )
 
 
+def lakehouse(settings: Settings) -> LakehouseIOManager:
+    """The lakehouse, on the engine and with the catalog that the settings name."""
+    return LakehouseIOManager(
+        uri=without_userinfo(settings.lakehouse_uri),  # which Dagster keeps with each run
+        spark=SparkResource(remote=settings.spark_remote),
+        catalog=GlueCatalog(database=settings.glue_database) if settings.glue_database else None,
+    )
+
+
 def define(settings: Settings) -> dg.Definitions:
     """The whole project, in the place and on the engine that the settings name."""
-    catalogued = GlueCatalog(database=settings.glue_database) if settings.glue_database else None
     project = dg.Definitions(
         assets=[
             *sources.SOURCE_FILES,
@@ -44,21 +52,27 @@ def define(settings: Settings) -> dg.Definitions:
             notify.failure_sensor(notify.notifiers(settings)),
         ],
         resources={
-            "io_manager": LakehouseIOManager(
-                uri=without_userinfo(settings.lakehouse_uri),  # which Dagster keeps with each run
-                spark=SparkResource(remote=settings.spark_remote),
-                catalog=catalogued,
-            ),
-            "source": SourceData(path=settings.source_data),
-            "clock": Clock(),
-            # As an object, since Dagster shows the configuration of resources.
-            "pseudonyms": dg.ResourceDefinition.hardcoded_resource(
-                Pseudonyms(settings.pseudonym_key)
+            "io_manager": _as_set(lakehouse(settings)),
+            "source": _as_set(SourceData(path=settings.source_data)),
+            "clock": _as_set(Clock()),
+            # By a function, since Dagster shows the configuration of resources.
+            "pseudonyms": dg.ResourceDefinition(
+                lambda _: Pseudonyms(settings.pseudonym_key), config_schema={}
             ),
         },
         executor=EXECUTOR,
     )
     return dg.Definitions.merge(project, *_of_catalog(settings))
+
+
+def _as_set(resource: dg.ConfigurableResource | dg.ConfigurableIOManager) -> dg.ResourceDefinition:
+    """The resource with the values that it has, of which a run's configuration can change none.
+
+    Whoever may start a run could otherwise have it read or write anywhere.
+    """
+    definition = resource.get_resource_definition()
+    values = definition.config_schema.default_value
+    return definition.configured(lambda _: values, config_schema={})
 
 
 def _of_catalog(settings: Settings) -> list[dg.Definitions]:
@@ -71,7 +85,7 @@ def _of_catalog(settings: Settings) -> list[dg.Definitions]:
         from stedi_assets.checks import athena
         from stedi_assets.resources.athena import Athena
 
-        resources = {"athena": Athena(workgroup=settings.athena_workgroup)}
+        resources = {"athena": _as_set(Athena(workgroup=settings.athena_workgroup))}
         found.append(dg.Definitions(asset_checks=athena.CHECKS, resources=resources))
     return found
 

@@ -12,7 +12,8 @@ import pytest
 from stedi_assets import tables
 from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets.assets.landing import LandingConfig
-from stedi_assets.definitions import defs
+from stedi_assets.definitions import define, defs
+from stedi_assets.settings import Settings
 from stedi_assets.tables import TABLES, Zone
 
 PARENTS = {
@@ -174,6 +175,47 @@ def test__job__makes_and_checks_everything() -> None:
     assert job.asset_layer.asset_graph.asset_check_keys == graph.asset_check_keys
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
     assert blocking == {"consent", "counts", "objects_accounted_for", "malformed_share"}
+
+
+CATALOGUED = Settings(
+    "s3://bucket/prefix", "/source", glue_database="stedi", athena_workgroup="primary"
+)
+RESOURCES = sorted(define(CATALOGUED).resources or {})
+ELSEWHERE: list[tuple[str, dict]] = [
+    ("source", {"path": "/elsewhere"}),
+    ("io_manager", {"uri": "/elsewhere"}),
+    ("io_manager", {"spark": {"remote": "sc://elsewhere:15002"}}),
+    ("io_manager", {"spark": {"config": {"remote": "sc://elsewhere:15002"}}}),
+    ("io_manager", {"catalog": {"database": "elsewhere"}}),
+    ("athena", {"workgroup": "elsewhere"}),
+    ("pseudonyms", {"key": "another"}),
+    *((name, {"anything": "else"}) for name in RESOURCES),
+]
+
+
+@pytest.mark.parametrize(("resource", "config"), ELSEWHERE)
+def test__run_config__cannot_change_a_resource(resource: str, config: dict) -> None:
+    """Who may start a run could have it read or write anywhere; to ignore it would be as bad."""
+    for job in ("materialize_lakehouse", "maintenance", "erase_withdrawn"):
+        defined = define(CATALOGUED).resolve_job_def(job)
+        if resource not in defined.get_required_resource_defs():
+            continue
+        with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entry"):
+            dg.validate_run_config(defined, {"resources": {resource: {"config": config}}})
+
+
+def test__run_config__is_refused_before_anything_is_done(tmp_path: Path, small: Path) -> None:
+    defs = define(Settings(str(tmp_path / "lakehouse"), str(small)))
+    theirs = tmp_path / "theirs"
+    job = defs.resolve_job_def("materialize_lakehouse")
+    for resource, config in (("io_manager", {"uri": str(theirs)}), ("source", {"path": "/"})):
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            pytest.raises(dg.DagsterInvalidConfigError),
+        ):
+            job.execute_in_process({"resources": {resource: {"config": config}}}, instance)
+    assert not theirs.exists()
+    assert not (tmp_path / "lakehouse").exists()
 
 
 IMPORT = """

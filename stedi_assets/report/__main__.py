@@ -20,15 +20,14 @@ def main() -> None:
     if not home:
         sys.exit("DAGSTER_HOME is not set: run `make report`, or name the folder of the history.")
     from stedi_assets.automation import runs
-    from stedi_assets.definitions import defs
-    from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+    from stedi_assets.definitions import defs, lakehouse
     from stedi_assets.report import page, standing
+    from stedi_assets.settings import Settings
 
-    io_manager = defs.resources["io_manager"] if defs.resources else None
-    assert isinstance(io_manager, LakehouseIOManager)
+    tables = lakehouse(Settings.from_environment())
     try:
         with runs.history(Path(home)) as instance:
-            html = page.render(standing.standings(defs, instance, io_manager), datetime.now(UTC))
+            html = page.render(standing.standings(defs, instance, tables), datetime.now(UTC))
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(html, encoding="utf-8")
     except LakehouseError as error:
