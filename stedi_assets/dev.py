@@ -1,28 +1,149 @@
-"""Serves the Dagster UI and its daemon on loopback: `make dev`."""
+"""Serves the Dagster UI and its daemon on loopback: `make dev`.
+
+`dagster dev` would start a webserver that answers every page of a browser, so that one is started
+here which does not. All three services end with this process.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import socket
+import subprocess
 import sys
+import tempfile
+import threading
+import time
 from pathlib import Path
+from types import FrameType
+
+import yaml
 
 from stedi_assets.automation import runs
 from stedi_assets.loopback import HOST, require_free
+from stedi_assets.settings import PROJECT
+
+LOOK_SECONDS = 0.2
+START_SECONDS = 120
+STOP_SECONDS = 10
+
+
+class Services:
+    """Processes of one process group, which end together."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._group = 0
+        self._asked_to_end = threading.Event()
+
+    def start(self, name: str, *command: str) -> None:
+        """Starts a service, in a process group apart from the terminal's and the command's."""
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, cwd=PROJECT, process_group=self._group
+        )
+        self._group = self._group or process.pid
+        self._running[name] = process
+
+    def end_on_signals(self) -> None:
+        """Has Ctrl-C, a kill and a closed terminal end the services, a second one at once."""
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, self._end)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits a while.
+
+        Returns:
+            Whether the services go on: a signal has not asked them to end.
+
+        Raises:
+            SystemExit: If one has ended by itself.
+        """
+        asked = self._asked_to_end.wait(seconds)
+        for name, process in self._running.items():
+            if not asked and process.poll() is not None:
+                sys.exit(
+                    f"The {name} has ended with status {process.returncode}; the lines above say "
+                    "why. The others were ended too: correct it, then start again."
+                )
+        return not asked
+
+    def stop(self) -> None:
+        """Ends all of them, and the runs that they have started."""
+        self._asked_to_end.set()
+        self._signal(signal.SIGINT)
+        give_up = time.monotonic() + STOP_SECONDS
+        for process in self._running.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, give_up - time.monotonic()))
+        self._signal(signal.SIGKILL)  # what is left of the group, if anything
+        for process in self._running.values():
+            process.wait()
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked_to_end.is_set():
+            self._signal(signal.SIGKILL)
+        self._asked_to_end.set()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._group:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._group, number)
 
 
 def main() -> None:
-    """Becomes `dagster dev`, once it is sure that the port is free."""
+    """Serves until it is ended, once it is sure that the port is free."""
     port = int(sys.argv[1])
     require_free(port, "make dev", "PORT")
     home = os.environ.get("DAGSTER_HOME")
-    if home:  # without one `dagster dev` keeps its history in a temporary folder
-        with runs.history(Path(home)):
-            pass  # made here, under a lock, since several processes are about to open it
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    # Dagster would rather be started as `dg dev`, and says so at every start.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
-    address = ["--host", HOST, "--port", str(port)]
-    os.execv(dagster, [dagster, "dev", "--workspace", "workspace.yaml", *address])
+    if not home:
+        sys.exit("DAGSTER_HOME is not set: run `make dev`, or name a folder for the history.")
+    with runs.history(Path(home)):
+        pass  # made here, under a lock, since several processes are about to open it
+    services = Services()
+    services.end_on_signals()
+    with tempfile.TemporaryDirectory(prefix="stedi-dev-") as folder:
+        try:
+            _serve(services, port, Path(folder))
+        finally:
+            services.stop()
+
+
+def _serve(services: Services, port: int, folder: Path) -> None:
+    [location] = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
+    module, name = location["python_module"].values()
+    # Of one user, unlike a port.
+    code = folder / "code"
+    workspace = folder / "workspace.yaml"
+    server = {"grpc_server": {"socket": str(code), "location_name": name}}
+    workspace.write_text(yaml.safe_dump({"load_from": [server]}))
+    program = Path(sys.executable).with_name
+    loads = ("--module-name", module, "--location-name", name)
+    start = ("code-server", "start", "--socket", str(code), *loads, "--log-level", "warning")
+    services.start("code server", str(program("dagster")), *start)
+    if not _await(code, services):
+        return
+    at = ("--workspace", str(workspace))
+    services.start("daemon", str(program("dagster-daemon")), "run", *at)
+    listen = ("--host", HOST, "--port", str(port))
+    services.start("webserver", sys.executable, "-m", "stedi_assets.webserver", *listen, *at)
+    while services.wait(LOOK_SECONDS):
+        pass
+
+
+def _await(path: Path, services: Services) -> bool:
+    """Waits until something answers at a Unix socket.
+
+    Returns:
+        Whether it does; not if the services are to end before.
+    """
+    for _ in range(int(START_SECONDS / LOOK_SECONDS)):
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.connect(str(path))
+            return True
+        if not services.wait(LOOK_SECONDS):
+            return False
+    sys.exit(f"The code server did not answer within {START_SECONDS} s; the lines above say why.")
 
 
 if __name__ == "__main__":

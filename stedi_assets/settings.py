@@ -27,6 +27,8 @@ class Settings:
         sns_topic_arn: STEDI_SNS_TOPIC_ARN: where to tell of failed runs; empty: nowhere.
         pseudonym_key: STEDI_PSEUDONYM_KEY: the secret of pseudonymise_devices and of what is
             recorded of erasures.
+        webserver_hosts: STEDI_WEBSERVER_HOSTS: with commas between them, the names, each with its
+            port unless it is 80 or 443, under which browsers reach the Dagster UI besides loopback.
     """
 
     lakehouse_uri: str = field(repr=False)
@@ -37,6 +39,7 @@ class Settings:
     slack_webhook_url: str = field(default="", repr=False)
     sns_topic_arn: str = ""
     pseudonym_key: str = field(default="", repr=False)
+    webserver_hosts: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -50,4 +53,9 @@ class Settings:
             slack_webhook_url=os.environ.get("STEDI_SLACK_WEBHOOK_URL", ""),
             sns_topic_arn=os.environ.get("STEDI_SNS_TOPIC_ARN", ""),
             pseudonym_key=os.environ.get("STEDI_PSEUDONYM_KEY", ""),
+            webserver_hosts=tuple(
+                name.strip().lower()
+                for name in os.environ.get("STEDI_WEBSERVER_HOSTS", "").split(",")
+                if name.strip()
+            ),
         )

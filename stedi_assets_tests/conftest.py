@@ -237,7 +237,7 @@ def catalogued(glue_database: str, spark_resource: SparkResource) -> LakehouseIO
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One S3 server for all tests, so name what you make there apart."""
-    server = S3Server.new(tmp_path_factory.mktemp("s3"))
+    server = S3Server.new(tmp_path_factory.mktemp("s3") / "demo")
     process = server.start()
     yield server
     process.kill()

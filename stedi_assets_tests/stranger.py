@@ -1,16 +1,18 @@
-"""A process of another user that watches for ports of ours, and asks whatever answers there.
+"""A process of another user that tries the ports of this one: `nobody`, where we are root.
 
-Run as a script, with a user's id and the ids of ports to leave alone; it ends with its standard
-input, and then says how many ports it saw and at how many a Spark Connect server answered.
+As a script `watch` looks for new ports of a user until its standard input ends, and asks each for
+Spark Connect; `try` sends HTTP requests to ports. Both say as JSON what they found.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import pwd
 import select
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,7 +51,7 @@ class Stranger:
 @contextmanager
 def watching() -> Iterator[Stranger]:
     """Starts a stranger, as `nobody` where this process may change its user."""
-    command = [sys.executable, "-I", __file__, str(os.getuid())]
+    command = [sys.executable, "-I", __file__, "watch", str(os.getuid())]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -59,6 +61,20 @@ def watching() -> Iterator[Stranger]:
             yield Stranger(process)
         finally:
             process.kill()
+
+
+def served(ports: list[int], requests: list[tuple[str, str]]) -> list[str]:
+    """What is served to another user of all requests to all ports, by HTTP and by HTTPS.
+
+    Args:
+        ports: Ports of loopback.
+        requests: Method and path of each.
+    """
+    given = json.dumps({"ports": ports, "requests": requests})
+    command = [sys.executable, "-I", __file__, "try", given]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    found: list[str] = json.loads(done.stdout)
+    return found
 
 
 def answers(port: int) -> bool:
@@ -105,12 +121,16 @@ def _ports(user: str) -> set[int]:
     }
 
 
-def _watch(user: str) -> None:
+def _become_nobody() -> None:
+    "".encode("idna")  # loads what is in a folder that the other user may not enter
     if os.getuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.setgroups([])
         os.setgid(nobody.pw_gid)
         os.setuid(nobody.pw_uid)
+
+
+def _watch(user: str) -> None:
     known = _ports(user)
     print("watching", flush=True)
     seen, answered = [], []
@@ -123,5 +143,32 @@ def _watch(user: str) -> None:
     print(json.dumps({"seen": seen, "answered": answered}))
 
 
+def _try(given: str) -> None:
+    asked = json.loads(given)
+    found = [f"gRPC {port}" for port in asked["ports"] if answers(port)]
+    for port in asked["ports"]:
+        for method, path in asked["requests"]:
+            for scheme in ("http", "https"):
+                status = _status(scheme, port, method, path)
+                if status is not None and status < 400:
+                    found.append(f"{method} {scheme}://127.0.0.1:{port}{path}: {status}")
+    print(json.dumps(found))
+
+
+def _status(scheme: str, port: int, method: str, path: str) -> int | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    if scheme == "https":
+        anyone = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=anyone)
+    try:
+        connection.request(method, path, "x" if method in ("PUT", "POST") else None)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
 if __name__ == "__main__":
-    _watch(sys.argv[1])
+    _become_nobody()
+    {"watch": _watch, "try": _try}[sys.argv[1]](sys.argv[2])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import expect
 
@@ -55,7 +57,11 @@ def test__make_dev__serves_every_table(address: str, tmp_path: Path) -> None:
 def test__ui__materialize_all(address: str) -> None:
     """Opens the lineage, presses the button, and finds the rows, the checks and the pictures."""
     rows = json.loads((PROJECT / "data" / "manifest.json").read_text())["rows"]
+    live: list[str] = []
     with ui.opened(address) as page:
+        page.on(
+            "websocket", lambda each: each.on("framereceived", lambda frame: live.append(frame))
+        )
         opened = screenshots.views(page)
 
         assert next(opened) == "lineage"
@@ -63,6 +69,7 @@ def test__ui__materialize_all(address: str) -> None:
             expect(page.get_by_text(name, exact=True).first).to_be_visible()
 
         assert next(opened) == "asset"
+        assert any("DagsterRunEvent" in str(frame) for frame in live)  # the run, as it went
         expect(page.get_by_text(f"{rows['machine_learning_curated']:,}").first).to_be_visible()
         # A column as it is spelled, and what it is taken from.
         expect(page.get_by_text("distanceFromObject", exact=True)).to_be_visible()
@@ -78,6 +85,18 @@ def test__ui__materialize_all(address: str) -> None:
         expect(page.get_by_text("Failed", exact=True)).to_have_count(2)  # the two warnings
         execute = page.get_by_role("button").filter(has_text=re.compile("^Execute$"))
         expect(execute).to_be_enabled()  # of this check alone
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP])
+def test__make_dev__ends_everything(tmp_path: Path, ended_by: signal.Signals) -> None:
+    """Ctrl-C ends every other test of this module; `ui.served` looks for what is left."""
+    with ui.served(tmp_path):
+        [main] = [each for each in ui.processes(tmp_path) if "stedi_assets.dev" in each.cmdline()]
+        assert len(ui.processes(tmp_path)) > 3
+        main.send_signal(ended_by)
+        main.wait(ui.DOWN_WITHIN_SECONDS)
+        psutil.wait_procs(ui.processes(tmp_path), 5)
+        assert not ui.processes(tmp_path)
 
 
 def _query(address: str, query: str) -> dict:

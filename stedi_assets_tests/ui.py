@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -22,7 +24,8 @@ QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-UP_WITHIN_SECONDS = 60
+UP_WITHIN_SECONDS = 120
+DOWN_WITHIN_SECONDS = 60
 RUN_WITHIN_MILLISECONDS = 180_000
 SIZE = ViewportSize(width=1280, height=800)
 
@@ -53,9 +56,22 @@ def served(folder: Path) -> Iterator[str]:
             _wait_for(address, folder / "log")
             yield address
         finally:
-            # The webserver, the daemon and the code server are processes of this group.
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+            os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+            server.wait(timeout=DOWN_WITHIN_SECONDS)
+            left = processes(folder)
+            for process in left:
+                process.kill()
+    assert not left, f"not ended: {left}"
+
+
+def processes(home: Path) -> list[psutil.Process]:
+    """What runs with its history in a folder: the services, and the runs that they started."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("DAGSTER_HOME") == str(home):
+                found.append(process)
+    return found
 
 
 @contextmanager

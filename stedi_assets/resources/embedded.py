@@ -213,9 +213,9 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 def _sockets() -> Iterator[tuple[int, socket.socket]]:
     """The IPv4 and IPv6 sockets of this process: each descriptor, with a handle of its own."""
-    for name in os.listdir("/dev/fd"):
+    for path in Path("/dev/fd").iterdir():
         with contextlib.suppress(OSError):  # what another thread has closed meanwhile
-            descriptor = int(name)
+            descriptor = int(path.name)
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 continue
             with socket.socket(fileno=os.dup(descriptor)) as end:

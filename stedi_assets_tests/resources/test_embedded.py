@@ -15,7 +15,7 @@ from pysail.spark import SparkConnectServer
 
 from stedi_assets import errors
 from stedi_assets.errors import LakehouseError
-from stedi_assets.resources import embedded, linux
+from stedi_assets.resources import linux
 from stedi_assets.resources.embedded import EmbeddedEngine
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets_tests import stranger
@@ -56,9 +56,7 @@ def test__another_user__reaches_an_engine_that_stays_open() -> None:
     assert port in watching.answered
 
 
-def test__port__is_closed_before_the_first_query(
-    resource: SparkResource, ports: list[int]
-) -> None:
+def test__port__is_closed_before_the_first_query(resource: SparkResource, ports: list[int]) -> None:
     assert resource.spark_session.range(3).count() == 3
     [port] = ports
     assert not _connects(port)

@@ -1,0 +1,132 @@
+"""The Dagster webserver with a guard before it, since it asks nobody who they are.
+
+Every page that a browser shows may send requests to loopback, and a name that its owner points at
+127.0.0.1 makes them look like requests of the UI's own. The guard lets through what the UI itself
+and programs send, and refuses what a foreign page can make a browser send. Dagster has no place for
+it, so `dagster_webserver` gets a subclass of its server before its command line starts.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import dagster_webserver.app
+import dagster_webserver.cli
+from dagster_webserver.webserver import DagsterWebserver
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from stedi_assets.settings import Settings
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+READS = ("GET", "HEAD", "OPTIONS")
+GRAPHQL = "/graphql"
+
+
+class Guard:
+    """Refuses requests that a foreign page, or a page under a foreign name, makes a browser send.
+
+    Args:
+        app: What answers the others.
+        hosts: The names, each with its port unless that is the scheme's own, under which the UI is
+            reached besides loopback.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers by itself what is refused."""
+        refused = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if refused is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(reason=refused)(scope, receive, send)
+        else:
+            await PlainTextResponse(f"{refused}\n", status_code=403)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        """Why a request is refused; None where it is not."""
+        headers = Headers(scope=scope)
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        allowed = {f"{name}:{scope['server'][1]}" for name in LOOPBACK_NAMES} | {*self._hosts}
+        if len(hosts) != 1 or hosts[0].lower() not in allowed:
+            return (
+                "The Dagster UI is not served under this name. Open it at "
+                f"{' or '.join(sorted(allowed))}, or add the name to STEDI_WEBSERVER_HOSTS."
+            )
+        own = [f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https")]
+        if origins and [origin.lower() for origin in origins] not in ([each] for each in own):
+            return "A page of another origin may not send requests to the Dagster UI."
+        if scope["type"] == "websocket":
+            return None
+        return _refusal_of_http(scope["method"], scope["path"], headers)
+
+
+def _refusal_of_http(method: str, path: str, headers: Headers) -> str | None:
+    site = headers.get("sec-fetch-site", "none")
+    # A link or a bookmark opens a page; an image, a frame or a script is the foreign page's.
+    opened = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
+    navigates = method == "GET" and opened == ("navigate", "document")
+    if site not in ("same-origin", "none") and not navigates:
+        return "A page of another site may only link to the Dagster UI."
+    if method not in READS:
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            return "The Dagster UI takes requests that change something as application/json only."
+    elif path.rstrip("/").endswith(GRAPHQL) and not _asks_for_a_page(method, headers):
+        return "GraphQL is answered to POST requests only."
+    return None
+
+
+def _asks_for_a_page(method: str, headers: Headers) -> bool:
+    """Whether the answer is GraphiQL's page, whatever else the request says."""
+    return method == "GET" and "text/html" in headers.get("accept", "")
+
+
+class GuardedWebserver(DagsterWebserver):
+    """Dagster's webserver behind the guard, and in no other site's frame."""
+
+    def build_middleware(self) -> list[Middleware]:
+        """The guard, then Dagster's own."""
+        hosts = Settings.from_environment().webserver_hosts
+        return [Middleware(Guard, hosts=hosts), *super().build_middleware()]
+
+    def make_security_headers(self) -> dict[str, str]:
+        """Dagster's own, and one that keeps the UI out of frames."""
+        return {**super().make_security_headers(), "X-Frame-Options": "DENY"}
+
+
+def install() -> None:
+    """Has Dagster start the guarded webserver in place of its own.
+
+    Raises:
+        SystemExit: If it would start another, or a name that the guard is to let in is none.
+    """
+    if vars(dagster_webserver.app).get("DagsterWebserver") is not DagsterWebserver:
+        sys.exit(
+            "This release of dagster-webserver builds its server in another way, so the guard "
+            "could not be put before it. Install the release that requirements.lock names."
+        )
+    for name in Settings.from_environment().webserver_hosts:
+        if not re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", name):
+            sys.exit(
+                f"STEDI_WEBSERVER_HOSTS has {name}, which is not the name of a host. Write each as "
+                "name or name:port, with commas between them."
+            )
+    vars(dagster_webserver.app)["DagsterWebserver"] = GuardedWebserver
+
+
+def main() -> None:
+    """Is `dagster-webserver`, with its options, behind the guard."""
+    install()
+    dagster_webserver.cli.main()
+
+
+if __name__ == "__main__":
+    main()
