@@ -97,5 +97,5 @@ $(INSTALLED): requirements.lock setup.py
 	touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: instance/dagster.yaml
-	mkdir -p $(DAGSTER_HOME)
+	mkdir -p -m 700 $(DAGSTER_HOME)
 	cp $< $@.$$$$ && mv $@.$$$$ $@ # whole, also for another that starts at this moment

@@ -71,7 +71,7 @@ def test__pipeline__reference_data(
 
 @pytest.mark.parametrize(("after", "match"), [option[:2] for option in OPTIONS])
 def test__pipeline__sample_as_its_manifest_records(
-    materialize: Materialize, after: bool, match: bool
+    materialize: Materialize, tmp_path: Path, after: bool, match: bool
 ) -> None:
     recorded = json.loads((SAMPLE / "manifest.json").read_text())["rows"]
     enabled = ["after_consent_only"] * after + ["match_device"] * match
@@ -81,6 +81,7 @@ def test__pipeline__sample_as_its_manifest_records(
     )
 
     assert run.result.success, run.printed
+    assert (tmp_path / "lakehouse").stat().st_mode & 0o777 == 0o700
     assert run.rows == {
         **{name: rows for name, rows in recorded.items() if "+" not in name},
         **NOTHING_MALFORMED,

@@ -92,6 +92,8 @@ def overwrite(
     said = json.dumps(commit)
     while True:
         with storage_faults(uri):
+            # An engine would create it for everyone to read.
+            storage.open_folder(uri).create()
             if rows is None or callable(rows):
                 _overwrite_by_batches(uri, table, rows or _nothing, said)
             else:

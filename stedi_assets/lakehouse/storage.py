@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 import os
+import stat
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -29,6 +32,8 @@ ERASED = ".erased"
 LEDGER = ".ledger.json"
 CHUNK_BYTES = 1 << 20
 ABANDONED_AFTER_SECONDS = 24 * 3600
+PRIVATE = 0o700
+READ_AND_WRITE = 0o666
 
 # Spark reads a path as a pattern, so these characters would name other files or none.
 PATTERN_CHARACTERS = frozenset(":?*[]{}\\%")
@@ -166,12 +171,16 @@ class Folder(ABC):
     def digests_at_hand(self, files: list[StoredFile]) -> dict[str, str]:
         """The names and SHA-256 of those files for which that takes no request."""
 
+    def create(self) -> None:
+        """Creates it for this user only, where a store has folders; one that is there stays."""
+        return
+
     @abstractmethod
     def upload(self, path: Path, name: str, digest: str) -> None:
         """Copies a local file into the folder so that no reader ever sees a part of it.
 
         Args:
-            path: The file.
+            path: The file; nobody may read the copy on a disk who may not read it.
             name: Its name in the folder.
             digest: The SHA-256 of its content, in hexadecimal.
 
@@ -202,6 +211,13 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stored, "sha256").hexdigest()
 
 
+def create_privately(path: Path) -> None:
+    """Creates a folder and those above it, as far as they are missing, for this user only."""
+    if not path.is_dir():
+        create_privately(path.parent)
+        path.mkdir(PRIVATE, exist_ok=True)
+
+
 def open_folder(uri: str) -> Folder:
     """The folder at an URI."""
     if uri.startswith(S3):
@@ -223,6 +239,10 @@ class LocalFolder(Folder):
     def path(self) -> Path:
         """Where it is."""
         return Path(self.uri.removeprefix(LOCAL))
+
+    @override
+    def create(self) -> None:
+        create_privately(self.path)
 
     @override
     def arrow_filesystem(self) -> FileSystem:
@@ -269,11 +289,19 @@ class LocalFolder(Folder):
 
     @override
     def upload(self, path: Path, name: str, digest: str) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / f".{uuid.uuid4().hex}.part"
+        self.create()
+        part, target = self.path / f".{uuid.uuid4().hex}.part", self.path / name
+        # What stood under the name may have been for fewer to read.
+        like = [path, target] if target.exists() else [path]
+        mode = READ_AND_WRITE & functools.reduce(
+            operator.and_, (each.stat().st_mode for each in like)
+        )
         try:
+            # It has its mode from the start, less what umask forbids, but that it can be written.
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL, mode | stat.S_IWUSR))
             copyfile(path, part)
-            part.replace(self.path / name)
+            part.chmod(mode & part.stat().st_mode)
+            part.replace(target)
         except BaseException:
             part.unlink(missing_ok=True)
             raise

@@ -21,6 +21,7 @@ def main() -> None:
         sys.exit("DAGSTER_HOME is not set: run `make report`, or name the folder of the history.")
     from stedi_assets.automation import runs
     from stedi_assets.definitions import defs, lakehouse
+    from stedi_assets.lakehouse.storage import create_privately
     from stedi_assets.report import page, standing
     from stedi_assets.settings import Settings
 
@@ -28,7 +29,7 @@ def main() -> None:
     try:
         with runs.history(Path(home)) as instance:
             html = page.render(standing.standings(defs, instance, tables), datetime.now(UTC))
-        out.parent.mkdir(parents=True, exist_ok=True)
+        create_privately(out.parent)
         out.write_text(html, encoding="utf-8")
     except LakehouseError as error:
         sys.exit(str(error))

@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -46,6 +47,50 @@ def test__upload__makes_the_folder(source, tmp_path):
     write(source, {"a.json": ANN})
     assert upload(source, tmp_path / "new" / "landing") == ["a.json"]
     assert contents(tmp_path / "new" / "landing") == {"a.json": ANN.encode()}
+
+
+@pytest.mark.parametrize(
+    ("mode", "umask", "landed"),
+    [
+        (0o600, 0o022, 0o600),
+        (0o640, 0o022, 0o640),
+        (0o644, 0o022, 0o644),
+        (0o644, 0o077, 0o600),
+        (0o755, 0o022, 0o644),
+        (0o666, 0o000, 0o666),
+        (0o400, 0o022, 0o400),
+    ],
+)
+def test__upload__for_nobody_who_may_not_read_the_source(source, folder, mode, umask, landed):
+    write(source, {"a.json": ANN})
+    (source / "a.json").chmod(mode)
+    before = os.umask(umask)
+    try:
+        assert upload(source, folder) == ["a.json"]
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "a.json").stat().st_mode) == landed
+
+
+def test__upload__replaces_a_file_for_nobody_who_could_not_read_it(folder, tmp_path):
+    """As erasure does."""
+    write(folder, {"a.json": ANN + BEN})
+    (folder / "a.json").chmod(0o600)
+    rewritten = tmp_path / "rewritten"
+    rewritten.write_text(BEN)
+    rewritten.chmod(0o644)
+    storage.LocalFolder(f"file://{folder}").upload(rewritten, "a.json", "")
+    assert contents(folder) == {"a.json": BEN.encode()}
+    assert stat.S_IMODE((folder / "a.json").stat().st_mode) == 0o600
+
+
+def test__upload__makes_folders_for_this_user_only(source, tmp_path):
+    write(source, {"a.json": ANN})
+    there = tmp_path / "there"
+    there.mkdir(mode=0o755)
+    upload(source, there / "new" / "landing")
+    modes = [each.stat().st_mode & 0o777 for each in (there, there / "new", there / "new/landing")]
+    assert modes == [0o755, 0o700, 0o700]
 
 
 def test__upload__only_what_is_new(source, folder):
