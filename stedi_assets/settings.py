@@ -39,7 +39,7 @@ class Settings:
     slack_webhook_url: str = field(default="", repr=False)
     sns_topic_arn: str = ""
     pseudonym_key: str = field(default="", repr=False)
-    webserver_hosts: tuple[str, ...] = ()
+    webserver_hosts: str = ""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -53,9 +53,5 @@ class Settings:
             slack_webhook_url=os.environ.get("STEDI_SLACK_WEBHOOK_URL", ""),
             sns_topic_arn=os.environ.get("STEDI_SNS_TOPIC_ARN", ""),
             pseudonym_key=os.environ.get("STEDI_PSEUDONYM_KEY", ""),
-            webserver_hosts=tuple(
-                name.strip().lower()
-                for name in os.environ.get("STEDI_WEBSERVER_HOSTS", "").split(",")
-                if name.strip()
-            ),
+            webserver_hosts=os.environ.get("STEDI_WEBSERVER_HOSTS", ""),
         )

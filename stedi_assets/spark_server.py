@@ -1,8 +1,14 @@
-"""Serves Spark Connect with Delta Lake from a JVM on loopback: `make spark-server`."""
+"""Serves Spark Connect with Delta Lake from a JVM on loopback: `make spark-server`.
+
+Who reaches the server can do what this user can, and every user of the machine reaches loopback, so
+it serves only who has its token. The token goes to the JVM by the environment: a command's arguments
+are for every user to read.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -12,14 +18,20 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.loopback import HOST, require_free
 from stedi_assets.resources import jvm
 
+TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # Spark's own variable
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+
+
+def remote(port: int, token: str) -> str:
+    """The address of a server with a token; PySpark wants TLS for one at any other name."""
+    return f"sc://localhost:{port}/;token={token}"
 
 
 def command(port: int) -> list[str]:
     """The command that is the server.
 
     Args:
-        port: Where it listens, on loopback: whoever reaches it can do what this user can.
+        port: Where it listens, on loopback.
     """
     settings = {
         **jvm.settings(),
@@ -40,7 +52,12 @@ def main() -> None:
         jvm.require_java()
     except LakehouseError as error:
         sys.exit(str(error))
-    print(f"Spark Connect will answer at sc://{HOST}:{port}; Ctrl-C ends it.", flush=True)
+    token = os.environ.setdefault(TOKEN, secrets.token_urlsafe(32))
+    print(
+        f"Spark Connect will answer on port {port}, to who has this token; Ctrl-C ends it. "
+        f"To use it:\nexport STEDI_SPARK_REMOTE='{remote(port, token)}'",
+        flush=True,
+    )
     arguments = command(port)
     os.execv(arguments[0], arguments)
 

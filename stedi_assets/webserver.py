@@ -94,37 +94,39 @@ class GuardedWebserver(DagsterWebserver):
 
     def build_middleware(self) -> list[Middleware]:
         """The guard, then Dagster's own."""
-        hosts = Settings.from_environment().webserver_hosts
-        return [Middleware(Guard, hosts=hosts), *super().build_middleware()]
+        return [Middleware(Guard, hosts=_hosts()), *super().build_middleware()]
 
     def make_security_headers(self) -> dict[str, str]:
         """Dagster's own, and one that keeps the UI out of frames."""
         return {**super().make_security_headers(), "X-Frame-Options": "DENY"}
 
 
-def install() -> None:
-    """Has Dagster start the guarded webserver in place of its own.
+def _hosts() -> tuple[str, ...]:
+    """The names of STEDI_WEBSERVER_HOSTS.
 
     Raises:
-        SystemExit: If it would start another, or a name that the guard is to let in is none.
+        SystemExit: If one is none.
     """
-    if vars(dagster_webserver.app).get("DagsterWebserver") is not DagsterWebserver:
-        sys.exit(
-            "This release of dagster-webserver builds its server in another way, so the guard "
-            "could not be put before it. Install the release that requirements.lock names."
-        )
-    for name in Settings.from_environment().webserver_hosts:
+    written = Settings.from_environment().webserver_hosts.lower().split(",")
+    names = tuple(name.strip() for name in written if name.strip())
+    for name in names:
         if not re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", name):
             sys.exit(
                 f"STEDI_WEBSERVER_HOSTS has {name}, which is not the name of a host. Write each as "
                 "name or name:port, with commas between them."
             )
-    vars(dagster_webserver.app)["DagsterWebserver"] = GuardedWebserver
+    return names
 
 
 def main() -> None:
     """Is `dagster-webserver`, with its options, behind the guard."""
-    install()
+    _hosts()
+    if vars(dagster_webserver.app).get("DagsterWebserver") is not DagsterWebserver:
+        sys.exit(
+            "This release of dagster-webserver builds its server in another way, so the guard "
+            "could not be put before it. Install the release that requirements.lock names."
+        )
+    vars(dagster_webserver.app)["DagsterWebserver"] = GuardedWebserver
     dagster_webserver.cli.main()
 
 

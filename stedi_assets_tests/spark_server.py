@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from stedi_assets import spark_server
 from stedi_assets.errors import LakehouseError
 from stedi_assets.loopback import HOST
 from stedi_assets.resources import jvm
@@ -40,11 +43,18 @@ def serving(folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     log = folder / "log"
     command = [sys.executable, "-m", "stedi_assets.spark_server", str(port)]
+    token = secrets.token_urlsafe(32)
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, spark_server.TOKEN: token},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
         _await(process, port, log)
-        yield f"sc://{HOST}:{port}"
+        yield spark_server.remote(port, token)
     finally:
         process.terminate()
         process.wait()

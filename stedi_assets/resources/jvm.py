@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.loopback import HOST
 
 JAVA_VERSION = 17
 
@@ -34,6 +35,10 @@ def settings() -> dict[str, str]:
         # The defaults, 200 and 50, are a cluster's: each is a task, however small the table.
         "spark.sql.shuffle.partitions": str(os.cpu_count()),
         "spark.databricks.delta.snapshotPartitions": "1",
+        # Spark's parts speak to each other by ports too, with a secret that it makes at its start.
+        "spark.authenticate": "true",
+        "spark.driver.host": HOST,
+        "spark.driver.bindAddress": HOST,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",

@@ -182,6 +182,7 @@ def containers(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> 
         **postgres.environment,
         "STEDI_LAKEHOUSE_URI": str(home / "lakehouse"),
         "STEDI_SOURCE_DATA": str(PROJECT / "data"),
+        "STEDI_WEBSERVER_HOSTS": "dagster.example.com",
     }
     programs = [str(Path(sys.executable).parent), str(postgres.binaries), os.environ["PATH"]]
     return Containers(home, settings, ports, os.pathsep.join(programs))

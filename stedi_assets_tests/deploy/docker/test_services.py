@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.request
@@ -96,6 +97,19 @@ def test__webserver__answers_graphql_with_the_assets(running: Containers) -> Non
     nodes = graphql(running, "{ assetNodes { assetKey { path } } }")["assetNodes"]
 
     assert set(TABLES) <= {node["assetKey"]["path"][-1] for node in nodes}
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:{port}", 200), ("dagster.example.com", 200), ("evil.example:{port}", 403)],
+)
+def test__webserver__answers_under_its_names_only(
+    running: Containers, host: str, status: int
+) -> None:
+    port = running.ports["3000"]
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+    connection.request("GET", "/server_info", headers={"Host": host.format(port=port)})
+    assert connection.getresponse().status == status
 
 
 def test__daemon__heartbeats_are_in_postgresql(
