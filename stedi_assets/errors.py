@@ -25,11 +25,21 @@ MORE_MEMORY = (
     "version."
 )
 # What gRPC says of a connection that is gone, and PySpark once it has tried long enough.
-ENGINE_LOST = "StatusCode.UNAVAILABLE|RETRIES_EXCEEDED"
+ENGINE_LOST = "statuscode.unavailable|retries_exceeded"
 CONNECTION_LOST = (
     "The connection to the Spark engine was lost. If STEDI_SPARK_REMOTE is set, make sure that its "
     "server runs. Then run again; every table is at its last good version."
 )
+TOKEN_REFUSED = "statuscode.unauthenticated"
+CORRECT_TOKEN = (
+    "The Spark Connect server of STEDI_SPARK_REMOTE refuses its token, or wants one. Set it as the "
+    "server says, sc://host:port/;token=…, then run again; every table is at its last good version."
+)
+MEANINGS = {
+    OUT_OF_MEMORY: MORE_MEMORY,
+    ENGINE_LOST: CONNECTION_LOST,
+    TOKEN_REFUSED: CORRECT_TOKEN,
+}
 
 
 class LakehouseError(dg.Failure):
@@ -61,10 +71,9 @@ def words_withheld() -> Iterator[None]:
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
     except Exception as error:
-        if re.search(OUT_OF_MEMORY, str(error), re.IGNORECASE):
-            raise LakehouseError(MORE_MEMORY) from None
-        if re.search(ENGINE_LOST, str(error)):
-            raise LakehouseError(CONNECTION_LOST) from None
+        for said, meaning in MEANINGS.items():
+            if re.search(said, str(error), re.IGNORECASE):
+                raise LakehouseError(meaning) from None
         trace = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in trace if Path(frame.filename).is_relative_to(PACKAGE)]
         place = [f" at {Path(frame.filename).name}:{frame.lineno}" for frame in ours[-1:]]

@@ -1,8 +1,8 @@
 """Serves Spark Connect with Delta Lake from a JVM on loopback: `make spark-server`.
 
 Who reaches the server can do what this user can, and every user of the machine reaches loopback, so
-it serves only who has its token. The token goes to the JVM by the environment: a command's arguments
-are for every user to read.
+it serves only who has its token. The token goes to the JVM by the environment, since every user can
+read a command's arguments.
 """
 
 from __future__ import annotations

@@ -8,8 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stedi_assets import spark_server
+import psutil
+import pytest
+
+from stedi_assets import errors, spark_server
+from stedi_assets.errors import LakehouseError
 from stedi_assets.loopback import HOST
+from stedi_assets.resources.spark import SparkResource
 
 
 def start(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -42,3 +47,20 @@ def test__main__no_java(tmp_path: Path) -> None:
 
 def test__command__listens_on_loopback_only() -> None:
     assert "--conf=spark.connect.grpc.binding.address=127.0.0.1" in spark_server.command(15002)
+
+
+@pytest.mark.jvm
+@pytest.mark.parametrize("token", ["", ";token=another"])
+def test__server__serves_only_who_has_its_token(jvm_server: str, token: str) -> None:
+    address, _, own = jvm_server.partition(";token=")
+    with_token = SparkResource(remote=jvm_server)
+    assert with_token.spark_session.range(3).count() == 3
+    with_token.stop()
+    for process in psutil.process_iter(["cmdline"]):
+        assert own not in " ".join(process.info["cmdline"] or [])
+
+    resource = SparkResource(remote=f"{address}{token}")
+    with pytest.raises(LakehouseError) as error, errors.words_withheld():
+        resource.spark_session.range(3).count()
+    assert str(error.value) == errors.CORRECT_TOKEN
+    resource.stop()
