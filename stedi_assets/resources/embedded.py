@@ -121,7 +121,7 @@ class EmbeddedEngine:
 
     def _take(self, server: Address, held: int | None) -> None:
         """Connects, stops the server from listening, and makes sure that nobody else connected."""
-        [listener] = [fd for fd, end in _sockets() if _name(end) == server and not _peer(end)]
+        [listener] = [fd for fd, end in _sockets() if _name(end) == server and _listens(end)]
         own = _name(self._connection)
         linux.admit_only(listener, own[1])
         if held is not None:
@@ -226,6 +226,10 @@ def _sockets() -> Iterator[tuple[int, socket.socket]]:
 def _name(end: socket.socket) -> Address:
     host, port, *_ = end.getsockname()
     return host.removeprefix("::ffff:"), port
+
+
+def _listens(end: socket.socket) -> bool:
+    return bool(end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _peer(end: socket.socket) -> Address | None:
