@@ -23,6 +23,9 @@ PHONE_READINGS = tables.ACCELEROMETER_LANDING.ddl
 DEVICE_READINGS = tables.STEP_TRAINER_LANDING.ddl
 PAIRS = tables.MACHINE_LEARNING_CURATED.ddl
 
+# Where and when text was quarantined, which differs between two lakehouses of the same files.
+PLACE = {"file", "lineNumber", "byteOffset", "quarantinedAt"}
+
 # Makes a frame of a DDL schema and rows.
 Frame = Callable[[str, list[tuple]], DataFrame]
 

@@ -33,7 +33,7 @@ from stedi_assets.resources import clock
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
-from stedi_assets_tests.rows import customer
+from stedi_assets_tests.rows import PLACE, customer
 from stedi_assets_tests.strategies import DAY, NOW
 
 CUSTOMERS, PHONES, DEVICES = LANDING_TABLES
@@ -63,9 +63,6 @@ MALFORMED = {
         ("\ufffd", "not UTF-8"),
     ],
 }
-
-# Where and when text was quarantined.
-PLACE = ("file", "lineNumber", "byteOffset", "quarantinedAt")
 
 # A check that was made, and the name of the table that it is on.
 Checked = tuple[str, dg.AssetCheckResult | dg.AssetCheckEvaluation]

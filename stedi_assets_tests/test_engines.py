@@ -22,6 +22,7 @@ from stedi_assets.sample.recipe import Recipe
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES
 from stedi_assets_tests.conftest import PROJECT, Materialize
 from stedi_assets_tests.lines import ANN
+from stedi_assets_tests.rows import PLACE
 
 pytestmark = [pytest.mark.jvm, pytest.mark.timeout(900)]
 
@@ -96,7 +97,7 @@ def contents(lakehouse: Path, remote: str) -> dict[str, pa.Table]:
     io_manager = LakehouseIOManager(uri=str(lakehouse), spark=spark)
     found = {}
     for table in TABLES.values():
-        columns = [name for name in table.column_names if name != "quarantinedAt"]
+        columns = [name for name in table.column_names if name not in PLACE]
         rows = io_manager.read(table).select(*columns).toArrow()
         found[table.name] = rows.sort_by([(column, "ascending") for column in columns])
     spark.stop()

@@ -30,6 +30,7 @@ from stedi_assets_tests.rows import (
     CLOCK,
     MORNING,
     NOON,
+    PLACE,
     PSEUDONYMS,
     customer,
     device_reading,
@@ -149,7 +150,7 @@ def contents(lakehouse: Path) -> Contents:
     found = {}
     for table in STORED:
         stored = delta.open_table(f"file://{lakehouse}/{table.location}")
-        names = [name for name in table.column_names if name != "quarantinedAt"]
+        names = [name for name in table.column_names if name not in PLACE]
         rows = stored.to_pyarrow_table(columns=names) if stored else None
         found[table.name] = rows.sort_by([(name, "ascending") for name in names]) if rows else None
     return found

@@ -25,6 +25,7 @@ from stedi_assets.report import page
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.report.conftest import NOW, SAMPLE, Page, Project, project
+from stedi_assets_tests.rows import PLACE
 
 
 def test__report__rows_are_those_of_the_logs(materialized: Project, parsed: Page) -> None:
@@ -48,7 +49,7 @@ def test__report__every_column_has_its_lineage(materialized: Project) -> None:
         assert set(standing.origins) == set(standing.table.column_names)
         unknown = {column for column, origin in standing.origins.items() if not origin}
         quarantine = standing.table in QUARANTINE_TABLES
-        assert unknown == ({"quarantinedAt"} if quarantine else set())
+        assert unknown == (PLACE if quarantine else set())
         for origin in ", ".join(filter(None, standing.origins.values())).split(", "):
             asset, column = origin.split(".")
             assert asset in standing.parents
@@ -59,7 +60,7 @@ def test__report__checks(materialized: Project, parsed: Page) -> None:
     verdicts = [
         cell.words for cell in parsed.all("td") if "verdict" in cell.attributes.get("class", "")
     ]
-    assert (verdicts.count("passed"), verdicts.count("warned")) == (37, 2)
+    assert (verdicts.count("passed"), verdicts.count("warned")) == (40, 2)
     assert len(verdicts) == len(materialized.defs.resolve_asset_graph().asset_check_keys)
     rows = [row.words for row in parsed.all("tr")]
     assert "pairs_of_two_people warned rows 43,164, rows at fault 2,188" in rows
