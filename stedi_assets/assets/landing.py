@@ -79,8 +79,6 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 malformed = functools.partial(folder.malformed, profile)
                 commit = {"run": context.run.run_id, "landing": profile.as_dict()}
                 state = io_manager.write(quarantine, malformed, commit)
-            preview = describe.preview(table, io_manager.read)
-            malformed_preview = describe.preview(quarantine, io_manager.read) if state.rows else {}
         recorded = source.recorded_rows({table.source: profile.fingerprint}).get(table.name)
         version = dg.DataVersion(profile.fingerprint)
         registered = {each.name: io_manager.register(each) for each in (table, quarantine)}
@@ -89,7 +87,6 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             data_version=version,
             metadata={
                 describe.LINEAGE: lineage,
-                **preview,
                 "dagster/row_count": profile.records,
                 "dagster/uri": folder.uri,
                 "files": len(folder.current),
@@ -119,7 +116,6 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 **describe.materialization(quarantine, io_manager.uri_of(quarantine), state),
                 **registered[quarantine.name],
                 describe.LINEAGE: quarantine_lineage,
-                **malformed_preview,
             },
         )
 

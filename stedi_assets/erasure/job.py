@@ -5,67 +5,92 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import dagster as dg
-from pydantic import Field
 
-from stedi_assets.erasure.work import AGAIN, JOB, Erasure, Record
+from stedi_assets.erasure.record import Record
+from stedi_assets.erasure.work import AGAIN, JOB, Erasure
 from stedi_assets.errors import LakehouseError, transient_faults_retried
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.clock import Clock
 from stedi_assets.resources.pseudonyms import Pseudonyms
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, quarantine_of
 
+FROM_LANDING = "erase_from_landing"
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 
 
-class ErasureConfig(dg.Config):
-    """Whom to erase from landing too."""
+class ConfigRefused(dg.DagsterError, click.ClickException):
+    """A run configuration that cannot be used. Dagster's commands print its message alone."""
 
-    erase_from_landing: list[str] = Field(
-        default=[],
-        description=(
-            "Pseudonyms, by `make pseudonyms`, of the people to take out of the landing files as "
-            "well. Not their addresses: what stands here is kept in Dagster's history."
-        ),
+
+@dg.config_mapping(
+    # Checked by the mapping itself: where Dagster does it, a command ends in a trace.
+    config_schema=dg.Permissive(
+        {
+            FROM_LANDING: dg.Field(
+                dg.Any,
+                default_value=[],
+                description=(
+                    "Pseudonyms, by `make pseudonyms`, of the people to take out of the landing "
+                    "files as well: a list. Not their addresses: what stands here is kept in "
+                    "Dagster's history."
+                ),
+            )
+        }
     )
-
-
-@dg.config_mapping
-def pseudonyms_only(config: ErasureConfig) -> dict[str, Any]:
-    """Refuses an address before a run is made, which would keep it."""
-    if not all(map(PSEUDONYM.fullmatch, config.erase_from_landing)):
-        raise LakehouseError(
-            "erase_from_landing has an entry that is no pseudonym. Make one of each address by "
-            "`make pseudonyms`."
+)
+def pseudonyms_only(config: dict[str, Any]) -> dict[str, Any]:
+    """Refuses what is no list of pseudonyms before a run is made, which would keep it."""
+    given = config[FROM_LANDING]
+    if unknown := config.keys() - {FROM_LANDING}:
+        raise ConfigRefused(
+            f"The configuration of {JOB} has {len(unknown):,} unknown entries. Its one entry is "
+            f"{FROM_LANDING}, a list of pseudonyms, at the top."
         )
-    return {"ops": {erase_people.name: {"config": config.model_dump()}}}
+    if not isinstance(given, list):
+        raise ConfigRefused(f"{FROM_LANDING} is no list. Give it a list of pseudonyms.")
+    for place, each in enumerate(given, 1):
+        if not (isinstance(each, str) and PSEUDONYM.fullmatch(each)):
+            raise ConfigRefused(
+                f"Entry {place:,} of {FROM_LANDING} is no pseudonym. Make one of each address by "
+                "`make pseudonyms`."
+            )
+    return {"ops": {erase_people.name: {"config": {FROM_LANDING: given}}}}
 
 
-@dg.op(out={}, description="Erases people who have left from all that the lakehouse keeps.")
+@dg.op(
+    out={},
+    config_schema={FROM_LANDING: [str]},
+    description="Erases people who have left from all that the lakehouse keeps.",
+)
 def erase_people(
     context: dg.OpExecutionContext,
-    config: ErasureConfig,
     io_manager: dg.ResourceParam[LakehouseIOManager],
     pseudonyms: dg.ResourceParam[Pseudonyms],
     clock: Clock,
 ) -> Iterator[dg.AssetObservation]:
     """Erases, proves and records."""
-    requested = frozenset(config.erase_from_landing)
+    asked = frozenset(context.op_config[FROM_LANDING])
     with transient_faults_retried():
         record = Record(context.run.run_id, clock.now)
-        work = Erasure(io_manager, pseudonyms, requested, record)
-        landed = [table for table in reversed(LANDING_TABLES) if requested]
+        work = Erasure(io_manager, pseudonyms, asked, record)
+        landed = [table for table in reversed(LANDING_TABLES) if asked]
+        if asked:
+            # A run after one that died must know of them, whatever that one has erased.
+            work.keep_record()
         if stale := work.stale():
             # Of people who still agree landing must be without them before the tables can be.
             for table in landed:
                 work.clear_landing(table)
             work.keep_record()
             raise LakehouseError(f"{stale} {AGAIN}")
-        if work.note_people() or requested:
+        if work.note_people():
             work.keep_record()
         tables = work.tables(QUARANTINE_TABLES)
-        for table in tables:
-            work.quarantine(table)
+        for table in LANDING_TABLES:
+            if quarantine_of(table) in tables:
+                work.quarantine(table)
         tables += work.tables(DELTA_TABLES)
         for table in tables:
             work.forget(table)
@@ -73,11 +98,17 @@ def erase_people(
         for table in landed:
             work.clear_landing(table)
         record.finished = time.time_ns() // 1_000_000
-        if record.erased_anything or requested:
+        if record.erased_anything or asked:
             work.keep_record()
+    context.log.info(record.summary())
     for table in (*landed, *tables):
         counts = record.tables.get(table.name, {})
-        found = {"pieces_blanked": record.quarantined, "lines_erased": record.landing_lines}
+        found = {
+            "pieces_blanked": record.quarantined,
+            "lines_erased": record.landing_lines,
+            "ambiguous_pieces": record.ambiguous,
+            "read_to_prove_it": record.read,
+        }
         figures = {name: each[table.name] for name, each in found.items() if table.name in each}
         yield dg.AssetObservation(
             table.name, metadata={**{f"{name}_removed": n for name, n in counts.items()}, **figures}

@@ -1,82 +1,90 @@
-"""Takes people out of landing files, whatever shape their lines have."""
+"""Takes people out of landing files: each is written anew without them, verified and swapped."""
 
 from __future__ import annotations
 
 import gzip
-import json
-import re
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
-from stedi_assets import consent
+from stedi_assets.erasure.people import People
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import ledger as ledgers
 from stedi_assets.lakehouse.faults import storage_faults
+from stedi_assets.lakehouse.ledger import LandedFile
 from stedi_assets.lakehouse.storage import ERASED, Folder, StoredFile, sha256_of
-from stedi_assets.resources.pseudonyms import Pseudonyms
+from stedi_assets.tables import Table
 
-# Wider than what may be an address, so that none is missed for its delimiters.
-ADDRESS = re.compile(r"[^\s\"'<>(),:;\[\]{}\\]+@[^\s\"'<>(),:;\[\]{}\\]+")
-ESCAPED_AT = re.compile(r"\\u0040")
-OBJECTS = json.JSONDecoder()
+# A byte that is not UTF-8 becomes a character of its own, and that byte again when written.
+UTF_8 = ("utf-8", "surrogateescape")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Erased:
-    """The people to erase, known by their pseudonyms, and what else tells of them.
+    """What an erasure did to landing files.
 
     Attributes:
-        people: The pseudonyms of their e-mail addresses, as `Pseudonyms.of_text` of `person_of`.
-        pseudonyms: Makes pseudonyms of addresses.
-        addresses: Their e-mail addresses as far as customers landed with them.
-        devices: Serial numbers of devices that are registered to no one else.
-        words: Their names and phones, looked for in text that is no record.
+        lines: How many lines were taken out or cut.
+        renamed: How many files have another name, since theirs held what identifies the people.
+        read: How many lines were read when that was done, in none of which the people are.
+        ambiguous: How many pieces stayed that may be theirs, as `people.Left` says.
     """
 
-    people: frozenset[str]
-    pseudonyms: Pseudonyms
-    addresses: frozenset[str] = field(default=frozenset(), repr=False)
-    devices: frozenset[str] = frozenset()
-    words: frozenset[str] = field(default=frozenset(), repr=False)
-    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
+    lines: int = 0
+    renamed: int = 0
+    read: int = 0
+    ambiguous: int = 0
 
-    def is_one(self, address: str) -> bool:
-        """Whether an e-mail address is of one of them."""
-        person = consent.person_of(address)
-        if person not in self._known:
-            self._known[person] = self.pseudonyms.of_text(person) in self.people
-        return self._known[person]
-
-    def is_in(self, text: str) -> bool:
-        """Whether a piece of text, a record or not, is of one of them."""
-        try:
-            record = json.loads(text)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            return any(value in self.devices or self.is_one(value) for value in _strings(record))
-        addresses = ADDRESS.findall(ESCAPED_AT.sub("@", text))
-        return any(map(self.is_one, addresses)) or any(
-            re.search(word(each), text) for each in self.words
-        )
-
-    def without(self, line: str) -> str | None:
-        """A line without them: as it is if they are not in it, None if nothing is left."""
-        pieces = list(_pieces(line))
-        kept = [piece for piece in pieces if not self.is_in(piece)]
-        if len(kept) == len(pieces):
-            return line
-        return "\n".join(kept) or None
+    def __add__(self, other: Erased) -> Erased:
+        return Erased(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-def word(text: str) -> str:
-    """A pattern of a text that is no part of a longer one."""
-    return rf"\b{re.escape(text)}\b"
+def clear(folder: Folder, people: People, table: Table) -> Erased:
+    """Takes people out of every file of a landing folder, a superseded one too, and its ledger.
+
+    Args:
+        folder: The landing folder.
+        people: The people.
+        table: The landing table whose folder it is.
+
+    Returns:
+        What was done.
+
+    Raises:
+        LakehouseError: If storage fails or a file is damaged; every file is then whole, as it was
+            or as it shall be.
+    """
+    stored = folder.files()
+    before = ledger = ledgers.read(folder, stored, erased_digests(folder, stored))
+    erased = Erased()
+    try:
+        for file in folder.json_lines(stored):
+            landed = before.by_name[file.name]
+            name, source = _names(landed, people)
+            done, digest = _erase(folder, file, landed, name, people, table)
+            erased += done
+            if digest:
+                known = {"name": name, "source": source, "sha256": digest, "version": ""}
+                ledger = ledger.with_files([landed.model_copy(update=known)])
+    finally:
+        if ledger != before:
+            stored = folder.files()
+            noted = erased_digests(folder, stored)
+            ledgers.keep(folder, ledgers.observed(ledger, folder, stored, noted))
+    return erased
 
 
-def erase(folder: Folder, file: StoredFile, erased: Erased) -> int:
+def _erase(
+    folder: Folder,
+    file: StoredFile,
+    landed: LandedFile,
+    name: str,
+    people: People,
+    table: Table,
+) -> tuple[Erased, str | None]:
     """Takes people out of a landing file: writes another beside it, verifies it and swaps them.
 
     The digest of the file as it was is noted first, so that it does not land again.
@@ -84,46 +92,66 @@ def erase(folder: Folder, file: StoredFile, erased: Erased) -> int:
     Args:
         folder: The landing folder.
         file: A file of it.
-        erased: The people.
+        landed: What the ledger says of it.
+        name: Its name from now on.
+        people: The people.
+        table: The landing table whose file it is.
 
     Returns:
-        How many lines were taken out or cut; if none, the file is untouched.
-
-    Raises:
-        LakehouseError: If storage fails; the file is then whole, as it was or as it shall be.
+        What was done, and the SHA-256 of the file as it is now; None if it is untouched.
     """
     with tempfile.TemporaryDirectory() as scratch, storage_faults(folder.uri):
         changed = Path(scratch, "changed")
-        lines = kept = 0
+        lines = kept = ambiguous = 0
         with (
             folder.open(file) as stored,
-            _text(file, stored) as source,
+            _content(file, stored) as source,
             changed.open("wb") as target,
-            _text(file, target) as rewritten,
+            _content(file, target) as rewritten,
         ):
-            for line in source:
+            for line in _lines(source, folder, file):
                 lines += 1
-                text = line.decode("utf-8", "surrogateescape").rstrip("\n")
-                left = erased.without(text)
-                kept += left == text
-                if left is not None:
-                    rewritten.write(line if left == text else _encoded(left))
-        if kept == lines:
-            return 0
-        digest = _verified(changed, file, erased)
+                text = line.decode(*UTF_8).removesuffix("\n")
+                left = people.without(text, table)
+                kept += left.line == text
+                ambiguous += left.ambiguous
+                if left.line == text:
+                    rewritten.write(line)
+                elif left.line is not None:
+                    rewritten.write(f"{left.line}\n".encode(*UTF_8))
+        if kept == lines and name == file.name:
+            return Erased(read=lines, ambiguous=ambiguous), None
+        read, digest = _verified(changed, file, people, table)
         if file not in folder.files():
             raise LakehouseError(
                 f"A file of {folder.uri} was replaced while people were erased from it. It is "
                 "untouched; run the job again."
             )
-        note_erased(folder, folder.digest(file))
-        folder.upload(changed, file.name, digest)
-    return lines - kept
+        note_erased(folder, {folder.digest(file), landed.landed_sha256 or folder.digest(file)})
+        folder.upload(changed, name, digest)
+        if name != file.name:
+            folder.remove([file.name])
+    return Erased(lines - kept, int(name != file.name), read, ambiguous), digest
 
 
-def note_erased(folder: Folder, digest: str) -> None:
-    """Notes that a file with this content shall not land again."""
-    noted = erased_digests(folder, folder.files()) | {digest}
+def _names(landed: LandedFile, people: People) -> tuple[str, str]:
+    """The names of a landed file and of its source file, without what identifies the people.
+
+    Another name is a pseudonym of the source file's, which is the same when a run that was killed
+    is run again.
+    """
+    if not (people.named_in(landed.name) or people.named_in(landed.source)):
+        return landed.name, landed.source
+    _, dot, suffix = landed.source.rpartition(".json")
+    source = f"{people.pseudonyms.of_text(landed.source)[:16]}{dot}{suffix}"
+    if landed.name == landed.source:
+        return source, source
+    return ledgers.versioned(source, people.pseudonyms.of_text(landed.name)), source
+
+
+def note_erased(folder: Folder, digests: set[str]) -> None:
+    """Notes that files with these contents shall not land again."""
+    noted = erased_digests(folder, folder.files()) | digests
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, ERASED)
         path.write_text("".join(f"{each}\n" for each in sorted(noted)))
@@ -144,54 +172,32 @@ def erased_digests(folder: Folder, files: Sequence[StoredFile]) -> set[str]:
         return set(stored.read().decode().split())
 
 
-def _pieces(line: str) -> Iterator[str]:
-    """The JSON objects of a line and the text between them."""
-    start = 0
-    while start < len(line):
-        opens = line.find("{", start)
-        if opens < 0:
-            break
-        try:
-            _, end = OBJECTS.raw_decode(line, opens)
-        except ValueError:
-            # Cut short or garbled: all until the next object may belong together.
-            following = line.find("{", opens + 1)
-            end = following if following > 0 else len(line)
-        if line[start:opens].strip(" \t,[]"):
-            yield line[start:opens]
-        yield line[opens:end]
-        start = end
-    if line[start:].strip(" \t\r,[]"):
-        yield line[start:]
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """All strings in a JSON value, however deep."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _strings(each)
-
-
-def _verified(path: Path, file: StoredFile, erased: Erased) -> str:
-    """The SHA-256 of a rewritten file, in which none of the people is."""
-    with path.open("rb") as stored, _text(file, stored) as source:
+def _verified(path: Path, file: StoredFile, people: People, table: Table) -> tuple[int, str]:
+    """How many lines a rewritten file has, in which none of the people is, and its SHA-256."""
+    lines = 0
+    with path.open("rb") as stored, _content(file, stored) as source:
         for line in source:
-            text = line.decode("utf-8", "surrogateescape").rstrip("\n")
-            if erased.without(text) != text:
+            lines += 1
+            text = line.decode(*UTF_8).removesuffix("\n")
+            if people.without(text, table).line != text:
                 raise LakehouseError(
                     "A landing file without the people to erase could not be made: some are still "
                     "in it. It is untouched."
                 )
-    return sha256_of(path)
+    return lines, sha256_of(path)
 
 
-def _encoded(text: str) -> bytes:
-    return f"{text}\n".encode("utf-8", "surrogateescape")
+def _lines(source: BinaryIO, folder: Folder, file: StoredFile) -> Iterator[bytes]:
+    try:
+        yield from source
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise LakehouseError(
+            f"{folder.tell(file, folder.json_lines())} cannot be read: it is damaged or was cut "
+            "short. Replace it by a whole copy, then run the job again."
+        ) from None
 
 
-def _text(file: StoredFile, stream: BinaryIO) -> BinaryIO:
+def _content(file: StoredFile, stream: BinaryIO) -> BinaryIO:
     mode = "wb" if stream.writable() else "rb"
     zipped = gzip.GzipFile(fileobj=stream, mode=mode, mtime=0) if file.gzipped else stream
     return cast(BinaryIO, zipped)

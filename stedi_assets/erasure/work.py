@@ -1,70 +1,43 @@
-"""One erasure of a lakehouse: who, from where, and the proof that no one is left."""
+"""One erasure of a lakehouse: from where, and the proof that no one is left."""
 
 from __future__ import annotations
 
-import functools
-import json
-import operator
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from stedi_assets import consent
 from stedi_assets.erasure import landing
+from stedi_assets.erasure.people import Left, People
+from stedi_assets.erasure.record import Record
+from stedi_assets.erasure.whom import Whom, users_who_landed
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import address, storage, upkeep
+from stedi_assets.lakehouse import delta, storage, upkeep
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.tables import (
     ACCELEROMETER_TRUSTED,
-    CUSTOMER_LANDING,
     DELTA_TABLES,
+    LANDING_TABLES,
     MACHINE_LEARNING_CURATED,
+    QUARANTINE_TABLES,
     Table,
+    quarantine_of,
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.dataset as pa_dataset
     from pyspark.sql import DataFrame
 
 JOB = "erase_withdrawn"
-RECORDS = "customer/erasures"
 AGAIN = f"Materialise the lakehouse, then run {JOB} again."
-
-
-@dataclass
-class Record:
-    """What is kept of an erasure: whom, when and how much, without personal data.
-
-    Attributes:
-        run: The run's id.
-        began: When it began (epoch milliseconds, UTC).
-        finished: When everything was erased and proved to be; None if it never came to that.
-        people: Pseudonyms of the people who were found and erased, or were asked for.
-        landing_lines: Lines taken out of landing, by table.
-        quarantined: Pieces blanked in quarantine, by table.
-        tables: Data files and versions that are gone, by table.
-        store_versions_kept: Tables of which a versioned bucket keeps what was deleted.
-    """
-
-    run: str
-    began: int
-    finished: int | None = None
-    people: list[str] = field(default_factory=list)
-    landing_lines: dict[str, int] = field(default_factory=dict)
-    quarantined: dict[str, int] = field(default_factory=dict)
-    tables: dict[str, dict[str, int]] = field(default_factory=dict)
-    store_versions_kept: list[str] = field(default_factory=list)
-
-    @property
-    def erased_anything(self) -> bool:
-        """Whether there was anything to erase."""
-        counts = [*self.landing_lines.values(), *self.quarantined.values()]
-        return any(counts) or any(any(each.values()) for each in self.tables.values())
+# So many pieces of quarantine are in memory at once.
+PIECES_AT_ONCE = 1024
 
 
 class Erasure:
@@ -73,31 +46,27 @@ class Erasure:
     Args:
         io_manager: Where the tables are.
         pseudonyms: Makes the pseudonyms.
-        requested: Pseudonyms of people to erase from landing too.
+        asked: Pseudonyms of people to erase from landing too.
         record: Takes down what is done.
+
+    Raises:
+        LakehouseError: If there is no trace of one of the people asked for.
     """
 
     def __init__(
         self,
         io_manager: LakehouseIOManager,
         pseudonyms: Pseudonyms,
-        requested: frozenset[str],
+        asked: frozenset[str],
         record: Record,
     ) -> None:
         self.io_manager = io_manager
         self.pseudonyms = pseudonyms
         self.record = record
-        self.record.people = sorted(requested)
-        self.requested = self._whom(requested)
-
-    @functools.cached_property
-    def agreeing(self) -> DataFrame:
-        """The e-mail and serial number of each device of the people who agree and stay."""
-        customers = self.io_manager.read(CUSTOMER_LANDING)
-        found = consent.consenting_customers(customers, self.record.began)
-        if self.requested.addresses:
-            found = found.where(~F.col("email").isin(*self.requested.addresses))
-        return found.select("email", "serialNumber")
+        self.record.people = sorted(asked)
+        self.whom = Whom(io_manager, pseudonyms, asked, record.began)
+        others = (users_who_landed(io_manager), self._addresses_in_tables())
+        self.whom.require_known(others, self._quarantined())
 
     def stale(self) -> str | None:
         """Which table was not made anew since someone left, in a sentence, if one is."""
@@ -109,15 +78,21 @@ class Erasure:
                 phones = self.io_manager.read(ACCELEROMETER_TRUSTED)
                 count = rows.join(phones, ["timestamp", "x", "y", "z"], "left_anti").count()
             if count:
-                return f"{table.name} still has {count:,} rows of people who left."
+                return (
+                    f"{table.name} still has {count:,} rows of people who left."
+                    f"{self._clock_of(table)}"
+                )
         return None
 
     def clear_landing(self, table: Table) -> None:
-        """Takes the requested people out of a table's landing files."""
+        """Takes the people asked for out of a table's landing files, superseded ones too."""
         folder = storage.open_folder(self.io_manager.uri_of(table))
         with storage_faults(folder.uri):
-            lines = sum(landing.erase(folder, file, self.requested) for file in folder.json_lines())
-        self.record.landing_lines[table.name] = lines
+            erased = landing.clear(folder, self.whom.asked_people(), table)
+        self.record.landing_lines[table.name] = erased.lines
+        self.record.files_renamed[table.name] = erased.renamed
+        self.record.ambiguous[table.name] = erased.ambiguous
+        self.record.read[table.name] = erased.read
         self._forget_versions(table)
 
     def note_people(self) -> bool:
@@ -134,19 +109,32 @@ class Erasure:
         self.record.people = sorted(found)
         return any_files
 
-    def quarantine(self, table: Table) -> None:
-        """Blanks the pieces that tell of someone who has left."""
-        pieces = self.io_manager.read(table)
-        told = self._telling(pieces).toDF("_told")
-        marked = pieces.join(told, pieces.line == told._told, "left")
-        count = marked.where("_told is not null").count()
+    def quarantine(self, landed: Table) -> None:
+        """Blanks the pieces, or the parts of them, that are of someone who has left.
+
+        Args:
+            landed: The landing table that they are of.
+        """
+        import pyarrow as pa
+
+        table = quarantine_of(landed)
+        state = self.io_manager.state(table)
+        assert state is not None
+        count = ambiguous = 0
+        for batch, left in self._judged(landed):
+            count += sum(each.line != line for each, line in _beside(left, batch))
+            ambiguous += sum(each.ambiguous for each in left)
+
+        def cleared() -> Iterator[pa.RecordBatch]:
+            for batch, left in self._judged(landed):
+                lines = [each.line for each in left]
+                columns = {name: batch[name] for name in table.column_names} | {"line": lines}
+                yield pa.RecordBatch.from_pydict(columns, delta.arrow_schema(table))
+
         if count:
-            state = self.io_manager.state(table)
-            assert state is not None
-            line = F.when(F.col("_told").isNull(), F.col("line")).otherwise("")
-            blanked = marked.withColumn("line", line).select(*table.column_names)
-            self.io_manager.write(table, blanked, state.commit)
+            self.io_manager.write(table, cleared, state.commit)
         self.record.quarantined[table.name] = count
+        self.record.ambiguous[table.name] = ambiguous
 
     def forget(self, table: Table) -> None:
         """Leaves a table its current version alone, and proves that no one is in it who left.
@@ -157,52 +145,64 @@ class Erasure:
         uri = self.io_manager.uri_of(table)
         self.record.tables[table.name] = asdict(upkeep.forget_history(uri))
         self._forget_versions(table)
-        if upkeep.superseded_files(uri):
-            raise LakehouseError(
-                f"{table.name} was written meanwhile, or by a run that was killed within the hour. "
-                f"When nothing writes it, run {JOB} again."
-            )
-        with storage_faults(uri):
-            stored = [file.uri for file in storage.open_folder(uri).files()]
-        files = [name for name in stored if name.endswith(".parquet")]
-        if not files:
-            return
-        if count := self._left_in(table, self._data_files(table, files)).count():
+        if why := upkeep.why_superseded(uri):
+            raise LakehouseError(f"{table.name} {why}, then run {JOB} again.")
+        if count := self._count_left(table, uri):
             raise LakehouseError(f"{table.name} has {count:,} rows of people who left. {AGAIN}")
+        state = self.io_manager.state(table)
+        self.record.read[table.name] = state.rows if state else 0
 
     def keep_record(self) -> None:
         """Writes what has been taken down, in place of what was written before."""
-        folder = storage.open_folder(f"{address.as_uri(self.io_manager.uri)}/{RECORDS}")
-        name = f"{self.record.began}-{self.record.run}.json"
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch, name)
-            path.write_text(json.dumps(asdict(self.record)) + "\n")
-            folder.upload(path, name, storage.sha256_of(path))
+        self.record.keep(self.io_manager.uri)
 
     def tables(self, among: Sequence[Table]) -> list[Table]:
         """Those that the lakehouse has."""
         return [table for table in among if self.io_manager.state(table)]
 
-    def _whom(self, pseudonyms: frozenset[str]) -> landing.Erased:
-        if not pseudonyms:
-            return landing.Erased(pseudonyms, self.pseudonyms)
-        customers = self.io_manager.read(CUSTOMER_LANDING)
-        people = customers.select(consent.person("email").alias("email")).distinct()
-        named = self.pseudonyms.of(people.withColumn("_of", people.email), "_of")
-        theirs = named.where(named._of.isin(*pseudonyms)).select("email")
-        landed = customers.withColumn("email", consent.person("email"))
-        records = landed.join(theirs, "email", "left_semi")
-        devices = consent.devices(records)
-        others = consent.devices(landed.join(theirs, "email", "left_anti"))
-        own = devices.join(others, "serialNumber", "left_anti").select("serialNumber").distinct()
-        told = records.select("email", "customerName", "phone").distinct().collect()
-        return landing.Erased(
-            pseudonyms,
-            self.pseudonyms,
-            addresses=frozenset(row.email for row in told),
-            devices=frozenset(row.serialNumber for row in own.collect()),
-            words=frozenset(word for row in told for word in row[1:] if word),
-        )
+    def _count_left(self, table: Table, uri: str) -> int:
+        """How many rows of people who left are in all that is stored of a table."""
+        if table in QUARANTINE_TABLES:
+            landed = LANDING_TABLES[QUARANTINE_TABLES.index(table)]
+            judged = self._judged(landed)
+            return sum(
+                each.line != line for batch, left in judged for each, line in _beside(left, batch)
+            )
+        with storage_faults(uri):
+            stored = [file.uri for file in storage.open_folder(uri).files()]
+        files = [name for name in stored if name.endswith(".parquet")]
+        return self._left_in(table, self._data_files(table, files)).count() if files else 0
+
+    def _judged(self, landed: Table) -> Iterator[tuple[pa.RecordBatch, list[Left]]]:
+        """The quarantine of a landing table, and what is left of each piece without who has left.
+
+        Its people are looked up for some pieces at a time, so that no more is in memory at once.
+        """
+        for batch in self._pieces(quarantine_of(landed)).to_batches(batch_size=PIECES_AT_ONCE):
+            lines = [line or "" for line in batch["line"].to_pylist()]
+            people = self.whom.people_in(lines)
+            yield batch, [_blanked(line, people, landed) for line in lines]
+
+    def _pieces(self, table: Table) -> pa_dataset.Dataset:
+        uri = self.io_manager.uri_of(table)
+        found = delta.open_table(uri)
+        assert found is not None
+        filesystem = storage.open_folder(uri).arrow_filesystem()
+        return found.to_pyarrow_dataset(filesystem=filesystem)
+
+    def _quarantined(self) -> Iterator[str]:
+        """The text of all quarantined pieces."""
+        for table in self.tables(QUARANTINE_TABLES):
+            for batch in self._pieces(table).to_batches(batch_size=PIECES_AT_ONCE):
+                yield from filter(None, batch["line"].to_pylist())
+
+    def _addresses_in_tables(self) -> Iterator[DataFrame]:
+        """The addresses in each table that has some, in its old versions too."""
+        for table in self.tables(DELTA_TABLES):
+            if (name := _identifies(table)) != "serialNumber":
+                yield self.io_manager.read(table).select(name)
+                if files := upkeep.superseded_files(self.io_manager.uri_of(table)):
+                    yield self._data_files(table, files)
 
     def _data_files(self, table: Table, uris: list[str]) -> DataFrame:
         # Only the column that tells, since older files may lack others.
@@ -210,12 +210,10 @@ class Erasure:
         return self.io_manager.spark_session.read.schema(schema).parquet(*uris)
 
     def _left_in(self, table: Table, rows: DataFrame) -> DataFrame:
-        """The rows of people who have left: by their person, device or quarantined text."""
+        """The rows of people who have left: by their person or device."""
         name = _identifies(table)
-        if name == "line":
-            return rows.join(self._telling(rows), "line", "left_semi")
         of_device = name == "serialNumber"
-        known = self.agreeing.select(name if of_device else "email").dropna().distinct()
+        known = self.whom.staying.select(name if of_device else "email").dropna().distinct()
         if of_device and self._options(table).get("pseudonymise_devices"):
             known = self.pseudonyms.of(known, name)
         who = rows.select(rows[name] if of_device else consent.person(name).alias(name))
@@ -225,23 +223,16 @@ class Erasure:
         state = self.io_manager.state(table)
         return dict(state.commit.get("config", {})) if state else {}
 
-    def _telling(self, pieces: DataFrame) -> DataFrame:
-        """The different lines of quarantine that tell of someone who has left."""
-        text = F.regexp_replace("line", landing.ESCAPED_AT.pattern, "@")
-        addresses = F.regexp_extract_all(text, F.lit(landing.ADDRESS.pattern), F.lit(0))
-        told = pieces.select("line", F.explode(addresses).alias("email"))
-        told = told.select("line", consent.person("email").alias("email"))
-        customers = self.io_manager.read(CUSTOMER_LANDING)
-        words = consent.last_words(customers, self.record.began)
-        left = told.join(words.where(f"not {consent.AGREES}"), "email", "left_semi").select("line")
-        if self.requested.people:
-            asked = self.pseudonyms.of(told, "email").where(
-                F.col("email").isin(*self.requested.people)
-            )
-            named = [F.col("line").rlike(landing.word(word)) for word in self.requested.words]
-            mentions = pieces.where(functools.reduce(operator.or_, named, F.lit(False)))
-            left = left.union(asked.select("line")).union(mentions.select("line"))
-        return left.distinct()
+    def _clock_of(self, table: Table) -> str:
+        """That a table was made with a clock ahead of this one, by which consent was judged."""
+        state = self.io_manager.state(table)
+        made = state.commit.get("as_of", 0) if state else 0
+        if made <= self.record.began:
+            return ""
+        return (
+            f" It was made by a clock that said {_utc(made)}, later than now: that one was fast, "
+            "or this one is slow."
+        )
 
     def _forget_versions(self, table: Table) -> None:
         with storage_faults(uri := self.io_manager.uri_of(table)):
@@ -251,4 +242,18 @@ class Erasure:
 
 def _identifies(table: Table) -> str:
     """The column that tells whose a row is."""
-    return next(n for n in ("email", "user", "serialNumber", "line") if n in table.column_names)
+    return next(n for n in ("email", "user", "serialNumber") if n in table.column_names)
+
+
+def _blanked(piece: str, people: People, landed: Table) -> Left:
+    left = [people.without(line, landed) for line in piece.split("\n")]
+    kept = [each.line for each in left if each.line is not None]
+    return Left("\n".join(kept), sum(each.ambiguous for each in left))
+
+
+def _beside(left: list[Left], batch: pa.RecordBatch) -> Iterator[tuple[Left, str]]:
+    return zip(left, (line or "" for line in batch["line"].to_pylist()), strict=True)
+
+
+def _utc(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
 from stedi_assets.lakehouse.delta import TableState
-from stedi_assets.pictures.figures import markdown_table
-from stedi_assets.tables import Column, Table, Zone, files_of
+from stedi_assets.tables import Column, Table, files_of
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-PREVIEW_ROWS = 10
 PERSONAL_DATA = "personal_data"
 LINEAGE = "dagster/column_lineage"
 ORIGIN = "from"
-WITHHELD = "…"
-# Letters and digits as a device's number has them; no name, e-mail, phone or date looks so.
-IDENTIFIER = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[\w.:-]{1,64}", re.ASCII)
 
 
 def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) -> dg.TableSchema:
@@ -101,39 +92,6 @@ def quarantine_lineage(table: Table, landing: Table) -> dg.TableColumnLineage:
     return dg.TableColumnLineage(
         {name: whole if name in ("line", "reason") else [] for name in table.column_names}
     )
-
-
-def preview(table: Table, read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
-    """The first rows, in the order of their values, without the columns of personal data.
-
-    A value that its column was not made for is withheld: where a record's fields are displaced, it
-    may be a person's name or phone.
-
-    Args:
-        table: The table.
-        read: Hands out its rows.
-    """
-    columns = [column for column in table.columns if not column.personal]
-    shown = [column.name for column in columns]
-    rows = read(table).select(*shown).orderBy(*shown).limit(PREVIEW_ROWS).collect()
-    if not rows:
-        return {}
-    ours = table.zone is Zone.QUARANTINE  # reasons are this project's own words
-    figures = [
-        {c.name: row[c.name] if ours or _fits(c, row[c.name]) else WITHHELD for c in columns}
-        for row in rows
-    ]
-    return {"preview": dg.MetadataValue.md(markdown_table(shown, figures))}
-
-
-def _fits(column: Column, value: Any) -> bool:
-    if value is None or value == 0:
-        return True
-    if column.type == "string":
-        return isinstance(value, str) and bool(IDENTIFIER.fullmatch(value))
-    least = column.minimum if column.minimum is not None else value
-    most = column.maximum if column.maximum is not None else value
-    return isinstance(value, int | float) and least <= value <= most
 
 
 def _tags(column: Column, origins: Sequence[dg.TableColumnDep]) -> dict[str, str]:

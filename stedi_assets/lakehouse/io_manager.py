@@ -49,7 +49,7 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         }
         with transient_faults_retried():
             written = self.write(table, obj, commit)
-            shown = {**describe.preview(table, self.read), **pictures.metadata(table, self.read)}
+            shown = pictures.metadata(table, self.read)
         context.add_output_metadata(
             {
                 **describe.materialization(table, self.uri_of(table), written),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote
 
 from stedi_assets.lakehouse import delta, storage
 from stedi_assets.lakehouse.faults import fault, storage_faults
+from stedi_assets.lakehouse.storage import StoredFile
 
 # No write takes longer; a file this old that no version knows is of one that was killed.
 WRITE_HOURS = 1
@@ -73,11 +77,26 @@ def superseded_files(uri: str) -> list[str]:
     Raises:
         LakehouseError: If its log is damaged or its storage fails.
     """
-    table = delta.open_table(uri)
-    current = {name.rpartition("/")[2] for name in table.file_uris()} if table else set()
-    with storage_faults(uri):
-        files = storage.open_folder(uri).files()
-    return [f.uri for f in files if f.name.endswith(".parquet") and f.name not in current]
+    return [file.uri for file in _superseded(uri)]
+
+
+def why_superseded(uri: str) -> str | None:
+    """Why a table that forgot its history has data files besides those of its version, if it does.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails.
+    """
+    left = _superseded(uri)
+    if not left:
+        return None
+    if any(file.name in _named_in_log(uri) for file in left):
+        return "was written meanwhile. Wait until nothing writes it"
+    written = max(file.modified_ns for file in left) / 1e9
+    until = datetime.fromtimestamp(written + WRITE_HOURS * 3600, UTC)
+    return (
+        f"has {len(left):,} data files that no version of it knows: a run is writing it, or was "
+        f"killed while it did. Wait until nothing writes it and it is {until:%Y-%m-%d %H:%M UTC}"
+    )
 
 
 def forget_history(uri: str) -> Forgotten:
@@ -87,7 +106,8 @@ def forget_history(uri: str) -> Forgotten:
 
     Args:
         uri: Where the table is. Files that no version knows go once they are an hour old: until
-            then another writer may be about to commit them.
+            then another writer may be about to commit them. A clock that was fast when they were
+            written does not count.
 
     Raises:
         LakehouseError: If its log is damaged or its storage fails; the current version is whole,
@@ -97,7 +117,7 @@ def forget_history(uri: str) -> Forgotten:
     from deltalake.exceptions import DeltaError
 
     table = delta.open_table(uri)
-    superseded = superseded_files(uri)
+    superseded = _superseded(uri)
     if table is None or not (superseded or _log_before(uri, table.version())):
         return Forgotten()
     said = CommitProperties(
@@ -106,7 +126,8 @@ def forget_history(uri: str) -> Forgotten:
     by_hand = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
     versions = table.version()
     try:
-        table.vacuum(0, dry_run=False, enforce_retention_duration=False)
+        with storage_faults(uri):
+            storage.open_folder(uri).remove(_removable(uri, superseded))
         table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
         # What the last writer said must stand in the one commit that is left.
         table.create_write_transaction(
@@ -120,7 +141,53 @@ def forget_history(uri: str) -> Forgotten:
             log.remove(_log_before(uri, table.version()))
     except (DeltaError, OSError) as error:
         raise fault(uri, error) or error from None
-    return Forgotten(len(superseded), versions)
+    return Forgotten(len(superseded) - len(_superseded(uri)), versions)
+
+
+def _superseded(uri: str) -> list[StoredFile]:
+    table = delta.open_table(uri)
+    current = {name.rpartition("/")[2] for name in table.file_uris()} if table else set()
+    with storage_faults(uri):
+        files = storage.open_folder(uri).files()
+    return [f for f in files if f.name.endswith(".parquet") and f.name not in current]
+
+
+def _removable(uri: str, superseded: list[StoredFile]) -> list[str]:
+    """The names of the superseded files that no writer is about to commit.
+
+    That is told by the log where it names them, not by when it says that they were replaced: the
+    clock of who replaced them may have been fast. The log does not name what a killed run left; of
+    that a file of the future is one of such a clock.
+    """
+    named = _named_in_log(uri)
+    ahead = time.time_ns() + WRITE_HOURS * 3600 * 10**9
+    return [file.name for file in superseded if file.name in named or file.modified_ns > ahead]
+
+
+def _named_in_log(uri: str) -> set[str]:
+    """The names of all data files that a table's log adds or removes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    log = storage.open_folder(f"{uri}/_delta_log")
+    with storage_faults(uri):
+        for file in log.files():
+            if file.name.endswith(".json") and file.name[:20].isdigit():
+                with log.open(file) as stored:
+                    actions = [json.loads(line) for line in stored if line.strip()]
+            elif file.name.endswith(".parquet") and file.name[:20].isdigit():
+                with log.open(file) as stored:
+                    content = pa.BufferReader(stored.read())
+                names = ["add.path", "remove.path"]
+                actions = pq.read_table(content, columns=names).to_pylist()
+            else:
+                continue
+            for action in actions:
+                for kind in ("add", "remove"):
+                    if path := (action.get(kind) or {}).get("path"):
+                        found.add(unquote(path).rpartition("/")[2])
+    return found
 
 
 def _log_before(uri: str, version: int) -> list[str]:

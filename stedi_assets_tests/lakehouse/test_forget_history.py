@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +92,58 @@ def test__forget_history__keeps_what_another_writer_is_about_to_commit(tmp_path:
     assert len(upkeep.superseded_files(f"file://{tmp_path}/t")) == 1
 
 
+def test__forget_history__clock_was_fast_when_it_was_written(tmp_path: Path) -> None:
+    """A day ahead, by what the log and the disk say of when files were written and replaced."""
+    uri = f"file://{tmp_path}/t"
+    make(uri)
+    tomorrow = time.time() + 24 * 3600
+    (tmp_path / "t" / "left-by-a-killed-run.parquet").write_bytes(b"PAR1")
+    for path in (tmp_path / "t").rglob("*"):
+        if path.suffix == ".json":
+            actions = [json.loads(line) for line in path.read_text().splitlines()]
+            for action in actions:
+                for times in action.values():
+                    for name in ("deletionTimestamp", "modificationTime", "timestamp"):
+                        if name in times:
+                            times[name] = int(tomorrow * 1000)
+            path.write_text("".join(json.dumps(action) + "\n" for action in actions))
+        if path.is_file():
+            os.utime(path, (tomorrow, tomorrow))
+
+    assert upkeep.forget_history(uri).files == 3
+
+    assert b"ann@example.com" not in content(uri)
+    assert upkeep.superseded_files(uri) == []
+    assert upkeep.why_superseded(uri) is None
+    assert emails(uri) == ["bob@example.com"]
+
+
+def test__why_superseded__says_what_to_wait_for(tmp_path: Path) -> None:
+    uri = f"file://{tmp_path}/t"
+    make(uri)
+    upkeep.forget_history(uri)
+    path = tmp_path / "t" / "young.parquet"
+    path.write_bytes(b"PAR1")
+    os.utime(path, (time.time(), time.time() - 1200))
+    until = datetime.fromtimestamp(path.stat().st_mtime + 3600, UTC)
+
+    upkeep.forget_history(uri)
+    assert upkeep.why_superseded(uri) == (
+        "has 1 data files that no version of it knows: a run is writing it, or was killed while it "
+        f"did. Wait until nothing writes it and it is {until:%Y-%m-%d %H:%M} UTC"
+    )
+    path.unlink()
+    make(uri)
+    assert upkeep.why_superseded(uri) == "was written meanwhile. Wait until nothing writes it"
+
+
 def test__forget_history__of_no_table(tmp_path: Path) -> None:
     assert upkeep.forget_history(f"file://{tmp_path}/none") == Forgotten()
 
 
 @pytest.mark.parametrize(
-    "moment", ["vacuum", "create_write_transaction", "create_checkpoint", "remove", "remove_half"]
+    "moment",
+    ["remove", "remove_half", "vacuum", "create_write_transaction", "create_checkpoint", "trim"],
 )
 def test__forget_history__dies_then_goes_on(
     moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -105,14 +152,16 @@ def test__forget_history__dies_then_goes_on(
     make(uri)
 
     def die(*given: Any, **_: Any) -> None:
-        if moment == "remove_half":
+        if moment in ("remove_half", "trim"):
             folder, names = given
+            if moment == "trim" and not folder.uri.endswith("_delta_log"):
+                return really(folder, names)
             really(folder, names[: len(names) // 2])
         raise SystemExit
 
     really = storage.LocalFolder.remove
     with monkeypatch.context() as patched:
-        if moment.startswith("remove"):
+        if moment.startswith("remove") or moment == "trim":
             patched.setattr(storage.LocalFolder, "remove", die)
         else:
             patched.setattr(DeltaTable, moment, die)

@@ -1,0 +1,183 @@
+"""The people to erase, and what of a line is theirs: one rule for landing and for quarantine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from stedi_assets import consent
+from stedi_assets.erasure import text as texts
+from stedi_assets.resources.pseudonyms import Pseudonyms
+from stedi_assets.tables import Table
+
+# A shorter serial number identifies a device only where it is called one.
+DISTINCTIVE = 6
+ADDRESSES_REMEMBERED = 1 << 16
+LETTERS = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of a line.
+
+    Attributes:
+        line: Its text, or None if nothing is left.
+        ambiguous: How many pieces stayed that may tell of the people, but do not identify them: by
+            a name alone, or by a phone or a device that others have too.
+    """
+
+    line: str | None
+    ambiguous: int = 0
+
+
+@dataclass
+class People:
+    """The people to erase, and what identifies them.
+
+    Attributes:
+        pseudonyms: Makes pseudonyms of addresses.
+        asked: Pseudonyms of those whose addresses may be known by nothing else.
+        addresses: Their e-mail addresses, as `consent.person_of` has them, as far as known.
+        phones: Their phone numbers, by `text.phone_of`, that no one else has.
+        devices: Serial numbers of devices that are registered to no one else.
+        shared: Phone numbers and serial numbers of theirs that others have too.
+        names: Their names.
+    """
+
+    pseudonyms: Pseudonyms
+    asked: frozenset[str] = frozenset()
+    addresses: frozenset[str] = field(default=frozenset(), repr=False)
+    phones: frozenset[str] = field(default=frozenset(), repr=False)
+    devices: frozenset[str] = field(default=frozenset(), repr=False)
+    shared: frozenset[str] = field(default=frozenset(), repr=False)
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.names = frozenset(map(_name, self.names))
+        found = {self.pseudonyms.of_text(each) for each in self.addresses} if self.asked else set()
+        # Only an address can show that something is theirs.
+        self._unresolved = self.asked - found
+        phones = self.phones | self.shared
+        self._digits = [each for each in phones if each.isdigit()]
+        words = self.addresses | self.devices | self.names | phones
+        self._words = [each.casefold() for each in words]
+
+    def are(self, address: str) -> bool:
+        """Whether an e-mail address is one of theirs."""
+        person = consent.person_of(address)
+        if person in self.addresses:
+            return True
+        if not self._unresolved or not person:
+            return False
+        if person not in self._known:
+            if len(self._known) >= ADDRESSES_REMEMBERED:
+                self._known.clear()
+            self._known[person] = self._pseudonym(person) in self._unresolved
+        return self._known[person]
+
+    def without(self, line: str, table: Table) -> Left:
+        """A line without them, of which all that is others' is as it was.
+
+        - A record of one of them goes.
+        - A record of another person stays. An address of theirs in one of its other fields is
+          blanked.
+        - A record that names no person, as a device's reading, goes if it holds an address of
+          theirs, or a phone or a device that is theirs alone.
+        - So does text that is no record; if it holds another's address, only for an address.
+
+        Args:
+            line: A line of a landing file, or of what was quarantined of one.
+            table: The landing table of its source.
+        """
+        if not self._may_be_in(line):
+            return Left(line)
+        pieces = list(texts.pieces(line))
+        left = [self._without(piece, table) for piece in pieces]
+        ambiguous = sum(each.ambiguous for each in left)
+        kept = [each.line for each in left if each.line is not None]
+        if kept == [piece.text for piece in pieces]:
+            return Left(line, ambiguous)
+        return Left("\n".join(kept) or None, ambiguous)
+
+    def named_in(self, file_name: str) -> bool:
+        """Whether a file's name holds what identifies one of them, or their name."""
+        name = file_name.casefold()
+        letters = LETTERS.sub("", name)
+        known = (*self.addresses, *(each for each in self.devices if len(each) >= DISTINCTIVE))
+        return (
+            any(each.casefold() in name for each in known)
+            or any(LETTERS.sub("", each) in letters for each in (*self.phones, *self.names))
+            or (bool(self._unresolved) and any(map(self.are, texts.embedded_addresses(file_name))))
+        )
+
+    def _may_be_in(self, line: str) -> bool:
+        """Whether to look closer: a quick answer, no only where they cannot be in a line."""
+        for each in texts.decoded(line):
+            folded = each.casefold()
+            if any(word in folded for word in self._words):
+                return True
+            if self._digits:
+                digits = texts.NOT_A_DIGIT.sub("", each)
+                if any(number in digits for number in self._digits):
+                    return True
+        return bool(self._unresolved) and any(map(self.are, texts.addresses(line)))
+
+    def _without(self, piece: texts.Piece, table: Table) -> Left:
+        addresses = texts.addresses(piece.text)
+        theirs = any(map(self.are, addresses))
+        if piece.is_object:
+            fields = texts.fields(piece.text)
+            owners = (fields.get(name, "") for name in owner_fields(table))
+            owner = next(filter(consent.person_of, owners), None)
+            if owner is not None and not self.are(owner):
+                return Left(texts.blanked(piece.text, self._tells) if theirs else piece.text)
+            device = {fields.get("serialNumber", "")}
+            found = texts.values(piece.text)
+            if owner is not None or theirs or self._identified(found, device):
+                return Left(None)
+            return Left(piece.text, int(self._ambiguous(found - device)))
+        found = texts.mentions(piece.text)
+        others = any(texts.ONE_ADDRESS.fullmatch(each) for each in addresses)
+        devices = texts.serial_numbers(piece.text)
+        if theirs or (self._identified(found, devices) and not others):
+            return Left(None)
+        return Left(piece.text, int(self._identified(found, devices) or self._ambiguous(found)))
+
+    def _tells(self, string: str) -> bool:
+        return any(map(self.are, texts.addresses(string)))
+
+    def _identified(self, found: set[str], devices: set[str]) -> bool:
+        """Whether a phone or a device that is theirs alone is among the parts of a text.
+
+        Args:
+            found: The parts.
+            devices: Those that the text calls serial numbers.
+        """
+        return bool(devices & self.devices) or any(
+            (each in self.devices and len(each) >= DISTINCTIVE)
+            or (each in self.phones or texts.phone_of(each) in self.phones)
+            for each in found
+        )
+
+    def _ambiguous(self, found: set[str]) -> bool:
+        """Whether a name of theirs, or what they share with others, is among parts of a text."""
+        return any(
+            _name(each) in self.names or each in self.shared or texts.phone_of(each) in self.shared
+            for each in found
+        )
+
+    def _pseudonym(self, person: str) -> str | None:
+        try:
+            return self.pseudonyms.of_text(person)
+        except UnicodeEncodeError:
+            return None  # half a character, or a byte that is none: no one's address
+
+
+def owner_fields(table: Table) -> tuple[str, str]:
+    """The fields that say whose a record of a landing table is, the table's own first."""
+    return ("user", "email") if "user" in table.column_names else ("email", "user")
+
+
+def _name(text: str) -> str:
+    return text.strip().casefold()

@@ -1,0 +1,103 @@
+"""What is kept of an erasure: whom, when and how much, without personal data."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stedi_assets.lakehouse import address, storage
+from stedi_assets.lakehouse.storage import Folder
+
+RECORDS = "customer/erasures"
+
+
+@dataclass
+class Record:
+    """What is kept of an erasure.
+
+    Attributes:
+        run: The run's id.
+        began: When it began (epoch milliseconds, UTC).
+        finished: When everything was erased and proved to be; None if it never came to that.
+        people: Pseudonyms of the people who were found and erased, or were asked for.
+        landing_lines: Lines taken out of landing or cut, by table.
+        files_renamed: Landing files whose names held what identifies one of them, by table.
+        quarantined: Pieces blanked or cut in quarantine, by table.
+        ambiguous: Pieces of landing and quarantine that stayed, by table: they hold a name alone,
+            or a phone or a device that others have too.
+        tables: Data files and versions that are gone, by table.
+        read: Rows of tables, and lines of landing, that were read to prove it, by table.
+        store_versions_kept: Tables of which a versioned bucket keeps what was deleted.
+    """
+
+    run: str
+    began: int
+    finished: int | None = None
+    people: list[str] = field(default_factory=list)
+    landing_lines: dict[str, int] = field(default_factory=dict)
+    files_renamed: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    ambiguous: dict[str, int] = field(default_factory=dict)
+    tables: dict[str, dict[str, int]] = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=dict)
+    store_versions_kept: list[str] = field(default_factory=list)
+
+    @property
+    def erased_anything(self) -> bool:
+        """Whether there was anything to erase."""
+        kinds = (self.landing_lines, self.files_renamed, self.quarantined)
+        counts = [count for kind in kinds for count in kind.values()]
+        return any(counts) or any(any(each.values()) for each in self.tables.values())
+
+    def summary(self) -> str:
+        """Who, as a number, how much, and how it was proved."""
+        files, versions = (
+            sum(each.get(name, 0) for each in self.tables.values())
+            for name in ("files", "versions")
+        )
+        kept = ", ".join(self.store_versions_kept)
+        return (
+            f"Erased {_some(len(self.people), 'person', 'people')}: "
+            f"{_some(sum(self.landing_lines.values()), 'line')} of landing and "
+            f"{_some(sum(self.files_renamed.values()), 'file name')}, "
+            f"{_some(sum(self.quarantined.values()), 'piece')} of quarantine, "
+            f"{_some(versions, 'old version')} of tables with {_some(files, 'data file')}. "
+            f"Proof: {_some(sum(self.read.values()), 'row')} and lines, all that is left of "
+            f"{_some(len(self.read), 'table')}, were read afterwards, and none is theirs. "
+            f"{_some(sum(self.ambiguous.values()), 'piece')} of text stayed that may be theirs: "
+            "by a name alone, or by a phone or a device that others have too."
+            + (
+                f" The bucket keeps old versions of {kept} until its lifecycle rule."
+                if kept
+                else ""
+            )
+        )
+
+    def keep(self, lakehouse: str) -> None:
+        """Writes it, in place of what was written of the same run before."""
+        folder = _folder(lakehouse)
+        name = f"{self.began}-{self.run}.json"
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch, name)
+            path.write_text(json.dumps(asdict(self)) + "\n")
+            folder.upload(path, name, storage.sha256_of(path))
+
+
+def records(lakehouse: str) -> Iterator[dict[str, Any]]:
+    """The records of earlier erasures of a lakehouse, as plain values."""
+    folder = _folder(lakehouse)
+    for file in folder.json_lines():
+        with folder.open(file) as stored:
+            yield json.load(stored)
+
+
+def _folder(lakehouse: str) -> Folder:
+    return storage.open_folder(f"{address.as_uri(lakehouse)}/{RECORDS}")
+
+
+def _some(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

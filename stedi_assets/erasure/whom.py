@@ -1,0 +1,214 @@
+"""Whom an erasure is about: who has left, who was asked for, and what identifies them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from stedi_assets import consent
+from stedi_assets.erasure import text
+from stedi_assets.erasure.people import People
+from stedi_assets.erasure.record import records
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import storage
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.resources.pseudonyms import Pseudonyms
+from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
+    from pyspark.sql import DataFrame
+
+ADDRESS, PHONE, DEVICE, NAME = "address", "phone", "device", "name"
+
+
+@dataclass
+class Whom:
+    """The people of one erasure.
+
+    Attributes:
+        io_manager: Where the tables are.
+        pseudonyms: Makes the pseudonyms.
+        asked: Pseudonyms of people to erase from landing too.
+        as_of: The time by which consent is judged (epoch milliseconds, UTC).
+    """
+
+    io_manager: LakehouseIOManager
+    pseudonyms: Pseudonyms
+    asked: frozenset[str]
+    as_of: int
+
+    @property
+    def customers(self) -> DataFrame:
+        """The customer records that landed."""
+        return self.io_manager.read(CUSTOMER_LANDING)
+
+    @functools.cached_property
+    def addresses(self) -> frozenset[str]:
+        """The e-mail addresses of those of the asked who landed as customers."""
+        people = self.customers.select(consent.person("email").alias("email"))
+        return frozenset(self._asked_among(people, "email"))
+
+    @property
+    def staying(self) -> DataFrame:
+        """The e-mail and serial number of each device of the people who agree and stay."""
+        found = consent.consenting_customers(self.customers, self.as_of)
+        if self.addresses:
+            found = found.where(~F.col("email").isin(*self.addresses))
+        return found.select("email", "serialNumber")
+
+    def asked_people(self) -> People:
+        """The people asked for, known by all that landed of them."""
+        asked = self.customers.select(consent.person("email").alias("email"))
+        theirs = asked.where(F.col("email").isin(*self.addresses))
+        return self._people(_identifiers(self.customers, theirs) if self.addresses else None)
+
+    def people_in(self, lines: Iterable[str]) -> People:
+        """Those of the people who have left, or were asked for, of whom lines may be.
+
+        Args:
+            lines: So few that what they mention fits into memory.
+        """
+        mentioned = {
+            value for line in lines for each in text.mentions(line) for value in _forms(each)
+        }
+        if not mentioned:
+            return self._people(None)
+        session = self.io_manager.spark_session
+        found = session.createDataFrame([(each,) for each in sorted(mentioned)], "value string")
+        return self._people(self._left.join(found, "value", "left_semi"))
+
+    def require_known(self, others: Iterable[Iterable[DataFrame]], pieces: Iterable[str]) -> None:
+        """Finds everyone who was asked for, wherever they may be known from.
+
+        Args:
+            others: Frames of a column of addresses, besides those of landing.
+            pieces: What was quarantined.
+
+        Raises:
+            LakehouseError: If there is no trace of one of them.
+        """
+        unknown = set(self.asked)
+        for known in self._known(others, pieces):
+            unknown -= known
+            if not unknown:
+                return
+        raise LakehouseError(
+            f"{len(unknown):,} of the {len(self.asked):,} pseudonyms in erase_from_landing are of "
+            "no one who landed, is in a table or in quarantine, or was erased before. Nothing was "
+            "done. Make them by `make pseudonyms` with the STEDI_PSEUDONYM_KEY that this job has; "
+            "of someone who has only just arrived, materialise the lakehouse first."
+        )
+
+    def _known(
+        self, others: Iterable[Iterable[DataFrame]], pieces: Iterable[str]
+    ) -> Iterator[set[str]]:
+        """Pseudonyms of the asked, by where they are known from; the dearer to ask the later."""
+        yield set(map(self.pseudonyms.of_text, self.addresses))
+        yield {person for record in records(self.io_manager.uri) for person in record["people"]}
+        for frames in others:
+            for frame in frames:
+                found = self._asked_among(frame, frame.columns[0])
+                yield set(map(self.pseudonyms.of_text, found))
+        people = People(self.pseudonyms, self.asked)
+        for piece in pieces:
+            theirs = filter(people.are, text.addresses(piece))
+            yield {self.pseudonyms.of_text(consent.person_of(each)) for each in theirs}
+
+    def _asked_among(self, frame: DataFrame, name: str) -> list[str]:
+        """The addresses of the asked in a column of addresses."""
+        if not self.asked:
+            return []
+        people = frame.select(consent.person(name).alias("email")).dropna().distinct()
+        named = self.pseudonyms.of(people.withColumn("_of", F.col("email")), "_of")
+        return [row.email for row in named.where(F.col("_of").isin(*self.asked)).collect()]
+
+    @functools.cached_property
+    def _left(self) -> DataFrame:
+        """What identifies the people who have left or were asked for, cached for the run."""
+        words = consent.last_words(self.customers, self.as_of)
+        asked = F.col("email").isin(*self.addresses) if self.addresses else F.lit(False)
+        left = words.where(~F.col(consent.AGREES) | asked).select("email")
+        return self.io_manager.spark.hold(_identifiers(self.customers, left))
+
+    def _people(self, identifiers: DataFrame | None) -> People:
+        rows = identifiers.collect() if identifiers is not None else []
+
+        def of(kind: str, *, shared: bool) -> frozenset[str]:
+            return frozenset(r.value for r in rows if r.kind == kind and bool(r.others) is shared)
+
+        return People(
+            self.pseudonyms,
+            self.asked,
+            addresses=of(ADDRESS, shared=False),
+            phones=of(PHONE, shared=False),
+            devices=of(DEVICE, shared=False),
+            shared=of(PHONE, shared=True) | of(DEVICE, shared=True),
+            names=of(NAME, shared=False) | of(NAME, shared=True),
+        )
+
+
+def users_who_landed(io_manager: LakehouseIOManager) -> Iterator[DataFrame]:
+    """The users of the phone readings that landed, if some did."""
+    if storage.open_folder(io_manager.uri_of(ACCELEROMETER_LANDING)).json_lines():
+        yield io_manager.read(ACCELEROMETER_LANDING).select("user")
+
+
+def _identifiers(customers: DataFrame, people: DataFrame) -> DataFrame:
+    """What identifies people.
+
+    Args:
+        customers: The customer records.
+        people: A column `email` of the people, as `consent.person` has it.
+
+    Returns:
+        `kind`, `value` (an address as `consent.person`, a phone as `text.phone_of`, a name in lower
+        case) and `others`, 1 if it is also that of someone else and 0 if not.
+    """
+    marked = people.distinct().withColumn("_theirs", F.lit(1))
+    landed = customers.withColumn("email", consent.person("email")).where("email is not null")
+    kinds = {
+        ADDRESS: F.col("email"),
+        PHONE: _phone(F.col("phone")),
+        DEVICE: F.trim("serialNumber"),
+        NAME: F.lower(F.trim("customerName")),
+    }
+    values = [F.struct(F.lit(k).alias("kind"), v.alias("value")) for k, v in kinds.items()]
+    return (
+        landed.join(marked, "email", "left")
+        .select("_theirs", F.explode(F.array(*values)).alias("each"))
+        .select("_theirs", F.col("each.kind").alias("kind"), F.col("each.value").alias("value"))
+        .where("value <> ''")
+        .groupBy("kind", "value")
+        .agg(
+            F.max("_theirs").alias("theirs"),
+            F.max(F.when(F.col("_theirs").isNull(), 1).otherwise(0)).alias("others"),
+        )
+        .where("theirs = 1")
+        .select("kind", "value", "others")
+    )
+
+
+def _phone(number: Expression) -> Expression:
+    """A phone number as `text.phone_of` has it."""
+    digits = F.regexp_replace(number, text.NOT_A_DIGIT.pattern, "")
+    is_phone = number.rlike(f"^{text.PHONE.pattern}$") & (F.length(digits) >= text.PHONE_DIGITS)
+    return F.when(is_phone, digits).otherwise(F.trim(number))
+
+
+def _forms(part: str) -> set[str]:
+    """A part of a text in each form that an identifier has."""
+    forms = {part, text.phone_of(part), consent.person_of(part), part.lower()}
+    return {each for each in forms if each and _is_text(each)}
+
+
+def _is_text(part: str) -> bool:
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
