@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -116,23 +119,27 @@ class Erasure:
             landed: The landing table that they are of.
         """
         import pyarrow as pa
+        import pyarrow.parquet as pq
 
         table = quarantine_of(landed)
         state = self.io_manager.state(table)
         assert state is not None
+        schema = delta.arrow_schema(table)
         count = ambiguous = 0
-        for batch, left in self._judged(landed):
-            count += sum(each.line != line for each, line in _beside(left, batch))
-            ambiguous += sum(each.ambiguous for each in left)
-
-        def cleared() -> Iterator[pa.RecordBatch]:
-            for batch, left in self._judged(landed):
-                lines = [each.line for each in left]
-                columns = {name: batch[name] for name in table.column_names} | {"line": lines}
-                yield pa.RecordBatch.from_pydict(columns, delta.arrow_schema(table))
-
-        if count:
-            self.io_manager.write(table, cleared, state.commit)
+        with tempfile.TemporaryDirectory() as scratch:
+            # While delta-rs writes, it cannot read.
+            path = Path(scratch, "cleared.parquet")
+            with pq.ParquetWriter(path, schema) as cleared:
+                for batch, left in self._judged(landed):
+                    count += sum(each.line != line for each, line in _beside(left, batch))
+                    ambiguous += sum(each.ambiguous for each in left)
+                    columns = {name: batch[name] for name in table.column_names}
+                    columns["line"] = pa.array([each.line for each in left], pa.string())
+                    cleared.write_batch(pa.RecordBatch.from_pydict(columns, schema))
+            if count:
+                with pq.ParquetFile(path) as rows:
+                    batches = functools.partial(rows.iter_batches, PIECES_AT_ONCE)
+                    self.io_manager.write(table, batches, state.commit)
         self.record.quarantined[table.name] = count
         self.record.ambiguous[table.name] = ambiguous
 

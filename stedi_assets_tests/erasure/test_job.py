@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from stedi_assets.definitions import define
 from stedi_assets.erasure.job import ConfigRefused
 from stedi_assets.erasure.record import RECORDS
 from stedi_assets.erasure.work import Erasure
-from stedi_assets.lakehouse import delta, upkeep
+from stedi_assets.lakehouse import delta, io_manager, upkeep
+from stedi_assets.resources import clock
 from stedi_assets.settings import Settings
 from stedi_assets.tables import (
     DELTA_TABLES,
@@ -32,7 +34,7 @@ from stedi_assets.tables import (
     Table,
 )
 from stedi_assets_tests.checks.conftest import GOOD, LATER, land
-from stedi_assets_tests.rows import PSEUDONYMS
+from stedi_assets_tests.rows import MORNING, PSEUDONYMS
 
 HERS = ("ann@example.com", "Ann Archer", "8015550101", "device-ann")
 CUT = '{"customerName":"Ann Archer","email":"Ann@example.com","phone":"80155'
@@ -196,7 +198,7 @@ def test__erase__tables_have_not_followed(lakehouse: Lakehouse) -> None:
 
 
 def test__erase__from_landing_on_request(withdrawn: Lakehouse) -> None:
-    landed = {path: path.read_text() for path in withdrawn.folder.glob("*/landing/*.json")}
+    landed = {path: path.read_text() for path in withdrawn.folder.glob("*/landing/[!.]*.json")}
 
     assert withdrawn.erase(PSEUDONYMS.of_text("ann@example.com")).success
 
@@ -229,17 +231,6 @@ def test__erase__from_landing_one_who_still_agrees(lakehouse: Lakehouse) -> None
     lakehouse.materialize()
     assert lakehouse.erase(pseudonym).success
     assert lakehouse.holding(*HERS) == set()
-
-
-def test__erase__entry_is_no_pseudonym(lakehouse: Lakehouse) -> None:
-    """No run is made, which would keep it."""
-    with pytest.raises(ConfigRefused) as raised:
-        lakehouse.erase("ann@example.com")
-    assert str(raised.value) == (
-        "Entry 1 of erase_from_landing is no pseudonym. Make one of each address by "
-        "`make pseudonyms`."
-    )
-    assert lakehouse.instance.get_runs() == []
 
 
 def test__erase__phone_is_still_paired_with_anothers_device(withdrawn: Lakehouse) -> None:
@@ -282,6 +273,160 @@ def test__erase__dies_then_run_again(
 
     assert withdrawn.holding(*HERS) == set()
     assert {table.name: withdrawn.rows(table) for table in DELTA_TABLES} == rows
+
+
+def quarantined(lakehouse: Lakehouse, source: str) -> list[str]:
+    table = next(table for table in QUARANTINE_TABLES if table.source == source)
+    return [row[0] for row in lakehouse.rows(table)]
+
+
+def test__erase__leaves_no_one_in_quarantine_and_takes_no_one_else(lakehouse: Lakehouse) -> None:
+    """What tells of Zoë O'Neil, however written; not what may be anyone's."""
+    zoe = {"email": "zoë.o'neil@example.com", "phone": "+1 (801) 555-0177", "customerName": "Zoë O"}
+    serial = "12345678901234567720"
+    zoes = {**zoe, "serialNumber": serial, "shareWithResearchAsOfDate": MORNING}
+    lakehouse.arrive({**zoes, "lastUpdateDate": MORNING})
+    lakehouse.arrive({"email": "bob@example.com", "serialNumber": "device-of-all"})
+    lakehouse.arrive({**zoe, "serialNumber": "device-of-all", "lastUpdateDate": MORNING})
+    lakehouse.arrive({"email": zoe["email"], "lastUpdateDate": LATER})
+    gone = {
+        "customer": [
+            '{"email":"zo\\u00eb.o\'neil\\u0040example.com","pho',
+            '{"customerName":"Zoë","phone":"+1 (801) 555-0177","ema',
+            "call +1 (801) 555-0177",
+        ],
+        "step_trainer": [
+            f'{{"sensorReadingTime":1700000000000,"serialNumber":{serial},"dis',
+            f'{{"sensorReadingTime":1700000000000,"serialNumber":"{serial}","dis',
+        ],
+        "accelerometer": ['{"user":"Zoë.O\'Neil@Example.com","timestamp":17'],
+    }
+    stays = {
+        "customer": ['{"customerName":"Zoë O","bi', '{"email":"neil@example.com","pho'],
+        "step_trainer": ['{"sensorReadingTime":1700000000000,"serialNumber":"device-of-all","d'],
+        "accelerometer": ['{"user":"bob@example.com","timestamp":17'],
+    }
+    for source, lines in gone.items():
+        path = lakehouse.source / source / "landing" / "cut.json"
+        path.write_text("\n".join([*lines, *stays[source]]) + "\n")
+    lakehouse.materialize()
+    before = {source: quarantined(lakehouse, source) for source in gone}
+    assert all(set(lines) <= set(before[source]) for source, lines in gone.items())
+
+    assert lakehouse.erase().success
+
+    for source, lines in gone.items():
+        expected = ["" if line in lines else line for line in before[source]]
+        assert sorted(quarantined(lakehouse, source)) == sorted(expected)
+    [record] = records(lakehouse)
+    assert record["quarantined"] == {
+        "customer_quarantine": 3,
+        "step_trainer_quarantine": 2,
+        "accelerometer_quarantine": 1,
+    }
+    assert record["ambiguous"] == {
+        "customer_quarantine": 1,
+        "step_trainer_quarantine": 1,
+        "accelerometer_quarantine": 0,
+    }
+
+    assert lakehouse.erase(PSEUDONYMS.of_text("zoë.o'neil@example.com")).success
+    left = lakehouse.holding("o'neil", "555-0177", serial)
+    assert left == set()
+
+
+def test__erase__unknown_pseudonym(withdrawn: Lakehouse) -> None:
+    """Nothing is done or recorded, for the others neither."""
+    files = {path: path.stat().st_mtime_ns for path in withdrawn.folder.rglob("*")}
+
+    result = withdrawn.erase(
+        PSEUDONYMS.of_text("ann@example.com"), PSEUDONYMS.of_text("nobody@example.com")
+    )
+
+    [said] = _failures(result)
+    assert said.startswith(
+        "1 of the 2 pseudonyms in erase_from_landing are of no one who landed, is in a table or in "
+        "quarantine, or was erased before. Nothing was done."
+    )
+    assert {path: path.stat().st_mtime_ns for path in withdrawn.folder.rglob("*")} == files
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (
+            "accelerometer",
+            '{"user":"only@example.com","timestamp":1700000000000,"x":1,"y":1,"z":1}',
+        ),
+        ("customer", '{"email":"only@example.com","pho'),
+    ],
+)
+def test__erase__known_from_a_reading_or_quarantine_alone(
+    source: str, line: str, withdrawn: Lakehouse
+) -> None:
+    (withdrawn.source / source / "landing" / "only.json").write_text(f"{line}\n")
+    withdrawn.materialize()
+
+    assert withdrawn.erase(PSEUDONYMS.of_text("only@example.com")).success
+
+    assert withdrawn.holding("only@example.com") == set()
+    # Once erased, a person stays known.
+    assert withdrawn.erase(PSEUDONYMS.of_text("only@example.com")).success
+
+
+def test__erase__file_is_named_after_them(withdrawn: Lakehouse) -> None:
+    path = withdrawn.source / "customer" / "landing" / "ann@example.com.json"
+    path.write_bytes(b'{"email":"\xff", "note":\n')
+    withdrawn.materialize()
+    assert any("ann@example.com" in path.name for path in withdrawn.folder.rglob("*"))
+
+    assert withdrawn.erase(PSEUDONYMS.of_text("ann@example.com")).success
+
+    assert withdrawn.holding(*HERS) == set()
+    assert not any("ann@example.com" in path.name for path in withdrawn.folder.rglob("*"))
+    withdrawn.materialize()
+    assert not any("ann@example.com" in path.name for path in withdrawn.folder.rglob("*"))
+
+
+def test__erase__tables_were_made_by_a_fast_clock(
+    lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consent of tomorrow counted then; now it does not, and the message says why."""
+    tomorrow = time.time_ns() // 1_000_000 + 24 * 3_600_000
+    lakehouse.arrive(
+        {
+            "email": "new@example.com",
+            "shareWithResearchAsOfDate": tomorrow - 3_600_000,
+            "lastUpdateDate": tomorrow - 3_600_000,
+        }
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "time_of_run", lambda _: tomorrow)
+        patched.setattr(io_manager, "time_of_run", lambda _: tomorrow)
+        lakehouse.materialize()
+
+    [said] = _failures(lakehouse.erase())
+    assert said.startswith("customer_trusted still has 1 rows of people who left. It was made by a")
+    assert "later than now: that one was fast, or this one is slow." in said
+
+    lakehouse.materialize()
+    assert lakehouse.erase().success
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (["ann@example.com"], "Entry 1 of erase_from_landing is no pseudonym. Make one of each"),
+        (["0" * 64, 5], "Entry 2 of erase_from_landing is no pseudonym."),
+        ("ann@example.com", "erase_from_landing is no list. Give it a list of pseudonyms."),
+        (None, "erase_from_landing is no list."),
+    ],
+)
+def test__erase__configuration_is_wrong(config: Any, said: str, lakehouse: Lakehouse) -> None:
+    with pytest.raises(ConfigRefused) as raised:
+        lakehouse._execute("erase_withdrawn", {"erase_from_landing": config})
+    assert str(raised.value).startswith(said)
+    assert lakehouse.instance.get_runs() == []
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
