@@ -356,7 +356,7 @@ def test__erase__unknown_pseudonym(withdrawn: Lakehouse) -> None:
     [
         (
             "accelerometer",
-            '{"user":"only@example.com","timestamp":1700000000000,"x":1,"y":1,"z":1}',
+            '{"user":"only@example.com","timestamp":1700000000000,"x":1,"y":2,"z":3}',
         ),
         ("customer", '{"email":"only@example.com","pho'),
     ],

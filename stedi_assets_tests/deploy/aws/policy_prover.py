@@ -10,7 +10,7 @@ from iamprover.engine.conditions import encode_condition
 from iamprover.engine.context import Context
 from iamprover.engine.encoder import allowed
 from iamprover.engine.patterns import matches_any
-from iamprover.model import Principal
+from iamprover.model import Condition, Principal
 from iamprover.parsers.iam import parse_policy_document
 
 UNDECIDED_AFTER_MILLISECONDS = 5_000
@@ -28,7 +28,8 @@ def allowed_request(
     """Some request that the policies allow, or None, which proves that there is none.
 
     Actions, resources and the values of the context are patterns with `*` and `?`. A key that the
-    context does not name may have any value.
+    context does not name may have any value. That a key `k` is absent is the value `true` of the
+    key `k is absent`.
 
     Args:
         identity: The documents of the policies attached to a role.
@@ -44,6 +45,8 @@ def allowed_request(
     role = Principal("role", [parse_policy_document("identity", each) for each in identity])
     resource_policies = [parse_policy_document("bucket", dict(bucket))] if bucket else []
     for policy in [*role.policies, *resource_policies]:
+        for statement in policy.statements:
+            statement.conditions = [_of_presence(each) for each in statement.conditions]
         for condition in (each for statement in policy.statements for each in statement.conditions):
             # The solver's own default for these is to ignore the condition.
             if encode_condition(condition, Context()) is None:
@@ -66,3 +69,10 @@ def allowed_request(
         return None
     request = solver.model()
     return f"{request[action]} on {request[resource]} with {keys.assignments(request)}"
+
+
+def _of_presence(condition: Condition) -> Condition:
+    """A condition that the solver knows in place of `Null`, which it does not."""
+    if condition.operator != "Null":
+        return condition
+    return Condition("Bool", f"{condition.key} is absent", condition.values)

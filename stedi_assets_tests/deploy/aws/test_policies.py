@@ -6,18 +6,21 @@ import json
 
 import pytest
 
+from stedi_assets.erasure.record import RECORDS
 from stedi_assets.tables import (
     DELTA_TABLES,
     LANDING_TABLES,
     MACHINE_LEARNING_CURATED,
     QUARANTINE_TABLES,
     TABLES,
+    Table,
 )
 from stedi_assets_tests.deploy.aws.conftest import KEY, REGION, Stack
 from stedi_assets_tests.deploy.aws.policy_prover import allowed_request
 
 MANAGED_POLICY_CHARACTERS = 6144  # IAM's limit, white space not counted
 VERSION_ACTIONS = ("s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:PutBucketVersioning")
+ROLES = ("Ingest", "Pipeline", "Erasure", "DataScientist")
 WRITTEN_TABLES = (*QUARANTINE_TABLES, *DELTA_TABLES)
 PERSONAL_SOURCES = tuple(table.source for table in LANDING_TABLES)
 
@@ -68,6 +71,27 @@ ALLOWED = [
 ]
 
 
+LEDGERS = (".erased", ".ledger.json")
+# Besides what the pipeline may, of which erasure's role has the policy too.
+ALLOWED += [
+    *(
+        ("Erasure", f"s3:{action}", f"{{objects}}/{table.location}/{name}")
+        for table in LANDING_TABLES
+        for action in ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
+        for name in ("a.json", *LEDGERS)
+    ),
+    *(
+        ("Erasure", f"s3:{action}", f"{{objects}}/{RECORDS}/1.json")
+        for action in ("GetObject", "PutObject", "AbortMultipartUpload")
+    ),
+    *(
+        ("Erasure", "s3:DeleteObjectVersion", f"{{objects}}/{table.location}/a")
+        for table in TABLES.values()
+    ),
+    ("Erasure", "s3:ListBucketVersions", "{bucket}"),
+]
+
+
 @pytest.mark.parametrize(("role", "action", "resource"), ALLOWED)
 def test__policy__allows(kms_stack: Stack, role: str, action: str, resource: str):
     assert allowed_request(kms_stack.documents(role), [action], [kms_stack.arn(resource)])
@@ -80,6 +104,21 @@ DENIED = [
     ("Ingest", "glue:*", "*"),
     ("Ingest", "athena:*", "*"),
     *(("Ingest", "*", f"{{objects}}/{table.location}/*") for table in WRITTEN_TABLES),
+    *(
+        ("Ingest", "s3:Put*", f"{{objects}}/{table.location}/{name}")
+        for table in LANDING_TABLES
+        for name in LEDGERS
+    ),
+    ("Ingest", "*", f"{{objects}}/{RECORDS}/*"),
+    ("Pipeline", "*", f"{{objects}}/{RECORDS}/*"),
+    *(
+        ("Erasure", f"s3:{action}", f"{{objects}}/{RECORDS}/*")
+        for action in ("DeleteObject", "DeleteObjectVersion")
+    ),
+    ("Erasure", "s3:PutBucketVersioning", "*"),
+    *(("Erasure", "s3:Put*", f"{{objects}}/{table.location}/*") for table in WRITTEN_TABLES),
+    ("Erasure", "glue:*", "*"),
+    ("Erasure", "athena:*", "*"),
     *(
         ("Pipeline", f"s3:{action}*", f"{{objects}}/{table.location}/*")
         for table in LANDING_TABLES
@@ -111,8 +150,8 @@ DENIED = [
         ("DataScientist", f"glue:{action}*", "*")
         for action in ("Create", "Update", "Delete", "Batch")
     ),
-    *((role, "iam:*", "*") for role in ("Ingest", "Pipeline", "DataScientist")),
-    *((role, "s3:PutBucket*", "*") for role in ("Ingest", "Pipeline", "DataScientist")),
+    *((role, "iam:*", "*") for role in ROLES),
+    *((role, "s3:PutBucket*", "*") for role in ROLES),
 ]
 
 
@@ -132,6 +171,11 @@ REACH = {
         "{glue}:database/stedi",
         "{glue}:table/stedi/*",
         "{workgroup}-pipeline",
+    ],
+    "Erasure": [
+        "{bucket}",
+        *(f"{{objects}}/{table.location}/*" for table in TABLES.values()),
+        f"{{objects}}/{RECORDS}/*",
     ],
     "DataScientist": [
         "{bucket}",
@@ -172,6 +216,22 @@ def test__policy__lists_by_prefix(kms_stack: Stack, role: str, location: str, li
     assert bool(request) is listed, request
 
 
+@pytest.mark.parametrize("table", LANDING_TABLES)
+def test__ingest_policy__replaces_nothing_that_landed(s3_stack: Stack, table: Table):
+    """S3 refuses to replace an object only if the request that writes it asks for that."""
+    for absent, answered in (("true", False), ("false", True)):
+        request = allowed_request(
+            s3_stack.documents("Ingest"),
+            ["s3:PutObject"],
+            [s3_stack.arn(f"{{objects}}/{table.location}/a.json")],
+            context={
+                "s3:ObjectCreationOperation": "true",
+                "s3:if-none-match is absent": absent,
+            },
+        )
+        assert bool(request) is answered, request
+
+
 @pytest.mark.parametrize("role", REACH)
 @pytest.mark.parametrize(
     "prefix", ["", "{prefix}", "{prefix}/customer", "other/*", "athena-results/"]
@@ -183,7 +243,10 @@ def test__policy__lists_no_folder_above(kms_stack: Stack, role: str, prefix: str
         [kms_stack.arn("{bucket}")],
         context={"s3:prefix": kms_stack.arn(prefix)},
     )
-    assert request is None or (role, prefix) == ("Pipeline", "{prefix}/customer")
+    assert request is None or (role, prefix) in (
+        ("Pipeline", "{prefix}/customer"),
+        ("Erasure", "{prefix}/customer"),
+    )
 
 
 def test__bucket_policy__denies_all_without_tls(stack: Stack):
