@@ -1,5 +1,6 @@
 """Prints the pseudonym of each e-mail address that it reads, one a line: `make pseudonyms`."""
 
+import re
 import sys
 
 from stedi_assets.consent import person_of
@@ -7,20 +8,31 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.settings import Settings
 
+ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
+
 
 def main() -> int:
     """Reads addresses from standard input, so that none stays in a shell's history.
 
+    It prints pseudonyms of all of them, or none.
+
     Returns:
-        0, or 1 if STEDI_PSEUDONYM_KEY is missing or unfit.
+        0, or 1 if STEDI_PSEUDONYM_KEY is missing or unfit, or a line is no e-mail address.
     """
     pseudonyms = Pseudonyms(Settings.from_environment().pseudonym_key)
+    made = []
     try:
-        for line in sys.stdin:
-            if person := person_of(line):
-                print(pseudonyms.of_text(person), flush=True)
+        for number, line in enumerate(sys.stdin, 1):
+            if not (person := person_of(line)):
+                continue
+            if not ADDRESS.fullmatch(person):
+                sys.exit(f"Line {number:,} is no e-mail address. Write one address a line.")
+            made.append(pseudonyms.of_text(person))
+    except UnicodeError:
+        sys.exit("The addresses are not UTF-8 text. Save them as UTF-8.")
     except LakehouseError as error:
         sys.exit(str(error))
+    print("".join(f"{each}\n" for each in made), end="")
     return 0
 
 

@@ -23,8 +23,7 @@ from stedi_assets.definitions import define
 from stedi_assets.erasure.job import ConfigRefused
 from stedi_assets.erasure.record import RECORDS
 from stedi_assets.erasure.work import Erasure
-from stedi_assets.lakehouse import delta, io_manager, upkeep
-from stedi_assets.resources import clock
+from stedi_assets.lakehouse import delta, upkeep
 from stedi_assets.settings import Settings
 from stedi_assets.tables import (
     DELTA_TABLES,
@@ -401,8 +400,7 @@ def test__erase__tables_were_made_by_a_fast_clock(
         }
     )
     with monkeypatch.context() as patched:
-        patched.setattr(clock, "time_of_run", lambda _: tomorrow)
-        patched.setattr(io_manager, "time_of_run", lambda _: tomorrow)
+        patched.setattr(time, "time_ns", lambda: tomorrow * 1_000_000)
         lakehouse.materialize()
 
     [said] = _failures(lakehouse.erase())

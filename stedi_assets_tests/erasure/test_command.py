@@ -1,0 +1,87 @@
+"""`dagster job execute` says in one sentence what is wrong, and prints what an erasure did."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.tables import CUSTOMER_LANDING
+from stedi_assets_tests.checks.conftest import GOOD, land
+from stedi_assets_tests.conftest import PROJECT
+from stedi_assets_tests.rows import PSEUDONYMS
+
+
+def execute(folder: Path, config: str) -> subprocess.CompletedProcess[str]:
+    """Runs the job as README has it."""
+    (folder / "erase.yaml").write_text(config)
+    (folder / "home").mkdir(exist_ok=True)
+    return subprocess.run(
+        [
+            *(Path(sys.executable).with_name("dagster"), "job", "execute"),
+            *("-m", "stedi_assets.definitions", "-j", "erase_withdrawn", "-c", "erase.yaml"),
+        ],
+        cwd=folder,
+        env={
+            **os.environ,
+            "DAGSTER_HOME": str(folder / "home"),
+            "STEDI_LAKEHOUSE_URI": str(folder / "lakehouse"),
+            "STEDI_PSEUDONYM_KEY": PSEUDONYMS.key,
+            "PYTHONPATH": str(PROJECT),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            "erase_from_landing: [ann@example.com]",
+            "Entry 1 of erase_from_landing is no pseudonym. Make one of each address by "
+            "`make pseudonyms`.",
+        ),
+        (
+            "erase_form_landing: [ann@example.com]",
+            "The configuration of erase_withdrawn has 1 unknown entries. Its one entry is "
+            "erase_from_landing, a list of pseudonyms, at the top.",
+        ),
+        (
+            "erase_from_landing: ann@example.com",
+            "erase_from_landing is no list. Give it a list of pseudonyms.",
+        ),
+    ],
+)
+def test__execute__configuration_is_wrong(config: str, said: str, tmp_path: Path) -> None:
+    result = execute(tmp_path, config)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == f"Error: {said}"
+    assert "Traceback" not in result.stderr + result.stdout
+    kept = (path for path in (tmp_path / "home").rglob("*") if path.is_file())
+    assert not any(b"ann@example.com" in path.read_bytes() for path in kept)
+
+
+def test__execute__example_of_the_readme(tmp_path: Path) -> None:
+    """The result stands in the output: who, as a number, how much, and how it was proved."""
+    readme = (PROJECT / "README.md").read_text()
+    [example] = re.findall(r"```yaml\n(erase_from_landing:.*?)```", readme, re.DOTALL)
+    land(tmp_path / "lakehouse", CUSTOMER_LANDING, GOOD[CUSTOMER_LANDING.name])
+    first, second = re.findall("[0-9a-f]{64}", example)
+    config = example.replace(first, PSEUDONYMS.of_text("eve@example.com"))
+
+    result = execute(tmp_path, config.replace(second, PSEUDONYMS.of_text("zoe@example.com")))
+
+    assert result.returncode == 0, result.stderr
+    assert (
+        "Erased 2 people: 2 lines of landing and 0 file names, 0 pieces of quarantine, 0 old "
+        "versions of tables with 0 data files. Proof: 2 rows and lines, all that is left of 3 "
+        "tables, were read afterwards, and none is theirs. 0 pieces of text stayed that may be "
+        "theirs: by a name alone, or by a phone or a device that others have too."
+    ) in result.stderr + result.stdout
