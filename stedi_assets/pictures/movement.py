@@ -16,6 +16,7 @@ from stedi_assets.pictures.chart import Picture
 from stedi_assets.pictures.figures import Figures
 
 if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
     from pyspark.sql import DataFrame
 
 # About 1: a tenth to either side, so that a sensor's noise does not change the class.
@@ -27,6 +28,8 @@ SLIGHT, STEADY, STRONG = (
 )
 CLASSES = (SLIGHT, STEADY, STRONG)
 BINS = 12
+# Spans begin and end at whole ten seconds and tens, so that none tells of a single reading.
+TIME_STEP, DISTANCE_STEP = 10_000, 10
 TIME, DISTANCE = "from (UTC)", "distance from"
 CAPTION = (
     "A class is the size of one reading's acceleration, √(x² + y² + z²), in the phone's own unit. "
@@ -49,10 +52,8 @@ def figures(readings: DataFrame) -> tuple[Figures, Figures]:
     from pyspark.sql import functions as F
 
     span = readings.agg(
-        F.min("timestamp").alias("t0"),
-        (F.max("timestamp") - F.min("timestamp") + 1).alias("time"),
-        F.min("distanceFromObject").alias("d0"),
-        (F.max("distanceFromObject") - F.min("distanceFromObject") + 1).alias("distance"),
+        *_ends("timestamp", TIME_STEP, "t0", "time"),
+        *_ends("distanceFromObject", DISTANCE_STEP, "d0", "distance"),
     )
     size = F.sqrt(F.col("x") ** 2 + F.col("y") ** 2 + F.col("z") ** 2)
     movement = F.when(size < BELOW, SLIGHT).when(size <= ABOVE, STEADY).otherwise(STRONG)
@@ -78,6 +79,15 @@ def figures(readings: DataFrame) -> tuple[Figures, Figures]:
         [{TIME: _utc(t0 + i * time // BINS), **over_time[i]} for i in range(BINS)],
         [{DISTANCE: d0 + i * distance // BINS, **by_distance[i]} for i in range(BINS)],
     )
+
+
+def _ends(name: str, step: int, start: str, length: str) -> tuple[Expression, Expression]:
+    """Where the spans of a column begin, and how long they are together, both in whole steps."""
+    from pyspark.sql import functions as F
+
+    begin = F.floor(F.min(name) / step) * step
+    whole = F.ceil((F.max(name) - begin + 1) / (step * BINS)) * (step * BINS)
+    return begin.alias(start), whole.alias(length)
 
 
 def pictures_over_time(figures: Figures) -> list[Picture]:

@@ -39,16 +39,17 @@ def test__figures__class_of_a_reading(
 
 
 def test__figures__spans_cover_first_to_last(frame: Frame) -> None:
+    """They begin at whole ten seconds and a whole ten, which tell of no single reading."""
     hour = 3_600_000
-    readings = [reading(NOON + i * hour, 200 if i < 20 else 223, 1.0) for i in range(24)]
+    readings = [reading(NOON + 7 + i * hour, 203 if i < 20 else 321, 1.0) for i in range(24)]
     over_time, by_distance = movement.figures(frame(PAIRS, readings))
     assert [row[STEADY] for row in over_time] == [2] * 12
     assert [row["from (UTC)"] for row in over_time][:2] == [
         "2023-11-14 22:13:20",
-        "2023-11-15 00:08:20",
+        "2023-11-15 00:08:30",
     ]
     assert [(row["distance from"], row[STEADY]) for row in by_distance] == [
-        (200 + 2 * i, {0: 20, 11: 4}.get(i, 0)) for i in range(12)
+        (200 + 20 * i, {0: 20, 6: 4}.get(i, 0)) for i in range(12)
     ]
 
 
@@ -57,7 +58,8 @@ def test__figures__no_readings(frame: Frame) -> None:
 
 
 def test__pictures__say_what_they_show(frame: Frame) -> None:
-    readings = [reading(NOON, 200, 0.0), reading(NOON + 99, 299, 0.0), reading(NOON, 200, 2.0)]
+    end = NOON + 11 * 10_000
+    readings = [reading(NOON, 200, 0.0), reading(end, 319, 0.0), reading(NOON, 200, 2.0)]
     over_time, by_distance = movement.figures(frame(PAIRS, readings))
     [counts], [shares] = (
         movement.pictures_over_time(over_time),
@@ -67,6 +69,6 @@ def test__pictures__say_what_they_show(frame: Frame) -> None:
     assert f"{SLIGHT}: 1{nothing}, 1; {STEADY}: 0{nothing}, 0; {STRONG}: 1{nothing}, 0" in (
         counts.alternative
     )
-    assert "from 200 to 291" in shares.alternative
+    assert "from 200 to 310" in shares.alternative
     assert f"{SLIGHT}: 50.0" in shares.alternative
     assert f"{STRONG}: 100.0" in shares.alternative
