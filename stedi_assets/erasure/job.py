@@ -43,10 +43,10 @@ class ConfigRefused(dg.DagsterError, click.ClickException):
 def pseudonyms_only(config: dict[str, Any]) -> dict[str, Any]:
     """Refuses what is no list of pseudonyms before a run is made, which would keep it."""
     given = config[FROM_LANDING]
-    if unknown := config.keys() - {FROM_LANDING}:
+    if config.keys() - {FROM_LANDING}:
         raise ConfigRefused(
-            f"The configuration of {JOB} has {len(unknown):,} unknown entries. Its one entry is "
-            f"{FROM_LANDING}, a list of pseudonyms, at the top."
+            f"The configuration of {JOB} has an unknown entry. It takes {FROM_LANDING} alone, a "
+            "list of pseudonyms."
         )
     if not isinstance(given, list):
         raise ConfigRefused(f"{FROM_LANDING} is no list. Give it a list of pseudonyms.")

@@ -76,6 +76,11 @@ class People:
             self._known[person] = self._pseudonym(person) in self._unresolved
         return self._known[person]
 
+    def pseudonyms_in(self, line: str) -> set[str]:
+        """The pseudonyms of those of them whose addresses a line holds."""
+        theirs = {consent.person_of(each) for each in texts.addresses(line) if self.are(each)}
+        return set(map(self.pseudonyms.of_text, theirs))
+
     def without(self, line: str, table: Table) -> Left:
         """A line without them, of which all that is others' is as it was.
 

@@ -116,8 +116,7 @@ class Whom:
                 yield set(map(self.pseudonyms.of_text, found))
         people = People(self.pseudonyms, self.asked)
         for piece in pieces:
-            theirs = filter(people.are, text.addresses(piece))
-            yield {self.pseudonyms.of_text(consent.person_of(each)) for each in theirs}
+            yield people.pseudonyms_in(piece)
 
     def _asked_among(self, frame: DataFrame, name: str) -> list[str]:
         """The addresses of the asked in a column of addresses."""

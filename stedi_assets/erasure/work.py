@@ -126,12 +126,15 @@ class Erasure:
         assert state is not None
         schema = delta.arrow_schema(table)
         count = ambiguous = 0
+        found = set(self.record.people)
         with tempfile.TemporaryDirectory() as scratch:
             # While delta-rs writes, it cannot read.
             path = Path(scratch, "cleared.parquet")
             with pq.ParquetWriter(path, schema) as cleared:
-                for batch, left in self._judged(landed):
-                    count += sum(each.line != line for each, line in _beside(left, batch))
+                for batch, left, people in self._judged(landed):
+                    changed = [line for each, line in _beside(left, batch) if each.line != line]
+                    count += len(changed)
+                    found |= {each for line in changed for each in people.pseudonyms_in(line)}
                     ambiguous += sum(each.ambiguous for each in left)
                     columns = {name: batch[name] for name in table.column_names}
                     columns["line"] = pa.array([each.line for each in left], pa.string())
@@ -140,6 +143,7 @@ class Erasure:
                 with pq.ParquetFile(path) as rows:
                     batches = functools.partial(rows.iter_batches, PIECES_AT_ONCE)
                     self.io_manager.write(table, batches, state.commit)
+        self.record.people = sorted(found)
         self.record.quarantined[table.name] = count
         self.record.ambiguous[table.name] = ambiguous
 
@@ -173,22 +177,24 @@ class Erasure:
             landed = LANDING_TABLES[QUARANTINE_TABLES.index(table)]
             judged = self._judged(landed)
             return sum(
-                each.line != line for batch, left in judged for each, line in _beside(left, batch)
+                each.line != line
+                for batch, left, _ in judged
+                for each, line in _beside(left, batch)
             )
         with storage_faults(uri):
             stored = [file.uri for file in storage.open_folder(uri).files()]
         files = [name for name in stored if name.endswith(".parquet")]
         return self._left_in(table, self._data_files(table, files)).count() if files else 0
 
-    def _judged(self, landed: Table) -> Iterator[tuple[pa.RecordBatch, list[Left]]]:
-        """The quarantine of a landing table, and what is left of each piece without who has left.
+    def _judged(self, landed: Table) -> Iterator[tuple[pa.RecordBatch, list[Left], People]]:
+        """The quarantine of a landing table, what is left of each piece, and whom it was judged by.
 
-        Its people are looked up for some pieces at a time, so that no more is in memory at once.
+        The people are looked up for some pieces at a time, so that no more is in memory at once.
         """
         for batch in self._pieces(quarantine_of(landed)).to_batches(batch_size=PIECES_AT_ONCE):
             lines = [line or "" for line in batch["line"].to_pylist()]
             people = self.whom.people_in(lines)
-            yield batch, [_blanked(line, people, landed) for line in lines]
+            yield batch, [_blanked(line, people, landed) for line in lines], people
 
     def _pieces(self, table: Table) -> pa_dataset.Dataset:
         uri = self.io_manager.uri_of(table)

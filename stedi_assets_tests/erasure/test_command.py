@@ -49,8 +49,8 @@ def execute(folder: Path, config: str) -> subprocess.CompletedProcess[str]:
         ),
         (
             "erase_form_landing: [ann@example.com]",
-            "The configuration of erase_withdrawn has 1 unknown entries. Its one entry is "
-            "erase_from_landing, a list of pseudonyms, at the top.",
+            "The configuration of erase_withdrawn has an unknown entry. It takes "
+            "erase_from_landing alone, a list of pseudonyms.",
         ),
         (
             "erase_from_landing: ann@example.com",

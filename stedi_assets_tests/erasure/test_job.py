@@ -323,6 +323,7 @@ def test__erase__leaves_no_one_in_quarantine_and_takes_no_one_else(lakehouse: La
         "step_trainer_quarantine": 2,
         "accelerometer_quarantine": 1,
     }
+    assert PSEUDONYMS.of_text("zoë.o'neil@example.com") in record["people"]
     assert record["ambiguous"] == {
         "customer_quarantine": 1,
         "step_trainer_quarantine": 1,
