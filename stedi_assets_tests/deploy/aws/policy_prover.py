@@ -13,7 +13,7 @@ from iamprover.engine.patterns import matches_any
 from iamprover.model import Condition, Principal
 from iamprover.parsers.iam import parse_policy_document
 
-UNDECIDED_AFTER_MILLISECONDS = 5_000
+UNDECIDED_AFTER_MILLISECONDS = 10_000
 
 
 def allowed_request(
