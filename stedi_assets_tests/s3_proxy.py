@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+HTML = b"<html><head><title>Sign in</title></head><body><p>Sign in to go on.</p></body></html>"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,17 @@ class Fault:
     code: str
 
 
+class Spoilt(Enum):
+    """What becomes of the server's answer, which has carried the request out."""
+
+    LOST = "the connection closes without an answer"
+    CUT_AFTER_HEAD = "its headers, then the connection closes"
+    EMPTY = "its headers and status, but a body of no bytes"
+    HALF = "its headers, and half of the body with the length of that half"
+    HTML = "status 200 and a page of some other server"
+    HEADLESS = "an XML document with the right root and nothing in it"
+
+
 @dataclass
 class S3Proxy:
     """A running proxy.
@@ -35,12 +50,12 @@ class S3Proxy:
     Attributes:
         endpoint: Its address.
         requests: What was asked for so far.
-        fault: Decides which requests to refuse.
+        fault: Decides which requests to refuse, and which answers to spoil.
     """
 
     endpoint: str
     requests: list[Request] = field(default_factory=list)
-    fault: Callable[[Request], Fault | None] = lambda request: None
+    fault: Callable[[Request], Fault | Spoilt | None] = lambda request: None
 
 
 @contextmanager
@@ -58,7 +73,7 @@ def s3_proxy(server: str) -> Iterator[S3Proxy]:
             asked = Request(self.command, self.path, dict(self.headers))
             proxy.requests.append(asked)
             fault = proxy.fault(asked)
-            if fault:
+            if isinstance(fault, Fault):
                 answer = f"<Error><Code>{fault.code}</Code><Message>Injected</Message></Error>"
                 self.answer(fault.status, {"Content-Type": "application/xml"}, answer.encode())
                 return
@@ -72,18 +87,41 @@ def s3_proxy(server: str) -> Iterator[S3Proxy]:
             except OSError:
                 self.close_connection = True
                 return
-            self.answer(response.status, dict(response.getheaders()), content)
             connection.close()
+            headers = dict(response.getheaders())
+            if fault is None or response.status >= 300:
+                self.answer(response.status, headers, content)
+            else:
+                self.spoil(fault, response.status, headers, content)
 
-        def answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        def spoil(
+            self, spoilt: Spoilt, status: int, headers: dict[str, str], content: bytes
+        ) -> None:
+            if spoilt is Spoilt.LOST:
+                self.close_connection = True
+            elif spoilt is Spoilt.CUT_AFTER_HEAD:
+                self.close_connection = True
+                self.answer(status, headers, b"", length=max(len(content), 1))
+            elif spoilt is Spoilt.HTML:
+                self.answer(200, {"Content-Type": "text/html"}, HTML)
+            elif spoilt is Spoilt.HEADLESS:
+                root = re.search(rb"<(\w+)", content.partition(b"?>")[2])
+                self.answer(status, headers, b"<%b/>" % root[1] if root else b"")
+            else:
+                self.answer(
+                    status, headers, content[: len(content) // 2] if spoilt is Spoilt.HALF else b""
+                )
+
+        def answer(
+            self, status: int, headers: dict[str, str], content: bytes, length: int | None = None
+        ) -> None:
             self.send_response_only(status)
-            length = str(len(content))
-            if self.command == "HEAD":
-                length = headers.get("Content-Length", "0")
+            if length is None and self.command == "HEAD":
+                length, content = int(headers.get("Content-Length", "0")), b""
             for name, value in headers.items():
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(name, value)
-            self.send_header("Content-Length", length)
+            self.send_header("Content-Length", str(len(content) if length is None else length))
             self.end_headers()
             self.wfile.write(content)
             self.wfile.flush()

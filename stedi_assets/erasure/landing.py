@@ -128,7 +128,9 @@ def _erase(
                 "untouched; run the job again."
             )
         note_erased(folder, {folder.digest(file), landed.landed_sha256 or folder.digest(file)})
-        folder.upload(changed, name, digest)
+        # A run that was killed may have left it under its other name, without fewer people.
+        before = file if name == file.name else folder.file(name)
+        folder.upload(changed, name, digest, replaces=before)
         if name != file.name:
             folder.remove([file.name])
     return Erased(lines - kept, int(name != file.name), read, ambiguous), digest
@@ -151,11 +153,13 @@ def _names(landed: LandedFile, people: People) -> tuple[str, str]:
 
 def note_erased(folder: Folder, digests: set[str]) -> None:
     """Notes that files with these contents shall not land again."""
-    noted = erased_digests(folder, folder.files()) | digests
+    files = folder.files()
+    noted = erased_digests(folder, files) | digests
+    before = next((file for file in files if file.name == ERASED), None)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, ERASED)
         path.write_text("".join(f"{each}\n" for each in sorted(noted)))
-        folder.upload(path, ERASED, sha256_of(path))
+        folder.upload(path, ERASED, sha256_of(path), replaces=before)
 
 
 def erased_digests(folder: Folder, files: Sequence[StoredFile]) -> set[str]:

@@ -84,7 +84,7 @@ class Record:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch, name)
             path.write_text(json.dumps(asdict(self)) + "\n")
-            folder.upload(path, name, storage.sha256_of(path))
+            folder.upload(path, name, storage.sha256_of(path), replaces=folder.file(name))
 
 
 def records(lakehouse: str) -> Iterator[dict[str, Any]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import storage
-from stedi_assets.lakehouse.faults import fault, storage_faults
+from stedi_assets.lakehouse.faults import INCOMPLETE, fault, storage_faults
 from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
@@ -50,14 +50,20 @@ class TableState:
 def open_table(uri: str) -> DeltaTable | None:
     """The table at an URI, or None where there is none.
 
+    delta-rs takes an answer of the object store that is cut for an empty log, or a shorter one,
+    so what it finds is compared with a listing that is known to be whole.
+
     Raises:
         LakehouseError: If its log is damaged, or cannot be read.
     """
     log = storage.open_folder(f"{uri}/_delta_log")
-    table = _load(uri, log)
     with storage_faults(uri):
-        if table is not None and _lacks_a_commit(log):
-            raise _damaged(uri)
+        listed = log.files()
+    table = _load(uri, log)
+    if table is not None and _lacks_a_commit(listed):
+        raise _damaged(uri)
+    if (-1 if table is None else table.version()) < _newest_commit(listed):
+        raise fault(uri, OSError(INCOMPLETE)) or _damaged(uri)
     return table
 
 
@@ -99,25 +105,32 @@ def overwrite(
             else:
                 options = {"overwriteSchema": "true", COMMIT_METADATA: said}
                 rows.write.format("delta").mode("overwrite").options(**options).save(uri)
-        written = _load(uri, storage.open_folder(uri))
+        written = open_table(uri)
         assert written is not None
-        if written.version() > version + 1:
-            written.load_as_version(_version_of(said, uri, version + 1))
-        if version >= 0 or written.version() == 0:
-            return _state(written, commit)
-        # Another writer made the table meanwhile, and to that the engine appends: replace both.
-        version = written.version()
+        with storage_faults(uri):
+            ours, added = _commit_of(said, uri, version + 1)
+        if written.version() != ours:
+            written.load_as_version(ours)
+        state = _state(written, commit)
+        if state.files == added:
+            return state
+        # The engine appends to a table of which it saw nothing: another writer made it meanwhile,
+        # or the object store's listing was cut. Replace both.
+        version = ours
 
 
-def _version_of(said: str, uri: str, first: int) -> int:
-    """The version that a commit became, by its own words; delta-rs misnumbers a growing log."""
+def _commit_of(said: str, uri: str, first: int) -> tuple[int, int]:
+    """The version that a commit became, by its own words, and how many files it added.
+
+    delta-rs misnumbers a log that grows.
+    """
     log = storage.open_folder(f"{uri}/_delta_log")
     for version in itertools.count(first):
         name = f"{version:020}.json"
-        with log.open(storage.StoredFile(name, f"{log.uri}/{name}", 0)) as actions:
-            for line in actions:
-                if json.loads(line).get("commitInfo", {}).get(COMMIT_METADATA) == said:
-                    return version
+        with log.open(storage.StoredFile(name, f"{log.uri}/{name}", 0)) as lines:
+            actions = [json.loads(line) for line in lines]
+        if any(each.get("commitInfo", {}).get(COMMIT_METADATA) == said for each in actions):
+            return version, sum("add" in each for each in actions)
     raise AssertionError(f"no commit of {uri} is ours")
 
 
@@ -217,9 +230,15 @@ def last_said(table: DeltaTable) -> dict[str, Any]:
     return {}
 
 
-def _lacks_a_commit(log: storage.Folder) -> bool:
+def _newest_commit(log: Sequence[storage.StoredFile]) -> int:
+    """The version of the newest commit, or -1; one without content was not made."""
+    commits = [file.name for file in log if re.fullmatch(r"\d{20}\.json", file.name) and file.size]
+    return max((int(name[:20]) for name in commits), default=-1)
+
+
+def _lacks_a_commit(log: Sequence[storage.StoredFile]) -> bool:
     """Whether a commit between the last checkpoint and the newest commit is gone."""
-    names = [file.name for file in log.files()]
+    names = [file.name for file in log]
     commits = {int(name[:20]) for name in names if re.fullmatch(r"\d{20}\.json", name)}
     checkpoints = [int(name[:20]) for name in names if re.match(r"\d{20}\.checkpoint\.", name)]
     needed = range(max(checkpoints, default=-1) + 1, max(commits, default=-1) + 1)

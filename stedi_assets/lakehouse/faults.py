@@ -8,10 +8,19 @@ from collections.abc import Iterator
 
 from stedi_assets.errors import LakehouseError
 
+# The code of an answer that is not whole, as `s3_answers` finds it.
+INCOMPLETE = "IncompleteAnswer"
 # What file systems, S3, boto3 and the engines say, in the order in which it is looked for.
 MEANINGS = {
     "failed to commit transaction|delta_concurrent": (
         "another run wrote it at the same time. Wait for that run to end"
+    ),
+    "preconditionfailed|conditionalrequestconflict": (
+        "another run or a device wrote a file by the same name at the same time. Wait for it to end"
+    ),
+    "notimplemented": (
+        "the object store does not know conditional writes (If-None-Match and If-Match), without "
+        "which writers overwrite each other. Use one that does"
     ),
     "no space left|errno 28": "the disk is full. Make room",
     "disk quota": "the disk quota is used up. Make room",
@@ -33,10 +42,16 @@ MEANINGS = {
         "AWS_PROFILE"
     ),
     "access[ _]?denied|permission denied|forbidden": ("there is no permission for that. Grant it"),
-    "connection (refused|reset|closed|was closed)|could not connect|error sending request": (
+    "connection (refused|reset|closed|was closed)|could not connect|error sending request"
+    "|timeout on endpoint": (
         "the object store does not answer. Start it, or correct AWS_ENDPOINT_URL"
     ),
     # What the reader of Delta logs calls an internal error is damage, which waiting does not mend.
+    "incompleteanswer|incompleteread|checksumerror|connection broken|invalid list response"
+    "|list response body|no (commit|_delta_log) files found|missing commit file": (
+        "what the object store answers is cut short, or is no answer of an object store. Wait for "
+        "it, or correct AWS_ENDPOINT_URL"
+    ),
     "slowdown|slow down|reduce your request rate|service ?unavailable"
     "|(?<!kernel error: )internal ?(server ?)?error": (
         "the object store fails or is overloaded. Wait for it"
@@ -46,7 +61,12 @@ MEANINGS = {
 
 DAMAGED = "parquet error"
 # The beginnings of those meanings that may pass by themselves.
-TRANSIENT = ("the object store does not answer", "the object store fails or is overloaded")
+TRANSIENT = (
+    "another run or a device wrote",
+    "the object store does not answer",
+    "what the object store answers is cut short",
+    "the object store fails or is overloaded",
+)
 
 
 def meaning(error: Exception) -> str | None:

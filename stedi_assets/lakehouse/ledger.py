@@ -229,7 +229,7 @@ def keep(folder: Folder, ledger: Ledger) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, LEDGER)
         path.write_text(_Kept(files=ledger.files).model_dump_json(), encoding="utf-8")
-        folder.upload(path, LEDGER, sha256_of(path))
+        folder.upload(path, LEDGER, sha256_of(path), replaces=folder.file(LEDGER))
 
 
 def _seen(entry: LandedFile, folder: Folder, file: StoredFile) -> LandedFile:

@@ -6,20 +6,23 @@ import functools
 import io
 import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
-from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 from typing_extensions import override
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import s3_upload
 from stedi_assets.lakehouse.address import S3, without_userinfo
-from stedi_assets.lakehouse.storage import Folder, StoredFile
+from stedi_assets.lakehouse.faults import INCOMPLETE
+from stedi_assets.lakehouse.s3_answers import require_whole
+from stedi_assets.lakehouse.storage import TAKEN, Folder, StoredFile
 from stedi_assets.resources.aws import require_no_password
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ def _client() -> Any:
         os.environ.setdefault("AWS_ENDPOINT", endpoint)
     if endpoint.startswith("http://"):
         os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+    require_whole(s3)
     return s3
 
 
@@ -102,29 +106,43 @@ class S3Folder(Folder):
         return SubTreeFileSystem(f"{self.bucket}/{self.prefix}", filesystem)
 
     @override
+    def file(self, name: str) -> StoredFile | None:
+        # The listing that begins at a name: to list a large folder takes a request a thousand.
+        key = self._at(name)
+        with _as_os_errors():
+            listed = self.client.list_objects_v2(
+                Bucket=self.bucket, Prefix=key["Key"], Delimiter="/", MaxKeys=1
+            )
+        found = [entry for entry in listed.get("Contents", []) if entry["Key"] == key["Key"]]
+        return self._stored(found[0]) if found else None
+
+    @override
     def pages(self, after: str = "") -> Iterator[list[StoredFile]]:
         paginator = self.client.get_paginator("list_objects_v2")
         prefix = f"{self.prefix}/"
         asked = {"Bucket": self.bucket, "Prefix": prefix, "StartAfter": prefix + after}
         with _as_os_errors():
             for page in paginator.paginate(Delimiter="/", **asked):
-                yield [
-                    StoredFile(
-                        name,
-                        f"{self.uri}/{name}",
-                        entry["Size"],
-                        entry["ETag"].strip('"'),
-                        int(entry["LastModified"].timestamp()) * 1_000_000_000,
-                    )
-                    for entry in page.get("Contents", [])
-                    if (name := entry["Key"].removeprefix(prefix))
-                ]
+                files = map(self._stored, page.get("Contents", []))
+                yield [file for file in files if file.name]
+
+    def _stored(self, entry: Mapping[str, Any]) -> StoredFile:
+        name = entry["Key"].removeprefix(f"{self.prefix}/")
+        return StoredFile(
+            name,
+            f"{self.uri}/{name}",
+            entry["Size"],
+            entry["ETag"].strip('"'),
+            int(entry["LastModified"].timestamp()) * 1_000_000_000,
+        )
 
     @override
     def open(self, file: StoredFile) -> BinaryIO:
         with _as_os_errors():
-            body = self.client.get_object(**self._at(file.name))["Body"]
-        return cast(BinaryIO, io.BufferedReader(_Body(body)))
+            answer = self.client.get_object(**self._at(file.name))
+        # A folder's listing says how long a file is; one opened by its name alone has no ETag.
+        size = file.size if file.etag else answer["ContentLength"]
+        return cast(BinaryIO, io.BufferedReader(_Body(answer["Body"], size)))
 
     @override
     def digest(self, file: StoredFile) -> str:
@@ -144,18 +162,26 @@ class S3Folder(Folder):
         return self._digests[file.name]
 
     @override
-    def upload(self, path: Path, name: str, digest: str) -> None:
-        with _as_os_errors():
-            self.client.upload_file(
-                str(path),
-                *self._at(name).values(),
-                ExtraArgs={
-                    "ChecksumAlgorithm": "SHA256",
-                    "Metadata": {DIGEST: digest},
-                    **_encryption(),
-                },
-            )
+    def upload(
+        self, path: Path, name: str, digest: str, replaces: StoredFile | None = None
+    ) -> None:
+        condition = {"IfMatch": f'"{replaces.etag}"'} if replaces else {"IfNoneMatch": "*"}
+        described = {"Metadata": {DIGEST: digest}, **_encryption()}
+        self._digests.pop(name, None)
+        try:
+            with _as_os_errors():
+                s3_upload.put(self.client, path, self._at(name), described, condition)
+        except OSError as error:
+            # A repeated request finds its work done, where only the answer to the first was lost.
+            done = re.search(f"{TAKEN}|NoSuchUpload", str(error))
+            if not done or not self._holds(name, digest):
+                raise
         self._digests[name] = digest
+
+    def _holds(self, name: str, digest: str) -> bool:
+        """Whether a file with this content is stored under a name."""
+        file = self.file(name)
+        return file is not None and self.digest(file) == digest
 
     @override
     def remove(self, names: Sequence[str]) -> None:
@@ -218,8 +244,9 @@ def _encryption() -> dict[str, str]:
 class _Body(io.RawIOBase):
     """A response's body as a file, with the faults of one."""
 
-    def __init__(self, body: Any) -> None:
+    def __init__(self, body: Any, size: int) -> None:
         self.body = body
+        self.missing = size
 
     def readable(self) -> bool:
         return True
@@ -228,6 +255,9 @@ class _Body(io.RawIOBase):
         with _as_os_errors():
             chunk = self.body.read(len(buffer))
         buffer[: len(chunk)] = chunk
+        self.missing -= len(chunk)
+        if self.missing and not chunk:
+            raise OSError(f"{INCOMPLETE}: its length is not that of the file")
         return len(chunk)
 
 
@@ -235,5 +265,5 @@ class _Body(io.RawIOBase):
 def _as_os_errors() -> Iterator[None]:
     try:
         yield
-    except (BotoCoreError, ClientError, Boto3Error) as error:
-        raise OSError(str(error)) from None
+    except (BotoCoreError, ClientError) as error:
+        raise OSError(f"{type(error).__name__}: {error}") from None

@@ -31,6 +31,8 @@ ERASED = ".erased"
 # Says of each file that landed which version of a source file it is: see `ledger`.
 LEDGER = ".ledger.json"
 CHUNK_BYTES = 1 << 20
+# S3's word for a condition that does not hold, on a disk too: the name is taken.
+TAKEN = "PreconditionFailed"
 ABANDONED_AFTER_SECONDS = 24 * 3600
 PRIVATE = 0o700
 READ_AND_WRITE = 0o666
@@ -159,6 +161,10 @@ class Folder(ABC):
         """The files directly in the folder; none where there is no folder."""
         return [file for page in self.pages() for file in page]
 
+    def file(self, name: str) -> StoredFile | None:
+        """The file with a name directly in the folder, or None where there is none."""
+        return next((file for file in self.files() if file.name == name), None)
+
     @abstractmethod
     def pages(self, after: str = "") -> Iterator[list[StoredFile]]:
         """The files whose names come after one, by name, as many at a time as one request gives."""
@@ -176,16 +182,23 @@ class Folder(ABC):
         return
 
     @abstractmethod
-    def upload(self, path: Path, name: str, digest: str) -> None:
+    def upload(
+        self, path: Path, name: str, digest: str, replaces: StoredFile | None = None
+    ) -> None:
         """Copies a local file into the folder so that no reader ever sees a part of it.
+
+        Nothing is overwritten but what the caller has seen: to upload again what is stored
+        already, as after an answer that was lost, changes nothing.
 
         Args:
             path: The file; nobody may read the copy on a disk who may not read it.
             name: Its name in the folder.
             digest: The SHA-256 of its content, in hexadecimal.
+            replaces: The file that it replaces, as listed; None for a name that is not taken.
 
         Raises:
-            OSError: If the folder cannot be written; nothing of the file is visible then.
+            OSError: If the folder cannot be written, the name is taken by another content, or the
+                file to replace is gone or another by now; nothing of the file is visible then.
         """
 
     @abstractmethod
@@ -216,6 +229,18 @@ def create_privately(path: Path) -> None:
     if not path.is_dir():
         create_privately(path.parent)
         path.mkdir(PRIVATE, exist_ok=True)
+
+
+def _move_to_free_name(file: Path, place: Path) -> None:
+    try:
+        os.link(file, place)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links: another writer may still come between these two.
+        if place.exists():
+            raise FileExistsError(place) from None
+        file.replace(place)
 
 
 def open_folder(uri: str) -> Folder:
@@ -288,7 +313,9 @@ class LocalFolder(Folder):
         return self.digests(files)
 
     @override
-    def upload(self, path: Path, name: str, digest: str) -> None:
+    def upload(
+        self, path: Path, name: str, digest: str, replaces: StoredFile | None = None
+    ) -> None:
         self.create()
         part, target = self.path / f".{uuid.uuid4().hex}.part", self.path / name
         # What stood under the name may have been for fewer to read.
@@ -301,10 +328,17 @@ class LocalFolder(Folder):
             os.close(os.open(part, os.O_CREAT | os.O_EXCL, mode | stat.S_IWUSR))
             copyfile(path, part)
             part.chmod(mode & part.stat().st_mode)
-            part.replace(target)
-        except BaseException:
+            if replaces is None:
+                _move_to_free_name(part, target)
+            elif self.file(name) == replaces:
+                part.replace(target)
+            else:
+                raise OSError(TAKEN)
+        except FileExistsError:
+            if not target.is_file() or sha256_of(target) != digest:
+                raise OSError(TAKEN) from None
+        finally:
             part.unlink(missing_ok=True)
-            raise
 
     @override
     def remove(self, names: Sequence[str]) -> None:

@@ -101,7 +101,7 @@ def test__erase__killed(
     """The file is as it was, and to erase again ends it."""
     folder = put(tmp_path / "landing", "a.json", f"{ANN}\n{EVE}\n".encode())
 
-    def kill(*_: object) -> None:
+    def kill(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

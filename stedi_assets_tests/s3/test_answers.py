@@ -1,0 +1,330 @@
+"""Answers of the object store that are cut or are none: never an empty folder, never a loss."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pyspark.sql import DataFrame
+
+from stedi_assets.demo import S3Server
+from stedi_assets.erasure.landing import note_erased
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import arrival, delta, faults, s3, s3_upload, storage
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.storage import Folder, LocalFolder, sha256_of
+from stedi_assets.resources.spark import SparkResource
+from stedi_assets.tables import STEP_TRAINER_TRUSTED
+from stedi_assets_tests.rows import DEVICE_READINGS, rows
+from stedi_assets_tests.s3_proxy import Fault, Request, S3Proxy, Spoilt, s3_proxy
+
+FORMS = pytest.mark.parametrize("form", Spoilt, ids=lambda form: form.name.lower())
+
+
+@pytest.fixture
+def through_proxy(
+    proxy: S3Proxy, s3_server: S3Server, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of an empty lakehouse; this process reaches it through the proxy."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT", proxy.endpoint)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    s3._client.cache_clear()
+    yield uri
+    s3._client.cache_clear()
+
+
+@pytest.fixture
+def landing(through_proxy: str, tmp_path: Path) -> Folder:
+    """A landing folder that holds `a.json`."""
+    folder = storage.open_folder(f"{through_proxy}/customer/landing")
+    _upload(folder, tmp_path, "a.json", "the first version\n")
+    return folder
+
+
+def _upload(folder: Folder, scratch: Path, name: str, content: str, **options: object) -> str:
+    path = scratch / "content"
+    path.write_text(content)
+    folder.upload(path, name, sha256_of(path), **options)  # type: ignore[arg-type]
+    return sha256_of(path)
+
+
+def _content(folder: Folder) -> dict[str, str]:
+    found = {}
+    for file in storage.open_folder(folder.uri).files():
+        with folder.open(file) as stored:
+            found[file.name] = stored.read().decode()
+    return found
+
+
+def _always(form: Spoilt | Fault, method: str, part: str) -> Callable[[Request], object]:
+    return lambda asked: form if asked.method == method and part in asked.path else None
+
+
+def _meant(error: BaseException) -> str:
+    meaning = faults.meaning(error)  # type: ignore[arg-type]
+    assert meaning is not None, error
+    assert meaning.startswith(faults.TRANSIENT), meaning
+    return meaning
+
+
+@FORMS
+def test__listing__that_is_not_whole(form: Spoilt, landing: Folder, proxy: S3Proxy) -> None:
+    proxy.fault = _always(form, "GET", "list-type=2")
+    with pytest.raises(OSError) as raised:
+        landing.files()
+    _meant(raised.value)
+
+
+@FORMS
+def test__listing__is_asked_for_again(form: Spoilt, landing: Folder, proxy: S3Proxy) -> None:
+    listings = itertools.count()
+    proxy.fault = lambda asked: form if "list-type" in asked.path and not next(listings) else None
+    assert [file.name for file in landing.files()] == ["a.json"]
+    assert next(listings) > 1
+
+
+@FORMS
+def test__versions_listing__that_is_not_whole(
+    form: Spoilt, landing: Folder, proxy: S3Proxy
+) -> None:
+    proxy.fault = _always(form, "GET", "versions")
+    with pytest.raises(OSError) as raised:
+        landing.forget_versions()
+    _meant(raised.value)
+
+
+@pytest.mark.parametrize(
+    "form", [form for form in Spoilt if form is not Spoilt.HEADLESS], ids=lambda form: form.name
+)
+def test__delete__answer_that_is_not_whole(form: Spoilt, landing: Folder, proxy: S3Proxy) -> None:
+    proxy.fault = _always(form, "POST", "delete")
+    with pytest.raises(OSError) as raised:
+        landing.remove(["a.json"])
+    _meant(raised.value)
+
+
+@FORMS
+def test__file__whose_content_is_not_whole(form: Spoilt, landing: Folder, proxy: S3Proxy) -> None:
+    [file] = landing.files()
+    proxy.fault = _always(form, "GET", "/a.json")
+    with pytest.raises(OSError) as raised, landing.open(file) as stored:
+        stored.read()
+    _meant(raised.value)
+
+
+def test__digest__head_that_is_a_page(landing: Folder, proxy: S3Proxy) -> None:
+    fresh = storage.open_folder(landing.uri)
+    [file] = fresh.files()
+    proxy.fault = _always(Spoilt.HTML, "HEAD", "/a.json")
+    with pytest.raises(OSError) as raised:
+        fresh.digest(file)
+    _meant(raised.value)
+
+
+@pytest.fixture
+def arriving(tmp_path: Path, landing: Folder) -> LocalFolder:
+    """A source with `a.json` changed, `b.json` new and `c.json` erased."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in "abc":
+        (source / f"{name}.json").write_text(f"{name} as it is now\n")
+    note_erased(landing, sha256_of(source / "c.json"))
+    return LocalFolder(f"file://{source}")
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["once", "from_then_on"])
+@FORMS
+def test__upload__each_answer_spoilt(
+    form: Spoilt, stays: bool, landing: Folder, arriving: LocalFolder, proxy: S3Proxy
+) -> None:
+    """What landed is untouched, an erased file stays away, and the next run ends it."""
+    before = _content(landing)
+    digest = sha256_of(arriving.path / "a.json")[:12]
+    after = before | {f"a-{digest}.json": "a as it is now\n", "b.json": "b as it is now\n"}
+    for number in itertools.count():
+        folder = storage.open_folder(landing.uri)
+        folder.remove([name for name in after if name not in before])
+        begun = len(proxy.requests)
+
+        def spoil(asked: Request, at: int = begun + number + 1) -> Spoilt | None:
+            reached = len(proxy.requests)
+            return form if reached == at or (stays and reached > at) else None
+
+        proxy.fault = spoil
+        try:
+            arrival.upload(arriving, folder)
+        except LakehouseError as error:
+            assert error.allow_retries, error
+            assert str(error).startswith("Files could not be copied from"), error
+        asked = len(proxy.requests) - begun
+        proxy.fault = lambda asked: None
+        assert before.items() <= _content(folder).items() <= after.items()
+        arrival.upload(arriving, storage.open_folder(landing.uri))
+        assert _content(folder) == after
+        if asked <= number:
+            break
+    assert number > 4
+
+
+@FORMS
+def test__upload__in_parts(
+    form: Spoilt,
+    landing: Folder,
+    proxy: S3Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(s3_upload, "WHOLE_BYTES", 1 << 10)
+    monkeypatch.setattr(s3_upload, "PART_BYTES", 5 << 20)
+    content = "a long line\n" * 500_000
+    for number in range(5):
+        begun = len(proxy.requests)
+
+        def spoil(asked: Request, at: int = begun + number + 1) -> Spoilt | None:
+            return form if len(proxy.requests) == at else None
+
+        proxy.fault = spoil
+        _upload(landing, tmp_path, f"{number}.json", content)
+        proxy.fault = lambda asked: None
+    assert {"a.json": "the first version\n"} | {
+        f"{number}.json": content for number in range(5)
+    } == _content(landing)
+    with pytest.raises(OSError, match=storage.TAKEN):
+        _upload(landing, tmp_path, "0.json", f"{content}.")
+
+
+def test__upload__takes_no_name_of_another(landing: Folder, tmp_path: Path) -> None:
+    """A device, or another run, landed it after the folder was listed."""
+    with pytest.raises(OSError) as raised:
+        _upload(landing, tmp_path, "a.json", "another\n")
+    assert "wrote a file by the same name" in _meant(raised.value)
+    assert _content(landing) == {"a.json": "the first version\n"}
+    _upload(landing, tmp_path, "a.json", "the first version\n")
+
+
+def test__upload__replaces_only_what_was_seen(landing: Folder, tmp_path: Path) -> None:
+    seen = landing.file("a.json")
+    _upload(landing, tmp_path, "a.json", "the second\n", replaces=seen)
+    assert _content(landing) == {"a.json": "the second\n"}
+    with pytest.raises(OSError) as raised:
+        _upload(landing, tmp_path, "a.json", "the third\n", replaces=seen)
+    _meant(raised.value)
+    assert _content(landing) == {"a.json": "the second\n"}
+    _upload(landing, tmp_path, "a.json", "the second\n", replaces=seen)
+    landing.remove(["a.json"])
+    with pytest.raises(OSError) as raised:
+        _upload(landing, tmp_path, "a.json", "the third\n", replaces=seen)
+    _meant(raised.value)
+    assert landing.file("a.json") is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "transient"),
+    [
+        (Fault(409, "ConditionalRequestConflict"), "wrote a file by the same name", True),
+        (Fault(501, "NotImplemented"), "does not know conditional writes", False),
+    ],
+    ids=["conflict", "unknown"],
+)
+def test__upload__condition_that_the_store_refuses(
+    fault: Fault,
+    said: str,
+    transient: bool,
+    landing: Folder,
+    arriving: LocalFolder,
+    proxy: S3Proxy,
+) -> None:
+    proxy.fault = _always(fault, "PUT", "/landing/")
+    with pytest.raises(LakehouseError, match=said) as raised:
+        arrival.upload(arriving, landing)
+    assert raised.value.allow_retries is transient
+
+
+@pytest.fixture(scope="module")
+def before_engine(s3_server: S3Server) -> Iterator[S3Proxy]:
+    """A proxy that outlives an engine, which keeps the address that it has found once."""
+    with s3_proxy(s3_server.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def own_engine(before_engine: S3Proxy) -> Iterator[SparkResource]:
+    """An engine that reaches the server through that proxy."""
+    resource = SparkResource()
+    yield resource
+    resource.teardown_after_execution(dg.build_init_resource_context())
+
+
+@pytest.fixture
+def stored(
+    through_proxy: str,
+    before_engine: S3Proxy,
+    own_engine: SparkResource,
+    monkeypatch: pytest.MonkeyPatch,
+) -> LakehouseIOManager:
+    """A lakehouse with two versions of a table."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", before_engine.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT", before_engine.endpoint)
+    before_engine.fault = lambda asked: None
+    lakehouse = LakehouseIOManager(uri=through_proxy, spark=own_engine)
+    for number in (1, 2):
+        lakehouse.write(STEP_TRAINER_TRUSTED, _frame(lakehouse, number), {})
+    return lakehouse
+
+
+def _frame(lakehouse: LakehouseIOManager, number: int) -> DataFrame:
+    return lakehouse.spark_session.createDataFrame(ROWS[:number], DEVICE_READINGS)
+
+
+ROWS = [(1655564376361, "a-1", 7), (1655564376362, "a-1", 8), (1655564376363, "b-1", 9)]
+
+
+@pytest.mark.parametrize("form", [Spoilt.HTML, Spoilt.HEADLESS, Spoilt.EMPTY, Spoilt.HALF])
+@pytest.mark.parametrize("first", [1, 2])
+def test__delta__log_that_looks_empty_is_no_absent_table(
+    form: Spoilt, first: int, stored: LakehouseIOManager, before_engine: S3Proxy
+) -> None:
+    """Whichever listing is spoilt: that of this package, or that of delta-rs."""
+    uri = stored.uri_of(STEP_TRAINER_TRUSTED)
+    listings = itertools.count(1)
+
+    def spoil(asked: Request) -> Spoilt | None:
+        return form if "list-type" in asked.path and next(listings) >= first else None
+
+    before_engine.fault = spoil
+    with pytest.raises(LakehouseError, match="object store") as raised:
+        delta.state(uri)
+    assert raised.value.allow_retries
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test__write__one_listing_looks_empty(
+    number: int, stored: LakehouseIOManager, before_engine: S3Proxy
+) -> None:
+    """The engine would append to the table that it did not see."""
+    listings = itertools.count(1)
+
+    def spoil(asked: Request) -> Spoilt | None:
+        return Spoilt.HTML if "list-type" in asked.path and next(listings) == number else None
+
+    before_engine.fault = spoil
+    made = _frame(stored, 3)
+    uri = stored.uri_of(STEP_TRAINER_TRUSTED)
+    expected = [ROWS]
+    try:
+        written = delta.overwrite(uri, STEP_TRAINER_TRUSTED, made, {"number": number}, 1)
+        assert written.rows == 3
+    except LakehouseError as error:
+        assert str(error).startswith(f"{uri} cannot be used"), error
+        expected = [ROWS[:2], ROWS]
+    before_engine.fault = lambda asked: None
+    assert next(listings) > number
+    fresh = LakehouseIOManager(uri=stored.uri, spark=stored.spark)
+    # Not by way of its history, for which delta-rs holds the lock that the proxy needs.
+    assert rows(fresh.spark_session.read.format("delta").load(uri)) in expected
