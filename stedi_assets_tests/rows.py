@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
+from stedi_assets.lakehouse import delta
 from stedi_assets.resources.clock import Clock
 from stedi_assets.resources.pseudonyms import Pseudonyms
 
@@ -71,3 +75,11 @@ def function_of(definition: dg.AssetsDefinition) -> Callable[..., Any]:
     compute = definition.op.compute_fn
     assert isinstance(compute, DecoratedOpFunction)
     return inspect.unwrap(compute.decorated_fn)
+
+
+def stored_rows(
+    uri: Path | str, version: int | None = None, columns: list[str] | None = None
+) -> pa.Table:
+    """The rows of a Delta table, or those of one of its versions."""
+    opened = DeltaTable(str(uri), version=version)
+    return delta.dataset(str(uri), opened).to_table(columns)

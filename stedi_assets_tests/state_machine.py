@@ -33,7 +33,7 @@ from stedi_assets.resources import clock
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
-from stedi_assets_tests.rows import PLACE, customer
+from stedi_assets_tests.rows import PLACE, customer, stored_rows
 from stedi_assets_tests.strategies import DAY, NOW
 
 CUSTOMERS, PHONES, DEVICES = LANDING_TABLES
@@ -274,7 +274,7 @@ class Lakehouse(RuleBasedStateMachine):
             uri = str(self.lakehouse / table.location)
             if DeltaTable.is_deltatable(uri):
                 columns = [name for name in table.column_names if name not in PLACE]
-                rows = DeltaTable(uri).to_pyarrow_table(columns=columns).to_pylist()
+                rows = stored_rows(uri, columns=columns).to_pylist()
                 found[table.name] = Counter(tuple(row.values()) for row in rows)
         return found
 

@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from rich.console import Console
 
 import stedi_assets.definitions
@@ -30,6 +30,7 @@ from stedi_assets.settings import Settings
 from stedi_assets_tests import leaks
 from stedi_assets_tests.checks.conftest import BOB, GOOD, land
 from stedi_assets_tests.conftest import PROJECT
+from stedi_assets_tests.rows import stored_rows
 
 NAME, EMAIL, PHONE, BIRTHDAY = (str(value) for value in BOB[:4])
 EVERYONE = {str(value) for row in GOOD["customer_landing"] for value in row[:4]}
@@ -158,7 +159,7 @@ def test__run__that_meets_a_table_of_another_schema(
         written = write(self, table, *given)
         if table == tables.CUSTOMER_TRUSTED:
             place = str(tmp_path / "lakehouse" / table.location)
-            rows = DeltaTable(place).to_pyarrow_table()
+            rows = stored_rows(place)
             for column, value in (("email", 7), ("lastUpdateDate", NAME), ("serialNumber", PHONE)):
                 number = rows.column_names.index(column)
                 rows = rows.set_column(number, column, pa.array([value] * rows.num_rows))

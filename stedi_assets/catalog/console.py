@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from stedi_assets.catalog import duck
 from stedi_assets.errors import LakehouseError
@@ -19,6 +20,8 @@ from stedi_assets.tables import TABLES
 
 ROWS_SHOWN = 40
 ROWS_AT_ONCE = 10_000
+# What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 HELP = "End a query with ; or type .tables, .schema <table> or .quit."
 
 
@@ -40,11 +43,19 @@ def run(uri: str, sql: str, output: str) -> None:
                 relation.show(max_rows=ROWS_SHOWN)
                 continue
             writer = csv.writer(sys.stdout)
-            writer.writerow(relation.columns)
+            writer.writerow(map(_no_formula, relation.columns))
             for batch in relation.to_arrow_reader(ROWS_AT_ONCE):
-                writer.writerows(
-                    zip(*(column.to_pylist() for column in batch.columns), strict=True)
-                )
+                columns = (map(_no_formula, column.to_pylist()) for column in batch.columns)
+                writer.writerows(zip(*columns, strict=True))
+
+
+def _no_formula(value: Any) -> Any:
+    """A value as a spreadsheet may open it, which computes a text that begins like a formula.
+
+    Numbers stay as they are. Text of a list or a structure begins with a bracket.
+    """
+    begins = value.lstrip(" ") if isinstance(value, str) else ""
+    return f"'{value}" if begins.startswith(FORMULA) else value
 
 
 def tables() -> str:

@@ -149,7 +149,7 @@ def _add(connection: DuckDBPyConnection, uri: str, table: Table) -> bool:
         return bool(files)
     opened = delta.open_table(place)
     if opened is not None:
-        connection.register(table.name, opened.to_pyarrow_dataset())
+        connection.register(table.name, delta.dataset(place, opened))
     return opened is not None
 
 

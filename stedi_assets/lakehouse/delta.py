@@ -17,6 +17,7 @@ from stedi_assets.tables import Table
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyarrow import RecordBatch, Schema
+    from pyarrow.dataset import Dataset
     from pyspark.sql import DataFrame
 
     # A frame, or what makes Arrow batches, which takes no engine; None for no rows.
@@ -77,6 +78,30 @@ def state(uri: str) -> TableState | None:
     return _state(table, last_said(table)) if table else None
 
 
+def dataset(uri: str, table: DeltaTable) -> Dataset:
+    """The rows of an open table, not read yet.
+
+    They are read through Arrow's own file system: with the one of delta-rs, which is the default,
+    the interpreter aborts at its exit now and then.
+
+    Args:
+        uri: Where the table is.
+        table: The table at one of its versions.
+
+    Raises:
+        LakehouseError: If the table uses a feature of Delta that Arrow cannot read.
+    """
+    from deltalake.exceptions import DeltaProtocolError
+
+    try:
+        return table.to_pyarrow_dataset(filesystem=storage.open_folder(uri).arrow_filesystem())
+    except DeltaProtocolError as error:
+        raise LakehouseError(
+            f"{uri} cannot be read without Spark: {error}. Read it as a pyspark.sql.DataFrame, or "
+            "materialise it again, which writes it without."
+        ) from None
+
+
 def overwrite(
     uri: str, table: Table, rows: Rows, commit: dict[str, Any], version: int
 ) -> TableState:
@@ -105,11 +130,12 @@ def overwrite(
             else:
                 options = {"overwriteSchema": "true", COMMIT_METADATA: said}
                 rows.write.format("delta").mode("overwrite").options(**options).save(uri)
-        written = open_table(uri)
-        assert written is not None
         with storage_faults(uri):
             ours, added = _commit_of(said, uri, version + 1)
-        if written.version() != ours:
+        written = _load(uri, storage.open_folder(uri))
+        if written is None or written.version() < ours:
+            raise fault(uri, OSError(INCOMPLETE)) or _damaged(uri)
+        if written.version() > ours:
             written.load_as_version(ours)
         state = _state(written, commit)
         if state.files == added:

@@ -86,9 +86,10 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
             rows = current.select(*(columns or table.column_names)).toArrow()
         else:
             self._require(table)
-            existing = delta.open_table(self.uri_of(table))
+            uri = self.uri_of(table)
+            existing = delta.open_table(uri)
             assert existing is not None
-            rows = existing.to_pyarrow_table(columns=columns)
+            rows = delta.dataset(uri, existing).to_table(columns)
         return rows.to_pandas() if kind == "pandas.DataFrame" else rows
 
     @property

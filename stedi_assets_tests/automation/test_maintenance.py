@@ -15,6 +15,7 @@ from stedi_assets.lakehouse import delta, upkeep
 from stedi_assets.lakehouse.upkeep import Maintained
 from stedi_assets.tables import CUSTOMER_TRUSTED, DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.automation.test_sensors import materialize
+from stedi_assets_tests.rows import stored_rows
 from stedi_assets_tests.test_errors import Failing
 
 MAINTAINED = {table.name for table in (*QUARANTINE_TABLES, *DELTA_TABLES)}
@@ -48,7 +49,7 @@ def many_files(tmp_path: Path) -> Path:
 
 
 def rows(table: Path) -> list[int]:
-    return sorted(DeltaTable(str(table)).to_pyarrow_table()["number"].to_pylist())
+    return sorted(stored_rows(table)["number"].to_pylist())
 
 
 def test__maintain__joins_files_and_keeps_rows(many_files: Path) -> None:
@@ -57,8 +58,7 @@ def test__maintain__joins_files_and_keeps_rows(many_files: Path) -> None:
     assert done == Maintained(compacted=3, removed=0, removed_bytes=0)
     assert len(DeltaTable(str(many_files)).file_uris()) == 1
     assert rows(many_files) == [0, 1, 2]
-    old = DeltaTable(str(many_files), version=0)
-    assert old.to_pyarrow_table()["number"].to_pylist() == [0]
+    assert stored_rows(many_files, version=0)["number"].to_pylist() == [0]
 
 
 def test__maintain__removes_files_that_were_replaced_long_enough_ago(many_files: Path) -> None:

@@ -33,7 +33,7 @@ from stedi_assets.tables import (
     Table,
 )
 from stedi_assets_tests.checks.conftest import GOOD, LATER, land
-from stedi_assets_tests.rows import MORNING, PSEUDONYMS
+from stedi_assets_tests.rows import MORNING, PSEUDONYMS, stored_rows
 
 HERS = ("ann@example.com", "Ann Archer", "8015550101", "device-ann")
 CUT = '{"customerName":"Ann Archer","email":"Ann@example.com","phone":"80155'
@@ -70,7 +70,7 @@ class Lakehouse:
 
     def rows(self, table: Table) -> list[tuple]:
         """A table's rows."""
-        found = DeltaTable(str(self.folder / table.location)).to_pyarrow_table().to_pylist()
+        found = stored_rows(self.folder / table.location).to_pylist()
         return sorted((tuple(row.values()) for row in found), key=repr)
 
     def holding(self, *words: str, below: str = "") -> set[str]:
@@ -154,7 +154,7 @@ def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehou
         assert state and before
         assert state.commit == before.commit
         with pytest.raises(Exception, match=r"(?i)version|commit|log"):
-            DeltaTable(str(withdrawn.folder / table.location), version=0).to_pyarrow_table()
+            stored_rows(withdrawn.folder / table.location, version=0)
     quarantined = withdrawn.rows(QUARANTINE_TABLES[0])
     assert [row[0] for row in quarantined] == ["", '{"email":null}']
     assert [row[1] for row in quarantined] == ["not a JSON object", "email is missing"]
@@ -234,7 +234,7 @@ def test__erase__from_landing_one_who_still_agrees(lakehouse: Lakehouse) -> None
 
 def test__erase__phone_is_still_paired_with_anothers_device(withdrawn: Lakehouse) -> None:
     table = str(withdrawn.folder / MACHINE_LEARNING_CURATED.location)
-    rows = DeltaTable(table).to_pyarrow_table()
+    rows = stored_rows(table)
     hers = rows.set_column(4, "x", pa.array([0.75] * rows.num_rows))
     write_deltalake(table, hers, mode="overwrite")
 

@@ -41,7 +41,7 @@ def make(uri: str) -> None:
 def emails(uri: str) -> list[str]:
     table = delta.open_table(uri)
     assert table is not None
-    found: list[str] = table.to_pyarrow_table()["email"].to_pylist()
+    found: list[str] = delta.dataset(uri, table).to_table()["email"].to_pylist()
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from pyarrow.fs import LocalFileSystem, S3FileSystem, SubTreeFileSystem
 
 from stedi_assets.demo import BUCKET, S3Server
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table
@@ -87,7 +88,20 @@ def table_at(uri: str, table: Table, server: S3Server) -> DeltaTable:
 
 
 def content(uri: str, table: Table, server: S3Server) -> pa.Table:
-    rows = table_at(uri, table, server).to_pyarrow_table()
+    filesystem = (
+        S3FileSystem(
+            access_key=server.access_key,
+            secret_key=server.secret_key,
+            endpoint_override=server.endpoint,
+        )
+        if uri.startswith("s3:")
+        else LocalFileSystem()
+    )
+    folder = f"{uri.partition('://')[2]}/{table.location}"
+    stored = table_at(uri, table, server).to_pyarrow_dataset(
+        filesystem=SubTreeFileSystem(folder, filesystem)
+    )
+    rows = stored.to_table()
     return rows.sort_by([(name, "ascending") for name in table.column_names])
 
 

@@ -39,7 +39,7 @@ def test__s3__reference_data_as_on_a_disk(
     )
     assert on_s3.exit_status == 0, on_s3.printed
     assert row_counts(uri, s3_server) == REFERENCE_ROWS
-    assert len(proxy.requests) < 300
+    assert len(proxy.requests) < 330
     # Landing, data files and logs alike: boto3, the engine and delta-rs read one setting.
     written = [request for request in proxy.requests if request.method == "PUT"]
     assert len(written) > len(LANDING_TABLES) + 2 * len(DELTA_TABLES)

@@ -58,6 +58,17 @@ def test__dockerfile__takes_the_installer_by_hash(tmp_path: Path) -> None:
     assert cut.count("==") == 1
 
 
+def test__images__are_pinned_by_digest() -> None:
+    """A tag can be moved to other content; a digest is the content."""
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    copied = re.findall(r"--from=(\S*[:/]\S*)", DOCKERFILE)
+    services = {service["image"] for service in SERVICES.values() if "build" not in service}
+
+    assert len(set(bases)) == 1
+    for image in [*bases, *copied, *services]:
+        assert re.fullmatch(r"[\w./-]+:\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", image), image
+
+
 def test__compose__is_valid() -> None:
     _run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", DOCKER / "compose.yaml")
 
