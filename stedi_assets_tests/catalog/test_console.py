@@ -79,6 +79,22 @@ def test__query__reader_that_has_had_enough(small: Path) -> None:
     assert run.returncode == 0
 
 
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1", '="a",b']
+)
+def test__csv__text_is_no_formula_of_a_spreadsheet(text: str, small: Path) -> None:
+    quoted = "'" + text.replace("'", "''") + "'"
+    sql = f"""SELECT {quoted} AS "=name", -1 AS whole, -1.5 AS decimal, '-inf'::double AS endless,
+        'a=b' AS plain, NULL::varchar AS nothing"""
+
+    run = _run(small, "--format", "csv", "--query", sql)
+
+    assert run.returncode == 0, run.stderr
+    [names, values] = csv.reader(io.StringIO(run.stdout, newline=""))
+    assert names == ["'=name", "whole", "decimal", "endless", "plain", "nothing"]
+    assert values == [f"'{text}", "-1", "-1.5", "-inf", "a=b", ""]
+
+
 def test__piped__goes_on_after_a_mistake(small: Path) -> None:
     typed = "SELECT\n  41 + 1 AS answer\n;\nSELEC 1;\n.nope\nSELECT count(*) FROM customer_trusted"
 

@@ -1,14 +1,17 @@
-"""The audit fails on what it finds, unless that is accepted with a reason, and on nothing else."""
+"""The audit fails on what it finds, unless that is accepted with a reason, and on no look-up."""
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,15 +61,25 @@ def osv(request: pytest.FixtureRequest) -> Iterator[str]:
         server.shutdown()
 
 
-def audit(folder: Path, osv: str, accepted: str = "") -> subprocess.CompletedProcess[str]:
+def audit(
+    folder: Path, osv: str, accepted: str = "", *flags: str, ci: bool = False
+) -> subprocess.CompletedProcess[str]:
     (folder / "requirements.lock").write_text(LOCK)
     (folder / "accepted.txt").write_text(accepted)
-    given = {"lock": folder / "requirements.lock", "accepted": folder / "accepted.txt"}
+    files = {
+        "lock": "requirements.lock",
+        "accepted": "accepted.txt",
+        "snapshot": "advisories.json",
+    }
+    given = {name: folder / file for name, file in files.items()}
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
     return subprocess.run(
         [
             *(sys.executable, PROJECT / ".ci" / "audit.py", "--osv-url", osv),
             *(part for name, path in given.items() for part in (f"--{name}", path)),
+            *flags,
         ],
+        env=environment | ({"CI": "true"} if ci else {}),
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +91,7 @@ def test__audit__finds(osv: str, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert done.stdout == (
         "FOUND     dagster 1.13.27: CVE-2030-1, PYSEC-2030-1. Fixed in: 1.13.28.\n"
-        "2 dependencies audited, 1 vulnerabilities to mend.\n"
+        "2 dependencies audited, 1 vulnerabilities to fix.\n"
     )
 
 
@@ -97,17 +110,53 @@ def test__audit__accepted_without_a_reason(osv: str, tmp_path: Path) -> None:
     assert "accepts CVE-2030-1 without a reason. Write one" in done.stderr
 
 
+NOWHERE = "http://127.0.0.1:9/v1/query"
+
+
 def test__audit__offline(tmp_path: Path) -> None:
-    done = audit(tmp_path, "http://127.0.0.1:9/v1/query")
+    done = audit(tmp_path, NOWHERE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Not audited: http://127.0.0.1:9/v1/query cannot be reached.")
+    assert done.stdout.startswith(f"NOT AUDITED: {NOWHERE} cannot be reached")
+    assert audit(tmp_path, NOWHERE, ci=True).returncode == 1
+    allowed = audit(tmp_path, NOWHERE, "", "--allow-offline", ci=True)
+    assert allowed.returncode == 0
+    assert "Nothing was looked up" in allowed.stdout
 
 
 @pytest.mark.parametrize("osv", [503], indirect=True)
 def test__audit__service_at_fault(osv: str, tmp_path: Path) -> None:
-    done = audit(tmp_path, osv)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Not audited: ")
+    done = audit(tmp_path, osv, ci=True)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("NOT AUDITED: ")
+
+
+def test__audit__snapshot_stands_in_where_osv_is_not_reached(osv: str, tmp_path: Path) -> None:
+    assert audit(tmp_path, osv, "", "--record").returncode == 1
+    today = datetime.datetime.now(datetime.UTC).date()
+    found = audit(tmp_path, NOWHERE, ci=True)
+    assert found.returncode == 1
+    assert f"advisories.json, of {today}, from {osv}." in found.stdout
+    assert "FOUND     dagster 1.13.27: CVE-2030-1" in found.stdout
+    assert audit(tmp_path, NOWHERE, "CVE-2030-1 Not used.\n", ci=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"date": "2020-01-01"}, "more than 180. Record it anew"),
+        ({"dependencies": []}, "it lacks boto3 1.44.1, dagster 1.13.27. Record it anew"),
+    ],
+    ids=["old", "of_another_lock"],
+)
+def test__audit__snapshot_that_may_not_stand_in(
+    changed: dict[str, Any], said: str, osv: str, tmp_path: Path
+) -> None:
+    audit(tmp_path, osv, "", "--record")
+    snapshot = tmp_path / "advisories.json"
+    snapshot.write_text(json.dumps(json.loads(snapshot.read_text()) | changed))
+    done = audit(tmp_path, NOWHERE, "CVE-2030-1 Not used.\n")
+    assert done.returncode == 1
+    assert said in done.stderr
 
 
 def test__audit__lock_that_cannot_be_read(osv: str, tmp_path: Path) -> None:
