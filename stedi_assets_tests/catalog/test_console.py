@@ -92,6 +92,8 @@ def test__csv__text_is_no_formula_of_a_spreadsheet(text: str, small: Path) -> No
     assert run.returncode == 0, run.stderr
     [names, values] = csv.reader(io.StringIO(run.stdout, newline=""))
     assert names == ["'=name", "whole", "decimal", "endless", "plain", "nothing"]
+    # The pipe is read as text, in which each end of a line is the same.
+    text = text.replace("\r", "\n")
     assert values == [f"'{text}", "-1", "-1.5", "-inf", "a=b", ""]
 
 
