@@ -79,22 +79,20 @@ def test__query__reader_that_has_had_enough(small: Path) -> None:
     assert run.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1", '="a",b']
-)
-def test__csv__text_is_no_formula_of_a_spreadsheet(text: str, small: Path) -> None:
-    quoted = "'" + text.replace("'", "''") + "'"
-    sql = f"""SELECT {quoted} AS "=name", -1 AS whole, -1.5 AS decimal, '-inf'::double AS endless,
-        'a=b' AS plain, NULL::varchar AS nothing"""
+def test__csv__text_is_no_formula_of_a_spreadsheet(small: Path) -> None:
+    formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1", '="a",b']
+    listed = ", ".join("'" + text.replace("'", "''") + "'" for text in formulas)
+    sql = f"""SELECT unnest([{listed}]) AS "=name", -1 AS whole, -1.5 AS decimal,
+        '-inf'::double AS endless, 'a=b' AS plain, NULL::varchar AS nothing"""
 
     run = _run(small, "--format", "csv", "--query", sql)
 
     assert run.returncode == 0, run.stderr
-    [names, values] = csv.reader(io.StringIO(run.stdout, newline=""))
+    [names, *found] = csv.reader(io.StringIO(run.stdout, newline=""))
     assert names == ["'=name", "whole", "decimal", "endless", "plain", "nothing"]
     # The pipe is read as text, in which each end of a line is the same.
-    text = text.replace("\r", "\n")
-    assert values == [f"'{text}", "-1", "-1.5", "-inf", "a=b", ""]
+    texts = [f"'{text}".replace("\r", "\n") for text in formulas]
+    assert found == [[text, "-1", "-1.5", "-inf", "a=b", ""] for text in texts]
 
 
 def test__piped__goes_on_after_a_mistake(small: Path) -> None:
