@@ -79,7 +79,8 @@ def test__upload__replaces_a_file_for_nobody_who_could_not_read_it(folder, tmp_p
     rewritten = tmp_path / "rewritten"
     rewritten.write_text(BEN)
     rewritten.chmod(0o644)
-    storage.LocalFolder(f"file://{folder}").upload(rewritten, "a.json", "")
+    landing = storage.LocalFolder(f"file://{folder}")
+    landing.upload(rewritten, "a.json", "", replaces=landing.file("a.json"))
     assert contents(folder) == {"a.json": BEN.encode()}
     assert stat.S_IMODE((folder / "a.json").stat().st_mode) == 0o600
 
@@ -222,3 +223,32 @@ def test__upload__settled(source, folder, changed, lands):
     arriving, landing_folder = (storage.LocalFolder(f"file://{path}") for path in (source, folder))
     copied = arrival.ingest(arriving, landing_folder, settle_seconds=5).copied
     assert [file.name for file in copied] == (["a.json"] if lands else [])
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no_links"])
+def test__upload__overwrites_only_what_was_seen(
+    links: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError("this file system has no hard links")
+
+        monkeypatch.setattr(os, "link", refuse)
+    landing = storage.LocalFolder(f"file://{folder}")
+    path = tmp_path / "content"
+
+    def put(content: str, replaces: storage.StoredFile | None = None) -> None:
+        path.write_text(content)
+        landing.upload(path, "a.json", storage.sha256_of(path), replaces)
+
+    put("one")
+    put("one")
+    with pytest.raises(OSError, match=storage.TAKEN):
+        put("another")
+    seen = landing.file("a.json")
+    put("the second", replaces=seen)
+    with pytest.raises(OSError, match=storage.TAKEN):
+        put("the third", replaces=seen)
+    assert (folder / "a.json").read_text() == "the second"
+    assert [file.name for file in landing.files()] == ["a.json"]
