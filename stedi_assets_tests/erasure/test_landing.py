@@ -221,7 +221,7 @@ def test__clear__killed_while_it_renames(
     folder = LocalFolder(f"file://{tmp_path}/landing")
     arrival.ingest(source, folder)
 
-    def kill(*_: object) -> None:
+    def kill(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

@@ -138,7 +138,7 @@ def arriving(tmp_path: Path, landing: Folder) -> LocalFolder:
     source.mkdir()
     for name in "abc":
         (source / f"{name}.json").write_text(f"{name} as it is now\n")
-    note_erased(landing, sha256_of(source / "c.json"))
+    note_erased(landing, {sha256_of(source / "c.json")})
     return LocalFolder(f"file://{source}")
 
 
