@@ -3,13 +3,14 @@
 import dagster as dg
 
 from stedi_assets.assets import curated, landing, sources, trusted
-from stedi_assets.assets.declared import with_code_references
+from stedi_assets.assets.declared import under_policy, with_code_references
 from stedi_assets.automation import jobs, notify, registration, runs, schedules, sensors
 from stedi_assets.checks import catalog, suites
 from stedi_assets.lakehouse.address import without_userinfo
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.clock import Clock
+from stedi_assets.resources.policy import policy_resource
 from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
@@ -38,10 +39,15 @@ def lakehouse(settings: Settings) -> LakehouseIOManager:
 
 def define(settings: Settings) -> dg.Definitions:
     """The whole project, in the place and on the engine that the settings name."""
+    pseudonyms = Pseudonyms(settings.pseudonym_key)
     project = dg.Definitions(
         assets=[
             *sources.SOURCE_FILES,
-            *with_code_references(dg.load_assets_from_modules([landing, trusted, curated])),
+            *with_code_references(
+                under_policy(
+                    dg.load_assets_from_modules([landing, trusted, curated]), settings.policy
+                )
+            ),
         ],
         asset_checks=dg.load_asset_checks_from_modules([suites]),
         jobs=jobs.JOBS,
@@ -56,9 +62,8 @@ def define(settings: Settings) -> dg.Definitions:
             "source": _as_set(SourceData(path=settings.source_data)),
             "clock": _as_set(Clock()),
             # By a function, since Dagster shows the configuration of resources.
-            "pseudonyms": dg.ResourceDefinition(
-                lambda _: Pseudonyms(settings.pseudonym_key), config_schema={}
-            ),
+            "pseudonyms": dg.ResourceDefinition(lambda _: pseudonyms, config_schema={}),
+            "policy": policy_resource(settings.policy, pseudonyms),
         },
         executor=EXECUTOR,
     )

@@ -21,8 +21,9 @@ from types import FrameType
 import yaml
 
 from stedi_assets.automation import runs
+from stedi_assets.errors import fault_ends_process
 from stedi_assets.loopback import HOST, require_free
-from stedi_assets.settings import PROJECT
+from stedi_assets.settings import PROJECT, Settings
 
 LOOK_SECONDS = 0.2
 START_SECONDS = 120
@@ -94,6 +95,8 @@ class Services:
 def main() -> None:
     """Serves until it is ended, once it is sure that the port is free."""
     port = int(sys.argv[1])
+    with fault_ends_process():
+        Settings.from_environment()
     require_free(port, "make dev", "PORT")
     home = os.environ.get("DAGSTER_HOME")
     if not home:

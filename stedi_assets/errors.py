@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 # A store that stays down is told of within half a minute.
 RETRIES = 1
@@ -101,6 +103,24 @@ def transient_faults_retried() -> Iterator[None]:
         if not error.allow_retries:
             raise
         raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from error
+
+
+@contextlib.contextmanager
+def fault_ends_process() -> Iterator[None]:
+    """Ends a command at a user's fault with its sentence alone, and exit status 1."""
+    try:
+        yield
+    except LakehouseError as error:
+        sys.exit(str(error))
+
+
+def told_before_first_step(error: SerializableErrorInfo | None) -> str:
+    """What may be told of a run that failed before its first step, as `failure_told` of a step."""
+    while error is not None:
+        if error.cls_name == LakehouseError.__name__:
+            return error.message.partition(": ")[2].strip()
+        error = error.cause
+    return UNEXPECTED
 
 
 def failure_told(failure: Any) -> str:

@@ -18,7 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stedi_assets.automation import jobs, runs
-from stedi_assets.errors import CHECK_FAILED, UNEXPECTED, failure_told
+from stedi_assets.errors import (
+    CHECK_FAILED,
+    failure_told,
+    fault_ends_process,
+    told_before_first_step,
+)
 from stedi_assets.tables import TABLES
 
 GARBAGE_AFTER_OBJECTS = 10_000
@@ -75,7 +80,8 @@ class Report:
             case DagsterEventType.STEP_FAILURE:
                 self._failed(event)
             case DagsterEventType.RUN_FAILURE if not self.failed_steps:
-                self.console.print(f"[red]failed[/] before the first step: {UNEXPECTED}")
+                said = told_before_first_step(event.job_failure_data.error)
+                self.console.print(f"[red]failed[/] before the first step: {said}")
 
     def table(self, assets: list[str]) -> Table:
         """The assets in order, each with its rows, time and checks."""
@@ -164,7 +170,8 @@ def main() -> int:
     Returns:
         0 if every asset was materialised and no blocking check failed, or else 1.
     """
-    from stedi_assets.definitions import defs
+    with fault_ends_process():
+        from stedi_assets.definitions import defs
 
     home = os.environ.get("DAGSTER_HOME")
     if not home:

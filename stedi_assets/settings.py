@@ -6,7 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stedi_assets.errors import LakehouseError
+from stedi_assets.policy import NO_OPTION, Options, setting_of
+
 PROJECT = Path(__file__).resolve().parent.parent
+ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Settings:
             recorded of erasures.
         webserver_hosts: STEDI_WEBSERVER_HOSTS: with commas between them, the names, each with its
             port unless it is 80 or 443, under which browsers reach the Dagster UI besides loopback.
+        policy: STEDI_AFTER_CONSENT_ONLY, STEDI_MATCH_DEVICE, STEDI_PSEUDONYMISE_DEVICES: the
+            options of machine_learning_curated that every run obeys.
     """
 
     lakehouse_uri: str = field(repr=False)
@@ -40,10 +46,15 @@ class Settings:
     sns_topic_arn: str = ""
     pseudonym_key: str = field(default="", repr=False)
     webserver_hosts: str = ""
+    policy: Options = NO_OPTION
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Reads the STEDI_* variables."""
+        """Reads the STEDI_* variables.
+
+        Raises:
+            LakehouseError: If one that is on or off is neither.
+        """
         return cls(
             lakehouse_uri=os.environ.get("STEDI_LAKEHOUSE_URI") or str(PROJECT / "lakehouse"),
             source_data=os.environ.get("STEDI_SOURCE_DATA", str(PROJECT / "data")),
@@ -54,4 +65,14 @@ class Settings:
             sns_topic_arn=os.environ.get("STEDI_SNS_TOPIC_ARN", ""),
             pseudonym_key=os.environ.get("STEDI_PSEUDONYM_KEY", ""),
             webserver_hosts=os.environ.get("STEDI_WEBSERVER_HOSTS", ""),
+            policy=Options(**{name: _is_on(setting_of(name)) for name in NO_OPTION.as_dict()}),
         )
+
+
+def _is_on(variable: str) -> bool:
+    value = os.environ.get(variable, "").strip().lower()
+    if value not in ON + OFF:
+        raise LakehouseError(
+            f"{variable} is neither on nor off. Set it to true or false, or to nothing for false."
+        )
+    return value in ON

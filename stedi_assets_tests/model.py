@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 YEAR_2000 = 946_684_800_000
+YEAR_2100 = 4_102_444_800_000
 
 Rows = list[tuple]
 # The options after_consent_only and match_device.
@@ -175,7 +176,14 @@ def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
             ("pairs_of_two_people", False, True),
         ]
     }
+    odd_dates = [
+        record
+        for record in landed.customers
+        if any(date and not YEAR_2000 <= date <= YEAR_2100 for date in record[5:])
+    ]
     figures = {
+        "customer_landing/implausible_share": len(odd_dates),
+        "step_trainer_landing/implausible_share": sum(row[2] < 1 for row in landed.devices),
         "customer_trusted/impossible_consent": len(odd),
         "step_trainer_trusted/keys": len(stepped) - len({row[:2] for row in stepped}),
         "step_trainer_trusted/values": sum(row[2] < 1 for row in stepped),

@@ -281,7 +281,8 @@ class Lakehouse(RuleBasedStateMachine):
 
 def _fault(check: dg.AssetCheckResult | dg.AssetCheckEvaluation) -> Any:
     """How much is at fault by a check's own figures, or what it says if it has none; or nothing."""
-    figures = [check.metadata.get(name) for name in ("rows_at_fault", "malformed")]
+    names = ("rows_at_fault", "malformed", "implausible")
+    figures = [check.metadata.get(name) for name in names]
     said = next((figure.value for figure in figures if figure), check.description)
     return None if check.passed else said
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -144,7 +145,7 @@ def test__write__without_a_catalog(lakehouse: LakehouseIOManager) -> None:
     ids=["neither", "workgroup alone", "database", "both"],
 )
 def test__definitions__checks_and_job_are_there_where_they_are_set(
-    settings: dict[str, str], checks: set[str], jobs: set[str]
+    settings: dict[str, Any], checks: set[str], jobs: set[str]
 ) -> None:
     def of(settings: Settings) -> tuple[set[tuple[str, str]], set[str]]:
         defs = definitions.define(settings)

@@ -164,6 +164,7 @@ def test__run_options__are_off_by_default() -> None:
         "after_consent_only": False,
         "match_device": False,
         "pseudonymise_devices": False,
+        "accept_volume": False,
     }
 
 
@@ -174,7 +175,8 @@ def test__job__makes_and_checks_everything() -> None:
     graph = defs.resolve_asset_graph()
     assert job.asset_layer.asset_graph.asset_check_keys == graph.asset_check_keys
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
-    assert blocking == {"consent", "counts", "objects_accounted_for", "malformed_share"}
+    landing = {"objects_accounted_for", "malformed_share", "implausible_share"}
+    assert blocking == {"volume", "consent", "counts", "policy"} | landing
 
 
 CATALOGUED = Settings(

@@ -22,6 +22,7 @@ from stedi_assets import tables
 from stedi_assets.assets import curated, landing, trusted
 from stedi_assets.lakehouse import delta, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
@@ -104,6 +105,7 @@ def run(source: Path, spark_resource: SparkResource) -> Run:
             "source": SourceData(path=str(source)),
             "clock": CLOCK,
             "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
+            "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
         }
         any_share = {"config": {"max_malformed_share": 1.0}}
         config = {"ops": {table.name: any_share for table in LANDING_TABLES}}

@@ -22,6 +22,7 @@ from stedi_assets.assets import curated, landing, trusted
 from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets.assets.landing import LandingConfig
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.resources import clock
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
@@ -65,6 +66,7 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
             "source": SourceData(path=str(source)),
             "clock": SimpleNamespace(now=now),
             "pseudonyms": PSEUDONYMS,
+            "policy": NO_OPTION,
         }
 
         def call(function: Callable, config: dg.Config | None = None) -> Any:
@@ -73,8 +75,9 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
             known = {**resources, **tables, "config": config}
             return function(**{name: known[name] for name in taken})
 
+        lenient = LandingConfig(max_malformed_share=1, max_implausible_share=1)
         for asset in LANDINGS:
-            for made in call(function_of(asset), LandingConfig(max_malformed_share=1)):
+            for made in call(function_of(asset), lenient):
                 yield from (
                     (made.asset_key.to_user_string(), check) for check in made.check_results or ()
                 )
@@ -95,7 +98,8 @@ def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:
         place = Settings(lakehouse_uri=str(lakehouse), source_data=str(source), spark_remote=spark)
         chosen = {"after_consent_only": options[0], "match_device": options[1]}
         ops: dict[str, Any] = {"machine_learning_curated": {"config": chosen}}
-        ops |= {table.name: {"config": {"max_malformed_share": 1}} for table in LANDING_TABLES}
+        lenient = {"max_malformed_share": 1, "max_implausible_share": 1}
+        ops |= {table.name: {"config": lenient} for table in LANDING_TABLES}
         with dg.DagsterInstance.ephemeral() as instance:
             result = stedi_assets.materialize.materialize(
                 stedi_assets.definitions.define(place), instance, Console(file=io.StringIO()), ops

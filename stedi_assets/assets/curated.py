@@ -1,16 +1,16 @@
 """The curated zone: what analysts and models work with."""
 
-from dagster import Config, ResourceParam
+from dagster import ResourceParam
 from pydantic import Field
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.assets.declared import table_asset
+from stedi_assets.assets.declared import TableConfig, table_asset
 from stedi_assets.resources.pseudonyms import Pseudonyms
 
 
-class MachineLearningConfig(Config):
-    """Which of the paired readings may train a model."""
+class MachineLearningConfig(TableConfig):
+    """Which of the paired readings may train a model; the privacy policy gives the defaults."""
 
     after_consent_only: bool = Field(
         default=False,
@@ -53,8 +53,8 @@ def machine_learning_curated(
 ) -> DataFrame:
     """Pairs device and phone readings of the same millisecond, if the user is a curated customer.
 
-    Options, all off by default: `after_consent_only` and `match_device` narrow it,
-    `pseudonymise_devices` hides which devices they were.
+    Options, all off unless the privacy policy has them on: `after_consent_only` and `match_device`
+    narrow it, `pseudonymise_devices` hides which devices they were.
     """
     device, phone = step_trainer_trusted.alias("device"), accelerometer_trusted.alias("phone")
     paired = device.join(phone, device.sensorReadingTime == phone.timestamp)

@@ -1,19 +1,26 @@
 """Turns a table's declaration into the definition of an asset."""
 
-from __future__ import annotations
-
+import functools
 import hashlib
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+import pydantic
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+from pydantic import Field
 
 from stedi_assets import consent
-from stedi_assets.lakehouse import describe
-from stedi_assets.tables import TABLES, Table, Zone
+from stedi_assets.checks import volume
+from stedi_assets.errors import transient_faults_retried
+from stedi_assets.lakehouse import describe, landing, upkeep
+from stedi_assets.lakehouse.faults import storage_faults
+from stedi_assets.lakehouse.io_manager import LakehouseIOManager, NewVersion
+from stedi_assets.policy import NO_OPTION, Options, settings_of
+from stedi_assets.tables import MACHINE_LEARNING_CURATED, TABLES, Table, Zone
 
 OWNERS = {Zone.LANDING: "team:ingest", Zone.QUARANTINE: "team:ingest"}
 DATA_TEAM = "team:data-engineering"
@@ -23,6 +30,8 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
 )
 # What a failed blocking check keeps from being made in a run must not be made after it either.
+CODE_REFERENCES = "dagster/code_references"
+KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
 FLOWS_ON = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
 
@@ -32,7 +41,11 @@ def owner(table: Table) -> str:
 
 
 def definition(
-    table: Table, *, kinds: set[str], lineage: dg.TableColumnLineage, rule: str = ""
+    table: Table,
+    *,
+    kinds: set[str],
+    lineage: dg.TableColumnLineage,
+    rule: str = "",
 ) -> dict[str, Any]:
     """What Dagster is told of a table's asset, apart from how it is computed.
 
@@ -57,35 +70,182 @@ def definition(
     }
 
 
-def table_asset(table: Table) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+class TableConfig(dg.Config):
+    """What a run may say of any table that is made here."""
+
+    accept_volume: bool = Field(
+        default=False,
+        description=(
+            "Write the table even if it loses rows without a reason; the next run compares with "
+            "what this one writes."
+        ),
+    )
+
+
+def table_asset(
+    table: Table, policy: Options = NO_OPTION
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declares a function of frames as the asset of a table.
 
-    The code version is a digest of the rule's source, of who consents and of the columns, so that
-    Dagster shows the table as stale when any of them changes.
+    Before the table is written the check `volume` compares its rows with the last version; what it
+    refuses is not written. The code version is a digest of the rule's source, of who consents, of
+    the columns and of the policy, so that Dagster shows the table as stale when any of them
+    changes.
+
+    Args:
+        table: The table.
+        policy: The defaults of the options, for a rule that takes a `config`.
     """
 
     def decorate(rule: Callable[..., Any]) -> dg.AssetsDefinition:
         source = inspect.getsource(rule) + inspect.getsource(consent) + repr(table.columns)
         parents = [TABLES[name] for name in inspect.signature(rule).parameters if name in TABLES]
+        described = definition(
+            table,
+            kinds={"spark", "deltalake"},
+            lineage=describe.lineage(table, parents),
+            rule=inspect.getdoc(rule) or "",
+        )
+        if "config" in inspect.signature(rule).parameters:
+            described["metadata"][describe.POLICY] = str(policy)
         asset: dg.AssetsDefinition = dg.asset(
             name=table.name,
-            code_version=hashlib.sha256(source.encode()).hexdigest()[:12],
+            code_version=_digest(source, repr(policy)),
             automation_condition=FLOWS_ON,
-            **definition(
-                table,
-                kinds={"spark", "deltalake"},
-                lineage=describe.lineage(table, parents),
-                rule=inspect.getdoc(rule) or "",
-            ),
-        )(rule)
+            check_specs=[volume.spec(table)],
+            output_required=False,  # there is none where the check fails
+            **described,
+        )(_judged(rule, table, parents, _digest(source), policy))
         return asset
 
     return decorate
 
 
+def under_policy(assets: Iterable[Any], policy: Options) -> list[Any]:
+    """The assets, that of the training table with the policy as the defaults of its options."""
+    table = MACHINE_LEARNING_CURATED
+    return [
+        table_asset(table, policy)(_rule_of(asset))
+        if isinstance(asset, dg.AssetsDefinition) and dg.AssetKey(table.name) in asset.keys
+        else asset
+        for asset in assets
+    ]
+
+
 def with_code_references(assets: Sequence[Any]) -> list[Any]:
-    """The assets, each with the file and line of its own function."""
+    """The assets, each with the file and line of its own function, whatever it is wrapped in."""
     with warnings.catch_warnings():
         # The references are beta in Dagster: without them its pages lack a link, no more.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return list(dg.with_source_code_references(assets))
+        return [asset.map_asset_specs(_with_reference(_rule_of(asset))) for asset in assets]
+
+
+def _with_reference(rule: Callable[..., Any]) -> Callable[[dg.AssetSpec], dg.AssetSpec]:
+    file = inspect.getsourcefile(rule)
+    assert file is not None
+    line = inspect.getsourcelines(rule)[1]
+    reference = dg.LocalFileCodeReference(file_path=file, line_number=line)
+    found = dg.CodeReferencesMetadataValue(code_references=[reference])
+    return lambda spec: spec.merge_attributes(metadata={CODE_REFERENCES: found})
+
+
+def _judged(
+    rule: Callable[..., Any],
+    table: Table,
+    parents: Sequence[Table],
+    code: str,
+    defaults: Options,
+) -> Callable[..., Any]:
+    """The rule as Dagster runs it: its rows are cached, judged, and written only if accepted."""
+    taken = inspect.signature(rule, eval_str=True).parameters
+    has_options = "config" in taken
+    config_type = TableConfig
+    if has_options:
+        config_type = _with_defaults(taken["config"].annotation, defaults)
+
+    def make(
+        context: dg.AssetExecutionContext,
+        config: TableConfig,
+        io_manager: dg.ResourceParam[LakehouseIOManager],
+        policy: Options | None = None,
+        **given: Any,
+    ) -> Iterator[dg.Output[NewVersion] | dg.AssetCheckResult]:
+        options = Options.of(config.model_dump())
+        inputs = {**given, "config": config} if has_options else given
+        with transient_faults_retried(), storage_faults(io_manager.uri_of(table)):
+            last = io_manager.state(table)
+            commit = {
+                "config": options.as_dict() if has_options else {},
+                "code": _code(code, parents, io_manager),
+                "landing": volume.landed(io_manager),
+                "weaker_until": upkeep.weaker_until(last, options),
+            }
+            frame = io_manager.spark.hold(rule(**inputs))
+            judged = volume.judge(
+                io_manager,
+                table,
+                frame,
+                commit,
+                accepted=config.accept_volume,
+            )
+        if judged.passed:
+            commit["accepted_rows"] = judged.next_accepted_rows
+            shown = _options_shown(options, policy) if policy is not None else {}
+            for name in shown:
+                context.log.info(f"{name}: {shown[name]}")
+            yield dg.Output(NewVersion(frame, commit), metadata=shown)
+        yield judged.result()
+
+    # Whoever takes the resource has it refuse a run that is weaker, before the first step.
+    obeyed = inspect.Parameter("policy", KEYWORD, annotation=dg.ResourceParam[Options])
+    ours = inspect.signature(make).parameters
+    parameters = [
+        ours["context"],
+        ours["config"].replace(annotation=config_type),
+        ours["io_manager"],
+        *([obeyed] if has_options else []),
+        *(each for name, each in taken.items() if name != "config"),
+    ]
+    made: Callable[..., Any] = functools.update_wrapper(make, rule)
+    vars(made)["__signature__"] = inspect.Signature(parameters)
+    return made
+
+
+def _options_shown(options: Options, policy: Options) -> dict[str, str]:
+    """What the materialisation shows of its options."""
+    shown = {describe.POLICY: str(policy), describe.OPTIONS: str(options)}
+    if once := options.beyond(policy):
+        shown["holds_once"] = (
+            f"{', '.join(once)}: for this run alone. Set {settings_of(once)} to have every run "
+            "obey it."
+        )
+    return shown
+
+
+def _code(own: str, parents: Sequence[Table], io_manager: LakehouseIOManager) -> str:
+    """A digest of all code that had a part in a table's rows: its own, and that of its parents."""
+    parts = [own]
+    for parent in parents:
+        state = io_manager.state(parent) if parent.zone is not Zone.LANDING else None
+        parts.append(state.commit.get("code", "") if state else landing.reader_version(parent))
+    return _digest(*parts)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+
+
+def _with_defaults(config: type[TableConfig], policy: Options) -> type[TableConfig]:
+    """A configuration whose options are by default those of the policy."""
+    fields: dict[str, Any] = {
+        name: (bool, Field(default=on, description=config.model_fields[name].description))
+        for name, on in policy.as_dict().items()
+    }
+    return pydantic.create_model(config.__name__, __base__=config, **fields)
+
+
+def _rule_of(asset: dg.AssetsDefinition) -> Callable[..., Any]:
+    compute = asset.op.compute_fn
+    assert isinstance(compute, DecoratedOpFunction)
+    rule: Callable[..., Any] = inspect.unwrap(compute.decorated_fn)
+    return rule

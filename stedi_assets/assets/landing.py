@@ -26,6 +26,15 @@ class LandingConfig(dg.Config):
         le=1,
         description="The check fails, and all downstream waits, above this share of fragments.",
     )
+    max_implausible_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description=(
+            "The check fails, and all downstream waits, above this share of records with a value "
+            "out of its column's range."
+        ),
+    )
     settle_seconds: float = Field(
         default=0,
         ge=0,
@@ -96,6 +105,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                 "bytes_uploaded": sum(file.size for file in ingested.copied),
                 watch.TAKEN: watch.Contents().plus(ingested.offered).hex_digest,
                 "malformed": profile.malformed,
+                "implausible": profile.implausible,
                 **registered[table.name],
             },
             check_results=[
@@ -107,6 +117,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                     config.max_malformed_share,
                     lambda: io_manager.read(quarantine),
                 ),
+                landing_checks.implausible_share(table, profile, config.max_implausible_share),
             ],
         )
         yield MaterializeResult(

@@ -8,7 +8,7 @@ from typing import Protocol
 import dagster as dg
 from typing_extensions import override
 
-from stedi_assets.errors import LakehouseError, failure_told
+from stedi_assets.errors import LakehouseError, failure_told, told_before_first_step
 from stedi_assets.settings import Settings
 
 
@@ -95,13 +95,20 @@ def notifiers(settings: Settings) -> list[Notifier]:
     return [*slack, *sns]
 
 
-def failure_message(run: dg.DagsterRun, failed_steps: Sequence[dg.DagsterEvent]) -> str:
+def failure_message(
+    run: dg.DagsterRun,
+    failed_steps: Sequence[dg.DagsterEvent],
+    failure: dg.DagsterEvent | None = None,
+) -> str:
     """What may be told of a failed run outside the lakehouse.
 
     Traces of libraries stay with the run, because they quote values, which may be personal data.
     """
     told = [f"- {step.step_key}: {failure_told(step.step_failure_data)}" for step in failed_steps]
-    return "\n".join([f"Run {run.run_id} of {run.job_name} failed.", *(told or ["- no step ran"])])
+    if not told:
+        error = failure.job_failure_data.error if failure else None
+        told = [f"- no step ran: {told_before_first_step(error)}" if error else "- no step ran"]
+    return "\n".join([f"Run {run.run_id} of {run.job_name} failed.", *told])
 
 
 def failure_sensor(reach: Sequence[Notifier]) -> dg.SensorDefinition:
@@ -116,7 +123,9 @@ def failure_sensor(reach: Sequence[Notifier]) -> dg.SensorDefinition:
         description="Tells of each failed run: in its log, and where set to Slack and SNS.",
     )
     def run_failures(context: dg.RunFailureSensorContext) -> None:
-        message = failure_message(context.dagster_run, context.get_step_failure_events())
+        message = failure_message(
+            context.dagster_run, context.get_step_failure_events(), context.failure_event
+        )
         context.log.error(message)
         unsent = []
         for notifier in reach:

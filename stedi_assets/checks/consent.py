@@ -22,9 +22,15 @@ DESCRIPTIONS = {
         "that landed rather than by the tables this one was made from."
     ),
     SHARED_DEVICES: (
-        "Readings of a device that is also registered to a person without consent; it cannot be "
-        "told whose they are. The option match_device of machine_learning_curated keeps only "
-        "readings that go with the phone of an owner who agrees."
+        "No reading is of a device that is also registered to a person without consent."
+    ),
+}
+FAULTS = {
+    CONSENT: "belong to no person who consents to research, by the customer records that landed.",
+    SHARED_DEVICES: (
+        "are of a device that is also registered to a person without consent; it cannot be told "
+        "whose they are. The option match_device of machine_learning_curated keeps only those that "
+        "go with the phone of an owner who agrees."
     ),
 }
 

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from stedi_assets import consent, tables
-from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.policy import Options
 from stedi_assets.tables import SUPERSEDED
 
 COUNTS = "counts"
@@ -27,16 +27,24 @@ DESCRIPTIONS = {
         "As many rows as an independent recount of its parents gives, and as the manifest "
         "records where it tells of the same files."
     ),
+    TWO_PEOPLE: "No row pairs one person's phone with another's device.",
+    BEFORE_CONSENT: "No row was recorded before its person consented.",
+    IMPOSSIBLE_CONSENT: (
+        "No one's latest record dates their consent, or itself, at a time that cannot be: before "
+        "2000 or later than now."
+    ),
+}
+FAULTS = {
     TWO_PEOPLE: (
-        "Rows that pair one person's phone with another's device, because both moved in the same "
+        "pair one person's phone with another's device, because both moved in the same "
         "millisecond. The option match_device leaves them out."
     ),
     BEFORE_CONSENT: (
-        "Rows recorded before the person consented. The option after_consent_only leaves them out."
+        "were recorded before the person consented. The option after_consent_only leaves them out."
     ),
     IMPOSSIBLE_CONSENT: (
-        "People whose latest record dates their consent, or itself, at a time that cannot be: "
-        "before 2000 or later than now. It does not count as consent."
+        "have a latest record that dates their consent, or itself, before 2000 or later than now. "
+        "It does not count as consent."
     ),
 }
 
@@ -114,7 +122,7 @@ def machine_learning_curated(
     step_trainer_trusted: DataFrame,
     accelerometer_trusted: DataFrame,
     customer_curated: DataFrame,
-    options: MachineLearningConfig,
+    options: Options,
 ) -> DataFrame:
     """For each reading of a device the phone readings of its millisecond, summed.
 

@@ -13,8 +13,16 @@ from stedi_assets.checks import consent, counts, quality
 from stedi_assets.errors import words_withheld
 from stedi_assets.tables import Table
 
-BLOCKING = {consent.CONSENT, counts.COUNTS}
-DESCRIPTIONS = {**consent.DESCRIPTIONS, **counts.DESCRIPTIONS, **quality.DESCRIPTIONS}
+POLICY = "policy"
+BLOCKING = {consent.CONSENT, counts.COUNTS, POLICY}
+# What holds where a check passes, and what is wrong with the rows that it finds where it fails.
+DESCRIPTIONS = {
+    **consent.DESCRIPTIONS,
+    **counts.DESCRIPTIONS,
+    **quality.DESCRIPTIONS,
+    POLICY: "The table was made under options that are at least as strict as the privacy policy.",
+}
+FAULTS = {**consent.FAULTS, **counts.FAULTS, **quality.FAULTS}
 
 
 def suite(table: Table, *further: str) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:

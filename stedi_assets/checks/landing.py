@@ -15,6 +15,7 @@ from stedi_assets.tables import Table
 ALL_ACCOUNTED_FOR = "objects_accounted_for"
 MALFORMED_SHARE = "malformed_share"
 UNALTERED = "landed_files_unaltered"
+IMPLAUSIBLE_SHARE = "implausible_share"
 
 DESCRIPTIONS = {
     ALL_ACCOUNTED_FOR: "Records and quarantined fragments add up to all that landed.",
@@ -25,6 +26,10 @@ DESCRIPTIONS = {
     UNALTERED: (
         "No landed file was overwritten in place, which leaves no earlier version of it; a warning "
         "in the run that finds one."
+    ),
+    IMPLAUSIBLE_SHARE: (
+        "No more records have a value out of its column's range, such as a time in seconds, than "
+        "max_implausible_share allows; a warning if any has."
     ),
 }
 
@@ -56,10 +61,21 @@ def accounted_for(
     }
     if recorded is not None:
         figures["recorded_in_manifest"] = recorded
+    faults = []
+    if profile.records + quarantined != profile.objects:
+        faults.append(
+            f"{profile.records:,} records and {quarantined:,} rows of quarantine are not the "
+            f"{profile.objects:,} objects that landed. Materialise the asset again."
+        )
+    if recorded not in (None, profile.records):
+        faults.append(
+            f"{profile.records:,} records landed, and the manifest of these files records "
+            f"{recorded:,}."
+        )
     return AssetCheckResult(
         check_name=ALL_ACCOUNTED_FOR,
-        passed=profile.records + quarantined == profile.objects
-        and recorded in (None, profile.records),
+        passed=not faults,
+        description=" ".join(faults) or None,
         metadata=figures,
     )
 
@@ -124,6 +140,39 @@ def malformed_share(
             "share": share,
             "allowed_share": allowed,
             "commonest_reasons": reasons,
+        },
+    )
+
+
+def implausible_share(table: Table, profile: LandingProfile, allowed: float) -> AssetCheckResult:
+    """Whether as many values can be as must.
+
+    Args:
+        table: The landing table.
+        profile: What was found in its files.
+        allowed: The share of records up to which the check only warns.
+    """
+    share = profile.implausible / profile.records if profile.records else 0.0
+    passed = share <= allowed
+    columns = ", ".join(f"{name} {rows:,}" for name, rows in profile.implausible_values.items())
+    return AssetCheckResult(
+        check_name=IMPLAUSIBLE_SHARE,
+        passed=passed and not profile.implausible,
+        severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
+        description=(
+            f"{profile.implausible:,} of {profile.records:,} records in {table.location} have a "
+            f"value out of its range ({share:.2%}, {allowed:.2%} allowed): {columns}. Times are "
+            "epoch milliseconds, distances at least 1. Correct the files at their source, or allow "
+            f"more by max_implausible_share in the run configuration of {table.name}."
+            if profile.implausible
+            else None
+        ),
+        metadata={
+            "implausible": profile.implausible,
+            "records": profile.records,
+            "share": share,
+            "allowed_share": allowed,
+            "by_column": profile.implausible_values,
         },
     )
 

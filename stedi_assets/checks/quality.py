@@ -6,7 +6,8 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from stedi_assets.tables import TABLES, Column, Table
+from stedi_assets import plausible
+from stedi_assets.tables import TABLES, Table
 
 # The columns of a table and the values that they are compared with.
 Values = tuple[Sequence[str], DataFrame]
@@ -25,6 +26,18 @@ DESCRIPTIONS = {
     NO_PERSONAL_DATA: (
         "No column is a personal one, and no value equals the name, e-mail or phone of a "
         "customer that landed."
+    ),
+}
+
+FAULTS = {
+    KEYS: "repeat the key of another row.",
+    REFERENCES: "refer to a row that is not in the table that they name.",
+    VALUES: (
+        "lack a required value, or have a number that is not finite or out of its plausible range."
+    ),
+    NO_PERSONAL_DATA: (
+        "have a personal column, or a value that equals the name, e-mail or phone of a customer "
+        "that landed."
     ),
 }
 
@@ -103,7 +116,7 @@ def implausible(table: Table, frame: DataFrame) -> Expression:
     found = F.lit(False)
     for column in table.columns:
         if column.name in frame.columns:
-            found = found | _implausible(column)
+            found = found | plausible.implausible(column)
     return found
 
 
@@ -139,17 +152,3 @@ def personal_values(table: Table, customer_landing: DataFrame) -> list[Values]:
         ([column.name], values.select(F.col("of").try_cast(column.type)).dropna())
         for column in table.columns
     ]
-
-
-def _implausible(column: Column) -> Expression:
-    value = F.col(column.name)
-    if column.type == "bigint" and not column.required:
-        value = F.nullif(value, F.lit(0))  # a consent that was never given may be sent as 0
-    faults = value.isNull() if column.required else F.lit(False)
-    if column.type == "double":
-        faults = faults | F.isnan(value) | (F.abs(value) == float("inf"))
-    if column.minimum is not None:
-        faults = faults | (value < column.minimum)
-    if column.maximum is not None:
-        faults = faults | (value > column.maximum)
-    return F.coalesce(faults, F.lit(False))

@@ -6,10 +6,11 @@ from dagster import AssetCheckResult, AssetCheckSeverity, ResourceParam
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets.checks import consent, counts, quality
-from stedi_assets.checks.declared import DESCRIPTIONS, suite
+from stedi_assets.checks.declared import BLOCKING, FAULTS, POLICY, suite
+from stedi_assets.lakehouse import describe, upkeep
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import Options, settings_of
 from stedi_assets.resources.clock import Clock
 from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.resources.source import SourceData
@@ -116,11 +117,13 @@ def step_trainer_trusted_checks(
     quality.NO_PERSONAL_DATA,
     counts.TWO_PEOPLE,
     counts.BEFORE_CONSENT,
+    POLICY,
 )
 def machine_learning_curated_checks(
     io_manager: ResourceParam[LakehouseIOManager],
     source: SourceData,
     pseudonyms: ResourceParam[Pseudonyms],
+    policy: ResourceParam[Options],
     machine_learning_curated: DataFrame,
     step_trainer_trusted: DataFrame,
     accelerometer_trusted: DataFrame,
@@ -128,25 +131,28 @@ def machine_learning_curated_checks(
     accelerometer_landing: DataFrame,
     customer_landing: DataFrame,
 ) -> Iterator[AssetCheckResult]:
-    """Consent by device and by reading; as many rows as there are pairs of a millisecond."""
+    """Consent by device and by reading; as many rows as there are pairs of a millisecond.
+
+    Once all that blocks has passed, versions that were made under weaker options are deleted.
+    """
     table = tables.MACHINE_LEARNING_CURATED
     made = io_manager.state(table)
-    options = MachineLearningConfig(**(made.commit.get("config", {}) if made else {}))
-    narrowed = options.model_dump(exclude={"pseudonymise_devices"})
-    enabled = sorted(name for name, on in narrowed.items() if on)
+    options = Options.of(made.commit.get("config", {}) if made else {})
+    narrowing = [name for name in options.enabled if name != "pseudonymise_devices"]
     serial = ["serialNumber"]
     devices = consent.consenting(customer_landing).select(*serial)
     stepped = step_trainer_trusted.select(*serial)
     if options.pseudonymise_devices:
         devices, stepped = (pseudonyms.of(each, *serial) for each in (devices, stepped))
     phones = consent.readings_with_consent(accelerometer_landing, customer_landing)
-    yield from _evaluate(
+    passed = not policy.beyond(options)
+    for result in _evaluate(
         table,
         machine_learning_curated,
         counts.machine_learning_curated(
             step_trainer_trusted, accelerometer_trusted, customer_curated, options
         ),
-        _recorded(io_manager, source, table, enabled),
+        _recorded(io_manager, source, table, narrowing),
         among={
             consent.CONSENT: [(serial, devices), (phones.columns, phones)],
             quality.REFERENCES: [
@@ -155,6 +161,33 @@ def machine_learning_curated_checks(
             ],
         },
         not_among={quality.NO_PERSONAL_DATA: quality.personal_values(table, customer_landing)},
+    ):
+        passed &= result.passed or result.check_name not in BLOCKING
+        yield result
+    forgotten = io_manager.forget_weaker_versions(table) if passed else upkeep.Forgotten()
+    yield _as_strict(table, options, policy, forgotten)
+
+
+def _as_strict(
+    table: Table, options: Options, policy: Options, forgotten: upkeep.Forgotten
+) -> AssetCheckResult:
+    """Whether a table was made under options that are as strict as the policy."""
+    lacking = policy.beyond(options)
+    return AssetCheckResult(
+        check_name=POLICY,
+        passed=not lacking,
+        description=(
+            f"{table.name} was made without {', '.join(lacking)}, which the privacy policy "
+            f"requires ({settings_of(lacking)}). Materialise it again."
+            if lacking
+            else None
+        ),
+        metadata={
+            describe.POLICY: str(policy),
+            describe.OPTIONS: str(options),
+            "weaker_versions_deleted": forgotten.versions,
+            "weaker_files_deleted": forgotten.files,
+        },
     )
 
 
@@ -230,7 +263,7 @@ def _evaluate(
         yield AssetCheckResult(
             check_name=name,
             passed=count == 0,
-            description=f"{count:,} {of}. {DESCRIPTIONS[name]}" if count else None,
+            description=f"{count:,} {of} {FAULTS[name]}" if count else None,
             severity=AssetCheckSeverity.WARN if name in WARNINGS else AssetCheckSeverity.ERROR,
             metadata={"rows": rows, "rows_at_fault": count},
         )

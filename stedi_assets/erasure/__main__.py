@@ -4,7 +4,7 @@ import re
 import sys
 
 from stedi_assets.consent import person_of
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import fault_ends_process
 from stedi_assets.resources.pseudonyms import Pseudonyms
 from stedi_assets.settings import Settings
 
@@ -19,19 +19,18 @@ def main() -> int:
     Returns:
         0, or 1 if STEDI_PSEUDONYM_KEY is missing or unfit, or a line is no e-mail address.
     """
-    pseudonyms = Pseudonyms(Settings.from_environment().pseudonym_key)
     made = []
-    try:
-        for number, line in enumerate(sys.stdin, 1):
-            if not (person := person_of(line)):
-                continue
-            if not ADDRESS.fullmatch(person):
-                sys.exit(f"Line {number:,} is no e-mail address. Write one address a line.")
-            made.append(pseudonyms.of_text(person))
-    except UnicodeError:
-        sys.exit("The addresses are not UTF-8 text. Save them as UTF-8.")
-    except LakehouseError as error:
-        sys.exit(str(error))
+    with fault_ends_process():
+        pseudonyms = Pseudonyms(Settings.from_environment().pseudonym_key)
+        try:
+            for number, line in enumerate(sys.stdin, 1):
+                if not (person := person_of(line)):
+                    continue
+                if not ADDRESS.fullmatch(person):
+                    sys.exit(f"Line {number:,} is no e-mail address. Write one address a line.")
+                made.append(pseudonyms.of_text(person))
+        except UnicodeError:
+            sys.exit("The addresses are not UTF-8 text. Save them as UTF-8.")
     print("".join(f"{each}\n" for each in made), end="")
     return 0
 

@@ -13,6 +13,8 @@ from stedi_assets.tables import Column, Table, files_of
 PERSONAL_DATA = "personal_data"
 LINEAGE = "dagster/column_lineage"
 ORIGIN = "from"
+POLICY = "privacy_policy"
+OPTIONS = "options"
 
 
 def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) -> dg.TableSchema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pydantic import Field, PrivateAttr
 from stedi_assets import pictures
 from stedi_assets.catalog.table_input import RECORD_COUNT, VERSION
 from stedi_assets.errors import LakehouseError, transient_faults_retried
-from stedi_assets.lakehouse import address, delta, describe, landing
+from stedi_assets.lakehouse import address, delta, describe, landing, storage, upkeep
 from stedi_assets.lakehouse.faults import storage_faults
 from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
 from stedi_assets.resources.catalog import GlueCatalog
@@ -21,6 +22,19 @@ from stedi_assets.tables import TABLES, Table, Zone, quarantine_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """A table's next version.
+
+    Attributes:
+        frame: Its rows, cached.
+        commit: What to keep with them, besides the run.
+    """
+
+    frame: DataFrame
+    commit: dict[str, Any]
 
 
 class LakehouseIOManager(dg.ConfigurableIOManager):
@@ -39,16 +53,13 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
     _frames: dict[str, DataFrame] = PrivateAttr(default_factory=dict)
     _states: dict[str, delta.TableState | None] = PrivateAttr(default_factory=dict)
 
-    def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
-        """Replaces the table by a frame, in one atomic commit, and registers it."""
+    def handle_output(self, context: dg.OutputContext, obj: NewVersion) -> None:
+        """Replaces the table by its next version, in one atomic commit, and registers it."""
         table = TABLES[context.asset_key.to_user_string()]
-        commit = {
-            "run": context.run_id,
-            "as_of": time_of_run(context.run_id),
-            "config": context.step_context.op_config or {},
-        }
+        commit = {"run": context.run_id, "as_of": time_of_run(context.run_id), **obj.commit}
         with transient_faults_retried():
-            written = self.write(table, obj, commit)
+            written = self.write(table, obj.frame, commit)
+            self._frames[table.name] = obj.frame
             shown = pictures.metadata(table, self.read)
         context.add_output_metadata(
             {
@@ -175,6 +186,29 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         written = delta.overwrite(uri, table, rows, commit, before.version if before else -1)
         self._states[table.name] = written
         return written
+
+    def forget_weaker_versions(self, table: Table) -> upkeep.Forgotten:
+        """Deletes a table's older versions, if any was made under weaker options.
+
+        Nothing is deleted if another run has written the table since this one looked at it.
+
+        Raises:
+            LakehouseError: If storage fails; the current version is whole, and to call this again
+                deletes the rest.
+        """
+        state, uri = self.state(table), self.uri_of(table)
+        until = state.commit.get("weaker_until") if state else None
+        if state is None or until is None or not upkeep.keeps_versions_until(uri, until):
+            return upkeep.Forgotten()
+        now = delta.state(uri)
+        if now is None or now.version != state.version:
+            return upkeep.Forgotten()
+        forgotten = upkeep.forget_history(uri)
+        with storage_faults(uri):
+            storage.open_folder(uri).forget_versions()
+        self._states.pop(table.name)
+        self.register(table)
+        return forgotten
 
     def figures(self, table: Table) -> dict[str, str] | None:
         """The catalog's figures of a table's last write; None where it is not materialised as is.

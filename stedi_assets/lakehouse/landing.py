@@ -7,11 +7,13 @@ import functools
 import gzip
 import hashlib
 import inspect
+import operator
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from stedi_assets import plausible
 from stedi_assets.erasure.landing import erased_digests
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import arrival, faults, quarantine, reader, storage
@@ -46,6 +48,8 @@ class LandingProfile:
             `reader.is_tidy`.
         superseded_tidy: The same of the superseded files, where their records count.
         not_utf8: Ids of the files that hold bytes which are not UTF-8.
+        implausible: The records of the current files with a value out of its column's bounds.
+        implausible_values: Column to the records whose value in it is out of bounds.
     """
 
     fingerprint: str
@@ -55,6 +59,8 @@ class LandingProfile:
     tidy: bool
     superseded_tidy: bool = True
     not_utf8: list[str] = field(default_factory=list)
+    implausible: int = 0
+    implausible_values: dict[str, int] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -68,7 +74,8 @@ class LandingProfile:
 
 def reader_version(table: Table) -> str:
     """A digest of the code and the declaration by which a landing table is read."""
-    rules = inspect.getsource(reader) + inspect.getsource(LandingFolder) + repr(table.columns)
+    code = "".join(inspect.getsource(each) for each in (reader, LandingFolder, plausible))
+    rules = code + repr(table.columns)
     return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
 
@@ -179,7 +186,7 @@ class LandingFolder:
         if self.superseded:
             _, _, superseded_tidy, further = self._judged(self.superseded)
             not_utf8 += further
-        return LandingProfile(
+        found = LandingProfile(
             self.fingerprint,
             self.reader_version,
             objects,
@@ -188,6 +195,19 @@ class LandingFolder:
             superseded_tidy=superseded_tidy,
             not_utf8=not_utf8,
         )
+        return replace(found, **self._implausible(found))
+
+    def _implausible(self, profile: LandingProfile) -> dict[str, Any]:
+        """How many records of the current files have values out of bounds, and in which columns."""
+        from pyspark.sql import functions as F
+
+        faults = {column.name: plausible.implausible(column) for column in self.table.columns}
+        any_fault = functools.reduce(operator.or_, faults.values())
+        counts = [F.count_if(fault).alias(name) for name, fault in faults.items()]
+        records = current(self.records(profile))
+        [found] = records.agg(F.count_if(any_fault).alias("_any"), *counts).collect()
+        values = {name: found[name] for name in faults if found[name]}
+        return {"implausible": found["_any"], "implausible_values": values}
 
     def _judged(self, files: list[StoredFile]) -> tuple[int, int, bool, list[str]]:
         """As `_judge`, and the ids of the files that are not UTF-8."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from stedi_assets.lakehouse import delta, storage
 from stedi_assets.lakehouse.faults import fault, storage_faults
 from stedi_assets.lakehouse.storage import StoredFile
+from stedi_assets.policy import Options
 
 # No write takes longer; a file this old that no version knows is of one that was killed.
 WRITE_HOURS = 1
@@ -69,6 +70,27 @@ class Forgotten:
 
     files: int = 0
     versions: int = 0
+
+
+def weaker_until(last: delta.TableState | None, options: Options) -> int | None:
+    """The last version of a table that was made under weaker options than its next; None if none.
+
+    Args:
+        last: Its current version, which says the same of itself. One by an earlier release does
+            not, so that any of its versions may be weaker.
+        options: Those of the next version.
+    """
+    if last is None or not options.enabled:
+        return None
+    if options.beyond(Options.of(last.commit.get("config", {}))):
+        return last.version
+    until: int | None = last.commit.get("weaker_until", last.version)
+    return until
+
+
+def keeps_versions_until(uri: str, version: int) -> bool:
+    """Whether a table's log still has any version up to this one."""
+    return bool(_log_before(uri, version + 1))
 
 
 def superseded_files(uri: str) -> list[str]:

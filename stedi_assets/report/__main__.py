@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import LakehouseError, fault_ends_process
 
 
 def main() -> None:
@@ -20,7 +20,9 @@ def main() -> None:
     if not home:
         sys.exit("DAGSTER_HOME is not set: run `make report`, or name the folder of the history.")
     from stedi_assets.automation import runs
-    from stedi_assets.definitions import defs, lakehouse
+
+    with fault_ends_process():
+        from stedi_assets.definitions import defs, lakehouse
     from stedi_assets.lakehouse.storage import create_privately
     from stedi_assets.report import page, standing
     from stedi_assets.settings import Settings

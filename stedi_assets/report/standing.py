@@ -16,6 +16,7 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import describe
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
 from stedi_assets.lakehouse.landing import LandingProfile
+from stedi_assets.policy import Options
 from stedi_assets.tables import TABLES, Table, Zone
 
 
@@ -67,6 +68,8 @@ class Standing:
         metadata: What Dagster keeps of that.
         parents: The assets that it is made of.
         checks: Its checks.
+        policy: The privacy policy in force, of a table that has options; else nothing.
+        options: The options that the table was made with.
     """
 
     table: Table
@@ -78,6 +81,8 @@ class Standing:
     metadata: Mapping[str, dg.MetadataValue]
     parents: Sequence[str]
     checks: Sequence[Check]
+    policy: str
+    options: str
 
     def freshness(self, now: datetime) -> str:
         """In a word, how its age at a time stands to its policy."""
@@ -144,6 +149,8 @@ def standings(
                 metadata,
                 sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
                 _checks(defs, instance, key, event),
+                graph.get(key).metadata.get(describe.POLICY, ""),
+                _options(table, io_manager),
             )
         )
     return found
@@ -156,6 +163,12 @@ def _rows(table: Table, io_manager: LakehouseIOManager) -> int | None:
         return state.rows if state else None
     state = io_manager.state(tables.quarantine_of(table))
     return LandingProfile(**state.commit["landing"]).records if state else None
+
+
+def _options(table: Table, io_manager: LakehouseIOManager) -> str:
+    """The options that a table was made with, as its own log has them."""
+    state = io_manager.state(table)
+    return str(Options.of(state.commit.get("config", {}) if state else {}))
 
 
 def _checks(

@@ -50,6 +50,14 @@ class Pseudonyms:
         """
         return hmac.new(self._secret, value.encode(), hashlib.sha256).hexdigest()
 
+    def require_key(self) -> None:
+        """Makes sure that pseudonyms can be made.
+
+        Raises:
+            LakehouseError: If there is no key, or one that could be guessed.
+        """
+        _ = self._secret
+
     @property
     def _secret(self) -> bytes:
         secret = self.key.encode()

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from stedi_assets.checks import suites
 from stedi_assets.lakehouse import arrival, landing, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
 from stedi_assets_tests.rows import (
@@ -78,7 +79,7 @@ CHECKS = {
     },
     "machine_learning_curated": {
         *("consent", "counts", "schema", "values", "references"),
-        *("no_personal_data", "pairs_of_two_people", "readings_before_consent"),
+        *("no_personal_data", "pairs_of_two_people", "readings_before_consent", "policy"),
     },
 }
 
@@ -149,7 +150,10 @@ def check(frame: Frame, landed: LakehouseIOManager) -> Check:
     """Runs the checks of a table on the good rows, but for the tables that are given."""
 
     def run(
-        table: str, source: SourceData | None = None, **changed: list[tuple] | DataFrame
+        table: str,
+        source: SourceData | None = None,
+        policy: Options = NO_OPTION,
+        **changed: list[tuple] | DataFrame,
     ) -> Results:
         rules = function_of(SUITES[table])
         rows = GOOD | changed
@@ -163,6 +167,7 @@ def check(frame: Frame, landed: LakehouseIOManager) -> Check:
             "source": source or SourceData(path=""),
             "clock": CLOCK,
             "pseudonyms": PSEUDONYMS,
+            "policy": policy,
         }
         taken = {name: resources[name] for name in rules.__annotations__ if name in resources}
         found = rules(**taken, **frames)

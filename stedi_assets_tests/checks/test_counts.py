@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.assets.curated import MachineLearningConfig
 from stedi_assets.checks import counts
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import Options
 from stedi_assets_tests.rows import (
     CUSTOMERS,
     DEVICE_READINGS,
@@ -119,7 +119,7 @@ def test__machine_learning_curated(options: dict, expected: tuple, frame: Frame)
             customer(BOB, "device-bob", NOON),
         ],
     )
-    config = MachineLearningConfig(**options)
+    config = Options(**options)
     assert rows(counts.machine_learning_curated(devices, phones, people, config)) == [expected]
 
 
@@ -131,7 +131,7 @@ def test__machine_learning_curated__owner_of_no_device(
         frame(DEVICE_READINGS, [device_reading("device-bob")]),
         frame(PHONE_READINGS, [phone_reading(ANN)]),
         frame(CUSTOMERS, [customer(ANN, None)]),
-        MachineLearningConfig(match_device=match_device),
+        Options(match_device=match_device),
     )
     assert rows(found.select("expected", "pairs_of_two_people")) == [counted]
 
@@ -141,7 +141,7 @@ def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
         frame(DEVICE_READINGS, []),
         frame(PHONE_READINGS, []),
         frame(CUSTOMERS, []),
-        MachineLearningConfig(),
+        Options(),
     )
     assert counted.columns == [
         *("expected", "pairs_of_two_people", "readings_before_consent"),
@@ -162,7 +162,7 @@ def test__counts__of_stored_tables_with_one_value_a_key(
             (tables.STEP_TRAINER_TRUSTED, [device_reading("device-1")]),
         ]
     )
-    options = MachineLearningConfig()
+    options = Options()
     assert rows(counts.accelerometer_trusted(phones, people)) == [(1, 1)]
     assert rows(counts.customer_curated(people, phones)) == [(1,)]
     assert rows(counts.step_trainer_trusted(devices, people)) == [(1, 0)]

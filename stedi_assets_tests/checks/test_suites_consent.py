@@ -111,7 +111,9 @@ def test__impossible_consent__warns(consent: int, check: Check) -> None:
     eve = customer("eve@example.com", "device-eve", consent)
     results = check("customer_trusted", customer_landing=[ANN, BOB, eve])
     assert faults(results) == {"impossible_consent": 1}
-    assert str(results["impossible_consent"].description).startswith("1 of 3 people. People whose")
+    assert str(results["impossible_consent"].description).startswith(
+        "1 of 3 people have a latest record"
+    )
 
 
 def test__counts__are_of_the_time_at_which_the_table_was_made(

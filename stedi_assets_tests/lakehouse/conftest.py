@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import ACCELEROMETER_LANDING, TABLES, Table
 from stedi_assets_tests.rows import DEVICE_READINGS, NOON, PSEUDONYMS, Frame, device_reading, rows
@@ -75,6 +76,7 @@ def run(lakehouse: LakehouseIOManager, spark_resource: SparkResource) -> Run:
             resources={
                 "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(fresh),
                 "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
+                "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
             },
             run_config={"ops": config or {}},
         )

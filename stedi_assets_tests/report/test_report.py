@@ -60,7 +60,7 @@ def test__report__checks(materialized: Project, parsed: Page) -> None:
     verdicts = [
         cell.words for cell in parsed.all("td") if "verdict" in cell.attributes.get("class", "")
     ]
-    assert (verdicts.count("passed"), verdicts.count("warned")) == (40, 2)
+    assert (verdicts.count("passed"), verdicts.count("warned")) == (49, 2)
     assert len(verdicts) == len(materialized.defs.resolve_asset_graph().asset_check_keys)
     rows = [row.words for row in parsed.all("tr")]
     assert "pairs_of_two_people warned rows 43,164, rows at fault 2,188" in rows
@@ -234,3 +234,11 @@ def test__main__nothing_materialised(tmp_path: Path) -> None:
 
 def test__now__is_shown(parsed: Page) -> None:
     assert NOW.isoformat() in [time.attributes["datetime"] for time in parsed.all("time")]
+
+
+def test__report__shows_the_policy_and_the_options_of_the_table(parsed: Page) -> None:
+    """The table is asked, not the run: what is in it may be older than the policy."""
+    [told] = [each.words for each in parsed.all("p") if "policy" in each.words]
+    assert told == (
+        "Privacy policy in force: no option. machine_learning_curated was made with no option."
+    )

@@ -7,6 +7,7 @@ the Athena workgroups altogether; those are read from the template as cloud-rada
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -55,13 +56,17 @@ class Stack:
 
     @property
     def bucket_policy(self) -> dict[str, Any]:
-        text = json.dumps(self.rendered["BucketPolicy"]["PolicyDocument"])
+        return self.document("BucketPolicy")
+
+    def document(self, resource: str) -> dict[str, Any]:
+        """The policy document of a resource of the template."""
+        text = json.dumps(self.rendered[resource]["PolicyDocument"])
         return json.loads(text.replace("Bucket.Arn", f"arn:aws:s3:::{self.bucket}"))
 
     def documents(self, role: str) -> list[dict[str, Any]]:
         """The documents of the policies that a role is given."""
         names = [f"{role}PolicyArn", *(["KeyPolicyArn"] if self.key else [])]
-        return [self.policies[name] for name in names]
+        return [copy.deepcopy(self.policies[name]) for name in names]
 
     def arn(self, pattern: str) -> str:
         """A pattern with the names of this stack's bucket, folder and workgroups."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,14 +17,14 @@ from stedi_assets.tables import (
     TABLES,
     Table,
 )
-from stedi_assets_tests.deploy.aws.conftest import KEY, REGION, Stack
+from stedi_assets_tests.deploy.aws.conftest import ACCOUNT, KEY, REGION, Stack
 from stedi_assets_tests.deploy.aws.policy_prover import allowed_request
 
 MANAGED_POLICY_CHARACTERS = 6144  # IAM's limit, white space not counted
 VERSION_ACTIONS = ("s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:PutBucketVersioning")
 ROLES = ("Ingest", "Pipeline", "Erasure", "DataScientist")
 WRITTEN_TABLES = (*QUARANTINE_TABLES, *DELTA_TABLES)
-PERSONAL_SOURCES = tuple(table.source for table in LANDING_TABLES)
+BY_LAKE_FORMATION = "lakeformation:GetDataAccess"
 
 
 def _queries(role: str, workgroup: str) -> list[tuple[str, str, str]]:
@@ -66,7 +67,10 @@ ALLOWED = [
         for each in ("catalog", "database/stedi")
     ),
     *_queries("Pipeline", "pipeline"),
-    ("DataScientist", "s3:GetObject", f"{{objects}}/{MACHINE_LEARNING_CURATED.location}/a.parquet"),
+    *(
+        (role, BY_LAKE_FORMATION, f"{{glue}}:table/stedi/{MACHINE_LEARNING_CURATED.name}")
+        for role in ("Pipeline", "DataScientist")
+    ),
     *(
         ("DataScientist", f"glue:{action}", f"{{glue}}:{resource}")
         for action in ("GetDatabase", "GetTable")
@@ -136,18 +140,14 @@ DENIED = [
     ("Pipeline", "glue:Delete*", "*"),
     ("Pipeline", "glue:*", "{glue}:database/other"),
     ("Pipeline", "glue:*", "{glue}:table/other/*"),
-    *(
-        ("DataScientist", "*", f"{{objects}}/{table.location}/*")
-        for table in TABLES.values()
-        if table != MACHINE_LEARNING_CURATED
-    ),
-    *(("DataScientist", "*", f"{{objects}}/{source}/*") for source in PERSONAL_SOURCES),
+    # Not the training table either: its folder holds files of older versions too.
+    ("DataScientist", "s3:*", "{objects}/*"),
+    ("Ingest", "lakeformation:*", "*"),
     *(
         ("DataScientist", "*", f"{{glue}}:table/stedi/{name}")
         for name in TABLES
         if name != MACHINE_LEARNING_CURATED.name
     ),
-    ("DataScientist", "s3:Put*", "{objects}/*"),
     ("DataScientist", "s3:Delete*", "*"),
     *(("DataScientist", action, "*") for action in VERSION_ACTIONS),
     ("DataScientist", "*", "{results}/pipeline/*"),
@@ -163,7 +163,28 @@ DENIED = [
 
 @pytest.mark.parametrize(("role", "action", "resource"), DENIED)
 def test__policy__denies(kms_stack: Stack, role: str, action: str, resource: str):
-    assert allowed_request(kms_stack.documents(role), [action], [kms_stack.arn(resource)]) is None
+    documents = _on_resources(kms_stack, role)
+    assert allowed_request(documents, [action], [kms_stack.arn(resource)]) is None
+
+
+def _on_resources(stack: Stack, role: str) -> list[dict[str, Any]]:
+    """A role's documents, but for the one action that takes no resource."""
+    documents = stack.documents(role)
+    for document in documents:
+        document["Statement"] = [
+            each for each in document["Statement"] if each["Action"] != BY_LAKE_FORMATION
+        ]
+    return documents
+
+
+@pytest.mark.parametrize("role", ["Ingest", "Pipeline", "DataScientist"])
+def test__policy__lets_queries_ask_lake_formation_and_no_more(stack: Stack, role: str):
+    """Its own permissions say of which tables, and it answers no one but Athena."""
+    statements = [each for policy in stack.documents(role) for each in policy["Statement"]]
+    of_lake_formation = [each for each in statements if "lakeformation" in str(each["Action"])]
+    asks = {"Effect": "Allow", "Action": BY_LAKE_FORMATION, "Resource": "*"}
+    expected = [] if role == "Ingest" else [{"Sid": "QueryThroughLakeFormation", **asks}]
+    assert of_lake_formation == expected
 
 
 # All that a role may touch, in any way.
@@ -185,7 +206,6 @@ REACH = {
     ],
     "DataScientist": [
         "{bucket}",
-        f"{{objects}}/{MACHINE_LEARNING_CURATED.source}/*",
         "{results}/data-scientist/*",
         "{glue}:catalog",
         "{glue}:database/stedi",
@@ -199,7 +219,7 @@ REACH = {
 def test__policy__reaches_nothing_else(stack: Stack, role: str):
     reach = [*map(stack.arn, REACH[role]), *([KEY] if stack.key else [])]
     # Resource by resource, since of all together the solver may not come to an end.
-    for document in stack.documents(role):
+    for document in _on_resources(stack, role):
         for statement in document["Statement"]:
             resources = statement["Resource"]
             for resource in [resources] if isinstance(resources, str) else resources:
@@ -207,13 +227,32 @@ def test__policy__reaches_nothing_else(stack: Stack, role: str):
                 assert allowed_request([alone], ["*"], ["*"], not_resources=reach) is None
 
 
+def test__lake_formation__alone_reads_the_training_table(stack: Stack):
+    """Whoever asks Athena, the table is read by a role that no one else may take."""
+    location = stack.rendered["TrainingTableLocation"]
+    assert location["ResourceArn"] == f"Bucket.Arn/{stack.prefix}/machine_learning/curated"
+    assert location["RoleArn"] == "TrainingTableReader.Arn"
+    [trust] = stack.rendered["TrainingTableReader"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "lakeformation.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+    document = [stack.document("TrainingTablePolicy")]
+    curated = stack.arn("{objects}/machine_learning/curated")
+    assert allowed_request(document, ["s3:GetObject"], [f"{curated}/a.parquet"])
+    bucket = stack.arn("{bucket}")
+    elsewhere = [bucket, f"{curated}/*"]
+    assert allowed_request(document, ["*"], ["*"], not_resources=elsewhere) is None
+    assert allowed_request(document, ["s3:Put*", "s3:Delete*"], ["*"]) is None
+    for listed, prefix in ((True, "machine_learning/curated/*"), (False, "customer/*")):
+        context = {"s3:prefix": f"{stack.prefix}/{prefix}"}
+        request = allowed_request(document, ["s3:ListBucket"], [bucket], context=context)
+        assert bool(request) is listed
+
+
 LISTED = [
     *(("Ingest", table.location, table in LANDING_TABLES) for table in TABLES.values()),
     *(("Pipeline", table.location, True) for table in TABLES.values()),
-    *(
-        ("DataScientist", table.location, table == MACHINE_LEARNING_CURATED)
-        for table in TABLES.values()
-    ),
+    *(("DataScientist", table.location, False) for table in TABLES.values()),
 ]
 
 
