@@ -7,6 +7,8 @@ in doubt it is no.
 
 from __future__ import annotations
 
+import functools
+import unicodedata
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column as Expression
@@ -20,7 +22,31 @@ if TYPE_CHECKING:
 
 AGREES = "_agrees"
 UNKNOWN = 2**63 - 1
-WHITE_SPACE = " \t\r\n\u00a0"
+# What no one sees at the ends of an address: all White_Space of Unicode, the separators of ASCII,
+# and the characters without width that copying leaves behind, soft hyphen and byte-order mark among
+# them.
+WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+INVISIBLE = WHITE_SPACE + "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+# The one capital whose small letter is two characters.
+DOTTED_I = ("\u0130", "i\u0307")
+
+
+@functools.cache
+def _letters() -> tuple[str, str]:
+    """The letters that have another case, and for each its small form, by simple case folding.
+
+    One table for Python and the engines, whose own functions follow other versions of Unicode.
+    """
+    # No letter beyond has a case.
+    letters = map(chr, range(0x20000))
+    small = {letter: _small(letter) for letter in letters}
+    cased = {letter: form for letter, form in small.items() if form != letter}
+    return "".join(cased), "".join(cased.values())
+
+
+def _small(letter: str) -> str:
+    forms = (letter.casefold(), letter.lower())
+    return next((form for form in forms if len(form) == 1), letter)
 
 
 def person(email: Expression | str) -> Expression:
@@ -28,15 +54,31 @@ def person(email: Expression | str) -> Expression:
 
     A blank address names no one, and is null.
     """
-    address = F.lower(
-        F.btrim(F.col(email) if isinstance(email, str) else email, F.lit(WHITE_SPACE))
-    )
-    return F.nullif(address, F.lit(""))
+    address = F.btrim(F.col(email) if isinstance(email, str) else email, F.lit(INVISIBLE))
+    small = F.translate(F.replace(address, *map(F.lit, DOTTED_I)), *_letters())
+    return F.nullif(small, F.lit(""))
 
 
 def person_of(address: str) -> str:
     """Who an e-mail address names, as `person` has it, outside of the engine."""
-    return address.strip(WHITE_SPACE).lower()
+    return address.strip(INVISIBLE).replace(*DOTTED_I).translate(str.maketrans(*_letters()))
+
+
+def lookalike_of(person: str) -> str:
+    """What the addresses of people who look alike have in common, though `person` differs.
+
+    Equal are those that NFKC and full case folding make equal, without characters that are not
+    seen, wherever they stand.
+    """
+    seen = "".join(c for c in person if c not in INVISIBLE and unicodedata.category(c) != "Cf")
+    folded = unicodedata.normalize("NFKC", seen).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def device(serial: Expression | str) -> Expression:
+    """Which device a serial number names: a blank one names none, and is null."""
+    number = F.col(serial) if isinstance(serial, str) else serial
+    return F.when(F.btrim(number, F.lit(INVISIBLE)) != "", number)
 
 
 def agrees(as_of: int) -> Expression:
@@ -145,5 +187,7 @@ def consenting_customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
 
 def devices(customer_landing: DataFrame) -> DataFrame:
     """Every device of every person: `email` as `person` writes it, and `serialNumber`."""
-    registered = customer_landing.select(person("email").alias("email"), "serialNumber")
+    registered = customer_landing.select(
+        person("email").alias("email"), device("serialNumber").alias("serialNumber")
+    )
     return registered.dropna().distinct()

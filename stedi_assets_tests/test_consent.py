@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -34,6 +36,89 @@ Agreeing = Callable[[list[tuple]], list[tuple]]
 def test__person__is_one_however_written(written: str, frame: Frame) -> None:
     [[found]] = frame(CUSTOMERS, [customer(written)]).select(consent.person("email")).collect()
     assert found == ANN
+
+
+def test__person__whatever_is_not_seen_at_its_ends(frame: Frame, agreeing: Agreeing) -> None:
+    unseen = [chr(c) for c in range(0x10000) if chr(c).isspace()]
+    unseen += list("\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
+    spellings = [f"{one}{ANN}" for one in unseen] + [f"{ANN}{one} \ufeff{one}" for one in unseen]
+    people = frame(CUSTOMERS, [customer(written) for written in spellings])
+    assert {row[0] for row in people.select(consent.person("email")).collect()} == {ANN}
+    assert {consent.person_of(written) for written in spellings} == {ANN}
+    for written in spellings:
+        assert consent.person_of(written.replace(ANN, "")) == ""
+    withdrawal = customer(f"{ANN}\u2003\u200b", consent=None, updated=NOON)
+    assert agreeing([customer(ANN), withdrawal]) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("JÜRGEN@x.de", "jürgen@x.de", id="umlaut"),
+        pytest.param("ΝΊΚΟΣ@x.gr", "νίκος@x.gr", id="final_sigma"),
+        pytest.param("İ@x.tr", "i\u0307@x.tr", id="dotted_capital"),
+        pytest.param("STRAẞE@x.de", "straße@x.de", id="capital_sharp_s"),
+    ],
+)
+def test__person__case_beyond_ascii(one: str, other: str, agreeing: Agreeing) -> None:
+    assert consent.person_of(one) == consent.person_of(other)
+    withdrawal = customer(one, consent=None, updated=NOON)
+    assert agreeing([customer(other), withdrawal]) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("jose\u0301@x.es", "jos\u00e9@x.es", id="composition"),
+        pytest.param("ann@x.io", "\uff41nn@x.io", id="full_width"),
+        pytest.param("strasse@x.de", "straße@x.de", id="sharp_s"),
+        pytest.param("a\u200bnn@x.io", "ann@x.io", id="zero_width_within"),
+        pytest.param("ann@münchen.de", "ann@xn--mnchen-3ya.de", id="international_domain"),
+        pytest.param("ann+shop@x.io", "ann@x.io", id="plus_address"),
+        pytest.param("a.nn@gmail.com", "ann@gmail.com", id="dots"),
+    ],
+)
+def test__person__is_another(one: str, other: str, agreeing: Agreeing) -> None:
+    assert len(agreeing([customer(one), customer(other)])) == 2
+
+
+@settings(
+    phases=[Phase.generate],
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(addresses=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=200))
+def test__person__is_the_same_in_the_engine_and_outside(
+    spark: SparkSession, addresses: list[str]
+) -> None:
+    landed = spark.createDataFrame(list(enumerate(addresses)), "number int, email string")
+    found = landed.select("number", consent.person("email")).collect()
+    expected = {number: consent.person_of(each) or None for number, each in enumerate(addresses)}
+    assert dict(map(tuple, found)) == expected
+
+
+def test__person__every_character(spark: SparkSession) -> None:
+    surrogates = range(0xD800, 0xE000)
+    addresses = [f"a{chr(code)}b" for code in range(0x110000) if code not in surrogates]
+    landed = spark.createDataFrame(
+        [(each,) for each in addresses[: 0x20000 - len(surrogates)]], "e string"
+    )
+    for [email, found] in landed.select("e", consent.person("e")).collect():
+        assert found == consent.person_of(email)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\u00a0", "\u200b"])
+def test__devices__blank_serial_number_is_none(
+    blank: str, frame: Frame, agreeing: Agreeing
+) -> None:
+    landed = [customer(ANN, blank), customer("bob@example.com", blank)]
+    assert rows(consent.devices(frame(CUSTOMERS, landed))) == []
+    assert [row[4] for row in agreeing(landed)] == [None, None]
+    [recount] = counts.customer_trusted(frame(CUSTOMERS, landed), NOW).collect()
+    assert recount.expected == 2
 
 
 @pytest.mark.parametrize("written", ["", "  ", "\t\u00a0", None])

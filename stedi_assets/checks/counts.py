@@ -20,7 +20,8 @@ COUNTS = "counts"
 TWO_PEOPLE = "pairs_of_two_people"
 BEFORE_CONSENT = "readings_before_consent"
 IMPOSSIBLE_CONSENT = "impossible_consent"
-COUNTED_ALONG = (TWO_PEOPLE, BEFORE_CONSENT, IMPOSSIBLE_CONSENT)
+NEAR_DUPLICATES = "near_duplicate_people"
+COUNTED_ALONG = (TWO_PEOPLE, BEFORE_CONSENT, IMPOSSIBLE_CONSENT, NEAR_DUPLICATES)
 
 DESCRIPTIONS = {
     COUNTS: (
@@ -46,6 +47,11 @@ FAULTS = {
         "have a latest record that dates their consent, or itself, before 2000 or later than now. "
         "It does not count as consent."
     ),
+    NEAR_DUPLICATES: (
+        "People whose e-mail address looks like another person's: equal after NFKC and full case "
+        "folding, without characters that are not seen. If they are one person, a withdrawal under "
+        "one address does not reach the other; correct the address at its source."
+    ),
 }
 
 
@@ -62,7 +68,7 @@ def customer_trusted(customer_landing: DataFrame, as_of: int) -> DataFrame:
     superseded = F.col(SUPERSEDED) if SUPERSEDED in customer_landing.columns else F.lit(False)
     records = customer_landing.select(
         consent.person("email").alias("email"),
-        "serialNumber",
+        consent.device("serialNumber").alias("serialNumber"),
         consent.written().alias("written"),
         consent.agrees(as_of).alias("agrees"),
         consent.impossible(as_of).alias("odd"),

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagster import AssetCheckResult, AssetCheckSeverity, ResourceParam
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from stedi_assets import tables
-from stedi_assets.checks import consent, counts, quality
+from stedi_assets.checks import consent, counts, lookalikes, quality
 from stedi_assets.checks.declared import BLOCKING, FAULTS, POLICY, suite
 from stedi_assets.lakehouse import describe, upkeep
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
@@ -19,7 +20,7 @@ from stedi_assets.tables import Table
 WARNINGS = {consent.SHARED_DEVICES, *counts.COUNTED_ALONG}
 
 
-@suite(tables.CUSTOMER_TRUSTED, counts.IMPOSSIBLE_CONSENT)
+@suite(tables.CUSTOMER_TRUSTED, counts.IMPOSSIBLE_CONSENT, counts.NEAR_DUPLICATES)
 def customer_trusted_checks(
     io_manager: ResourceParam[LakehouseIOManager],
     source: SourceData,
@@ -31,10 +32,12 @@ def customer_trusted_checks(
     people = consent.consenting(customer_landing).select("email")
     made = io_manager.state(tables.CUSTOMER_TRUSTED)
     as_of = made.commit.get("as_of") if made else None
+    recount = counts.customer_trusted(customer_landing, as_of or clock.now)
+    alike = F.lit(lookalikes.count(customer_landing))
     yield from _evaluate(
         tables.CUSTOMER_TRUSTED,
         customer_trusted,
-        counts.customer_trusted(customer_landing, as_of or clock.now),
+        recount.withColumn(counts.NEAR_DUPLICATES, alike),
         _recorded(io_manager, source, tables.CUSTOMER_TRUSTED),
         among={consent.CONSENT: [(["email"], people)]},
     )
@@ -258,7 +261,7 @@ def _evaluate(
     if quality.NO_PERSONAL_DATA in found and quality.personal_columns(frame):
         found[quality.NO_PERSONAL_DATA] = rows
     for name, count in found.items():
-        everyone = name == counts.IMPOSSIBLE_CONSENT
+        everyone = name in (counts.IMPOSSIBLE_CONSENT, counts.NEAR_DUPLICATES)
         of = f"of {figures['people']:,} people" if everyone else f"of {rows:,} rows"
         yield AssetCheckResult(
             check_name=name,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from stedi_assets import plausible
 from stedi_assets.erasure.landing import erased_digests
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, faults, quarantine, reader, storage
+from stedi_assets.lakehouse import arrival, faults, json_text, quarantine, reader, storage
 from stedi_assets.lakehouse import ledger as ledgers
 from stedi_assets.lakehouse.address import S3
 from stedi_assets.lakehouse.faults import storage_faults
@@ -74,8 +74,8 @@ class LandingProfile:
 
 def reader_version(table: Table) -> str:
     """A digest of the code and the declaration by which a landing table is read."""
-    code = "".join(inspect.getsource(each) for each in (reader, LandingFolder, plausible))
-    rules = code + repr(table.columns)
+    parts = (json_text, reader, LandingFolder, plausible)
+    rules = "".join(map(inspect.getsource, parts)) + repr(table.columns)
     return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from stedi_assets.lakehouse import json_text
+from stedi_assets.lakehouse.json_text import NOT_UTF8, OBJECT
 from stedi_assets.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -23,19 +25,17 @@ if TYPE_CHECKING:
 
 LINE = "_line"
 REASON = "_reason"
-
-# Off in the JSON standard and in the embedded engine, on by default in JVM Spark.
-STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+FIELDS = "_fields"
+TIDY = "_tidy"
 
 # Whitespace, the byte-order mark that one engine keeps, and the commas between array elements.
 PADDING = " \t\r\n,\ufeff"
-NOT_UTF8 = "\ufffd"
 FRAMING = r"^[\s,\[\]]*$"
-# Objects and arrays within an object that shares its line with others; more is quarantined.
-NESTING = 6
-NUMBER = r"-?\d+(\.\d+)?([eE][-+]?\d+)?"
-EXACT_DOUBLE = 2**53
+NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
+# Of whole doubles below this each stands for one integer, and numbers of as many digits differ.
+EXACT_DOUBLE, EXACT_DIGITS = 2**53, 16
 INT_RANGE = (-(2**31), 2**31 - 1)
+MAX_LENGTH = 2**31 - 1
 # Values as JSON writes them that fit their type whatever their digits; no escapes in a text.
 TIDY_VALUES = {
     "string": rf'"[^"\\\x00-\x1f{NOT_UTF8}]*"',
@@ -43,25 +43,6 @@ TIDY_VALUES = {
     "int": r"(?:0|-?[1-9][0-9]{0,8})",
     "double": r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,2})?",
 }
-
-
-def _object_pattern(nesting: int) -> str:
-    """A regular expression for a JSON object; commas are left to the parser to judge.
-
-    No text matches it in two ways, so that a search for it cannot go astray in an object cut short.
-    """
-    text = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-    scalars = r'[^"{}\[\]]*'
-    nested = text
-    for _ in range(nesting):
-        array = rf"\[{scalars}(?:(?:{nested}){scalars})*\]"
-        member = rf'{text}\s*:\s*(?:{nested}|[^\s"{{}}\[\],:]+)'
-        item = rf"\{{\s*(?:{member}[\s,]*)*\}}"
-        nested = f"{text}|{array}|{item}"
-    return item
-
-
-OBJECT = _object_pattern(NESTING)
 
 
 def fragments(lines: DataFrame) -> DataFrame:
@@ -76,18 +57,17 @@ def fragments(lines: DataFrame) -> DataFrame:
     """
     line = F.col("value")
     text = F.btrim(line, F.lit(PADDING))
-    # Where JVM Spark stops reading at the end of a value, a second wrapping shows what follows it.
-    wrapped = F.concat(F.lit('{"of":'), text, F.lit("}"))
-    alone = (F.size(_parsed_whole(text)) == 1) & (F.size(F.json_object_keys(wrapped)) == 1)
-    is_one_object = text.startswith("{") & alone
+    flat = _is_one_flat_object(line)
+    rewritten = F.when(~flat & text.startswith("{"), json_text.rewritten(text))
     objects = F.regexp_extract_all(text, F.lit(OBJECT), F.lit(0))
     between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
     cut = F.filter(F.concat(objects, between), lambda piece: ~piece.rlike(FRAMING))
-    return lines.select(
-        *_besides(lines),
+    besides = _besides(lines)
+    return lines.select(*besides, "value", _once(rewritten).alias("rewritten")).select(
+        *besides,
         F.explode(
-            F.when(_is_one_flat_object(line), F.array(line))
-            .when(is_one_object, F.array(text))
+            F.when(flat, F.array(line))
+            .when(json_text.is_one_object(F.col("rewritten")), F.array(text))
             .otherwise(cut)
         ).alias("value"),
     )
@@ -111,10 +91,16 @@ def parse(pieces: DataFrame, table: Table) -> DataFrame:
         fields at fault, without their values; and whatever other columns the pieces have.
     """
     besides = _besides(pieces)
-    values = _with_parsed(pieces, table).select(
-        *besides,
-        *[_value(column).alias(column.name) for column in table.columns],
-        F.col("value").alias(LINE),
+    rewritten = F.when(~F.col(TIDY), json_text.rewritten(F.col(LINE)))
+    fields = F.from_json(rewritten, "map<string,string>", json_text.STRICT)
+    values = (
+        pieces.select(*besides, F.col("value").alias(LINE), _once(is_tidy(table)).alias(TIDY))
+        .select(*besides, LINE, TIDY, _once(fields).alias(FIELDS))
+        .select(
+            *besides,
+            *[_value(column).alias(column.name) for column in table.columns],
+            *(LINE, TIDY, FIELDS),
+        )
     )
     return values.select(*besides, *table.column_names, LINE, _reason(table).alias(REASON))
 
@@ -133,7 +119,7 @@ def read_tidy(spark: SparkSession, uris: list[str], table: Table) -> DataFrame:
     # The embedded engine would look into the files for a schema besides the one it is given.
     reader = spark.read.option("schemaInferMaxRecords", 0).schema(_parsed_ddl(table))
     return reader.json(uris).select(
-        *[F.col(column.name).cast(column.type) for column in table.columns]
+        *[_stored(column, F.col(column.name)).alias(column.name) for column in table.columns]
     )
 
 
@@ -179,20 +165,12 @@ def count(lines: DataFrame, table: Table) -> tuple[int, int]:
     return found.objects, found.malformed
 
 
-def _with_parsed(lines: DataFrame, table: Table) -> DataFrame:
-    parsed = _once(F.from_json("value", _parsed_ddl(table), STRICT))
-    return lines.select(*_besides(lines), "value", parsed.alias("parsed"))
-
-
 def _parsed_ddl(table: Table) -> str:
-    return ", ".join(f"`{column.name}` {_parsed_type(column)}" for column in table.columns)
-
-
-def _parsed_whole(text: Expression) -> Expression:
-    """The objects that a text is a list of; null where anything else stands between or after."""
-    listed = F.concat(F.lit("["), text, F.lit("]"))
-    objects = F.from_json(listed, "array<map<string,string>>", STRICT)
-    return F.when(F.json_array_length(listed) == F.size(objects), objects)
+    # One engine wraps what overflows an int around in silence, so int is narrowed afterwards.
+    types = {
+        column.name: "bigint" if column.type == "int" else column.type for column in table.columns
+    }
+    return ", ".join(f"`{name}` {kind}" for name, kind in types.items())
 
 
 def _once(expression: Expression) -> Expression:
@@ -203,56 +181,52 @@ def _once(expression: Expression) -> Expression:
     return F.when(F.rand() >= 0, expression)
 
 
-def _parsed_type(column: Column) -> str:
-    # One engine wraps what overflows an int around in silence, so int is narrowed afterwards.
-    return "bigint" if column.type == "int" else column.type
-
-
-def _texts(column: Column, text: str = "value") -> list[Expression]:
-    fields = F.from_json(text, "map<string,string>", STRICT)
-    return [fields[name] for name in (column.name, *column.aliases)]
+def _typed(column: Column) -> Expression:
+    """What stands in the column's field: the first of its names that is there and not null."""
+    names = [json_text.TEXT + name for name in (column.name, *column.aliases)]
+    return F.coalesce(*[F.col(FIELDS)[name] for name in names])
 
 
 def _value(column: Column) -> Expression:
-    """The column's value: as parsed, or read from its text where that loses nothing."""
-    parsed = F.col("parsed")[column.name]
+    """The column's value, read from its text; null where that would lose anything."""
+    # Of a line as declared the embedded engine gives the digits, JVM Spark a number's shortest.
+    plain = F.get_json_object(LINE, f"$.{column.name}")
+    tidy = _stored(column, plain.cast("bigint" if column.type == "int" else column.type))
+    return F.when(F.col(TIDY), tidy).otherwise(_value_with_care(column))
+
+
+def _value_with_care(column: Column) -> Expression:
+    typed = _typed(column)
+    kind, text = F.substring(typed, 1, 1), F.substring(typed, 2, MAX_LENGTH)
     if column.type == "string":
-        return F.when(_is_scalar_text(column.name, parsed), parsed)
-    read = {"bigint": _integer, "int": _integer, "double": _finite}[column.type]
-    value = F.coalesce(parsed, *[read(text) for text in _texts(column)])
+        is_text = (kind == json_text.TEXT) & ~text.contains(NOT_UTF8)
+        is_number = (kind == json_text.LITERAL) & ~text.isin("true", "false")
+        return F.when(is_text | is_number, text)
+    scalar = F.when(kind.isin(json_text.TEXT, json_text.LITERAL), text)
+    return _stored(column, _finite(scalar) if column.type == "double" else _integer(scalar))
+
+
+def _stored(column: Column, value: Expression) -> Expression:
+    """A value as its column holds it."""
     if column.type == "int":
         return F.when(value.between(*INT_RANGE), value.cast("int"))
-    if column.type == "double":
-        return F.when(F.abs(value) < float("inf"), value)
-    return value
-
-
-def _is_scalar_text(name: str, text: Expression) -> Expression:
-    """Whether a field read as text was a string or a number, not an object, array or boolean."""
-    kinds = ("map<string,string>", "array<string>")
-    fields = [F.from_json("value", f"`{name}` {kind}", STRICT)[name] for kind in kinds]
-    scalar = (
-        F.when(F.substring(text, 1, 1).isin("{", "["), F.coalesce(*map(F.to_json, fields)).isNull())
-        .when(text.isin("true", "false"), _is_quoted(text))
-        .otherwise(True)
-    )
-    return scalar & ~text.contains(NOT_UTF8)
-
-
-def _is_quoted(text: Expression) -> Expression:
-    return F.col("value").contains(F.concat(F.lit('"'), text, F.lit('"')))
+    # Some joins and hashes take -0.0 for another number than 0.0, which nothing else does.
+    return value + 0.0 if column.type == "double" else value
 
 
 def _integer(text: Expression) -> Expression:
     number = text.try_cast("double")
-    whole = (F.rint(number) == number) & (F.abs(number) < EXACT_DOUBLE)
-    return F.when(text.rlike(r"^-?\d+$"), text.try_cast("bigint")).when(
-        text.rlike(rf"^{NUMBER}$") & whole, number.cast("bigint")
+    digits = F.btrim(F.regexp_replace(text, r"[eE].*|[^0-9]", ""), F.lit("0"))
+    exact = (F.abs(number) < EXACT_DOUBLE) & (F.length(digits) <= EXACT_DIGITS)
+    whole = F.rint(number) == number
+    return F.when(text.rlike(r"^-?[0-9]+\z"), text.try_cast("bigint")).when(
+        text.rlike(rf"^{NUMBER}\z") & whole & exact, number.cast("bigint")
     )
 
 
 def _finite(text: Expression) -> Expression:
-    return F.when(text.rlike(rf"^{NUMBER}$"), text.try_cast("double"))
+    number = F.when(text.rlike(rf"^{NUMBER}\z"), text.try_cast("double"))
+    return F.when(F.abs(number) < float("inf"), number)
 
 
 def every_field_missing(table: Table) -> str:
@@ -262,17 +236,15 @@ def every_field_missing(table: Table) -> str:
 
 def _reason(table: Table) -> Expression:
     faults = []
-    absent = F.lit(False)
     for column in table.columns:
-        value, text = F.col(column.name), F.coalesce(*_texts(column, LINE))
         wrong = F.lit(f"{column.name} is not of type {column.type}")
         missing = F.lit(f"{column.name} is missing") if column.required else F.lit(None)
-        faults.append(F.when(value.isNull(), F.when(text.isNotNull(), wrong).otherwise(missing)))
-        absent = absent | value.isNull()
-    is_object = F.from_json(LINE, "map<string,string>", STRICT).isNotNull()
-    fault = F.nullif(F.concat_ws("; ", *faults), F.lit(""))
-    garbled = F.col(LINE).contains(NOT_UTF8)
+        fault = F.when(_typed(column).isNotNull(), wrong).otherwise(missing)
+        faults.append(F.when(~F.col(TIDY) & F.col(column.name).isNull(), fault))
+    found = F.nullif(F.concat_ws("; ", *faults), F.lit(""))
     return F.when(
-        absent,
-        F.when(garbled, "not UTF-8").when(is_object, fault).otherwise("not a JSON object"),
+        found.isNotNull(),
+        F.when(F.col(LINE).contains(NOT_UTF8), "not UTF-8")
+        .when(F.col(FIELDS).isNull(), "not a JSON object")
+        .otherwise(found),
     )

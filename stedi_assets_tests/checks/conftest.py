@@ -70,6 +70,7 @@ CHECKS = {
     "customer_trusted": {
         *("consent", "counts", "schema", "values", "keys"),
         "impossible_consent",
+        "near_duplicate_people",
     },
     "accelerometer_trusted": {"consent", "counts", "schema", "values", "keys", "references"},
     "customer_curated": {"consent", "counts", "schema", "values", "keys", "references"},

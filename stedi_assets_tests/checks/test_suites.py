@@ -28,6 +28,7 @@ from stedi_assets_tests.rows import CLOCK, PAIRS, Frame, function_of, pair
 
 WARNINGS = {
     "impossible_consent",
+    "near_duplicate_people",
     "devices_shared_without_consent",
     "pairs_of_two_people",
     "readings_before_consent",

@@ -116,6 +116,34 @@ def test__impossible_consent__warns(consent: int, check: Check) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        pytest.param("\uff41nn@example.com", 2, id="full_width"),
+        pytest.param("a\u200bnn@example.com", 2, id="zero_width_within"),
+        pytest.param("anne@example.com", 0, id="another"),
+        pytest.param("\u00e5nn@example.com", 0, id="another_beyond_ascii"),
+    ],
+)
+def test__near_duplicate_people__warns(other: str, alike: int, check: Check) -> None:
+    lookalike = customer(other, None, None)
+    results = check("customer_trusted", customer_landing=[ANN, BOB, lookalike])
+    assert faults(results) == ({"near_duplicate_people": alike} if alike else {})
+    told = str(results["near_duplicate_people"].description)
+    assert told.startswith("2 of 3 people. People whose") == bool(alike)
+
+
+def test__near_duplicate_people__of_addresses_that_are_all_beyond_ascii(check: Check) -> None:
+    landed = [
+        ANN,
+        BOB,
+        *[customer(one, None, None) for one in ("jos\u00e9@x.es", "jose\u0301@x.es")],
+    ]
+    assert faults(check("customer_trusted", customer_landing=landed)) == {
+        "near_duplicate_people": 2
+    }
+
+
 def test__counts__are_of_the_time_at_which_the_table_was_made(
     check: Check, landed: LakehouseIOManager, frame: Frame
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -150,6 +151,76 @@ def test__fragments__unknown_field(spark, extra):
     line = f'{ANN[:-1]},"extra":{extra}}}'
     records, malformed = read(spark, ACCELEROMETER_LANDING, line, line + line + BEN)
     assert (records, malformed) == ([ANN_READ] * 3 + [BEN_READ], [])
+
+
+@pytest.mark.parametrize("depth", [10, 127, 128, 1_000, 100_000])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        pytest.param("[", "]", id="arrays"),
+        pytest.param('{"a":', "}", id="objects"),
+        pytest.param('[1,{"a":', ',"b":"]"}]', id="both"),
+    ],
+)
+def test__fragments__unknown_field_however_deep(spark, depth, opening, closing):
+    deep = f"{opening * depth}{'' if opening == '[' else 1}{closing * depth}"
+    last, first = f'{ANN[:-1]},"extra":{deep}}}', f'{{"extra":{deep},{BEN[1:]}'
+    within_a_text = f'{ANN[:-1]},"extra":{json.dumps(deep)}}}'
+    records, malformed = read(spark, ACCELEROMETER_LANDING, last, first, within_a_text)
+    assert (records, malformed) == ([ANN_READ, ANN_READ, BEN_READ], [])
+
+
+@pytest.mark.parametrize("depth", [10, 127, 128, 1_000, 100_000])
+def test__fragments__deep_value_that_is_no_unknown_field(spark, depth):
+    deep = "[" * depth + "]" * depth
+    declared = ANN.replace('"x":1.0', f'"x":{deep}')
+    found = read(spark, ACCELEROMETER_LANDING, declared)
+    assert found == ([], [(declared, "x is not of type double")])
+    unclosed, closed_twice = f'{ANN[:-1]},"e":{"[" * depth}}}', f'{ANN[:-1]},"e":{deep}]}}'
+    for line in (unclosed, closed_twice):
+        records, malformed = read(spark, ACCELEROMETER_LANDING, line)
+        assert records == []
+        assert malformed
+
+
+def test__fragments__nested_in_objects_that_share_a_line(spark):
+    line = f'{ANN[:-1]},"extra":{"[" * 30}{{"a":"]"}}{"]" * 30}}}'
+    records, malformed = read(spark, ACCELEROMETER_LANDING, f"[{line},{BEN}]", f"{line}{BEN}")
+    assert (records, malformed) == ([ANN_READ, ANN_READ, BEN_READ, BEN_READ], [])
+
+
+def test__fragments__deeper_than_its_line_allows(spark):
+    deep = '{"a":' * 40 + "1" + "}" * 40
+    line = f'{ANN[:-1]},"extra":{deep}}}'
+    records, malformed = read(spark, ACCELEROMETER_LANDING, f"{line}{BEN}")
+    assert records == [BEN_READ]
+    assert malformed
+
+
+@pytest.mark.parametrize(
+    ("line", "records", "objects"),
+    [
+        pytest.param(f'{ANN[:-1]},"e":[{",".join(["1"] * 60_000)}', 0, 1, id="array_cut_short"),
+        pytest.param(
+            f'{ANN[:-1]},"e":[{",".join([BEN] * 4_000)}', 4_000, 4_001, id="objects_in_it"
+        ),
+        pytest.param('{"a":' * 60_000, 0, 1, id="objects_cut_short"),
+        pytest.param('{"a":[' * 50_000, 0, 1, id="both_cut_short"),
+        pytest.param(f'{{"a":"{chr(92)}n' * 40_000, 0, None, id="texts_cut_short"),
+        pytest.param('{"' * 150_000, 0, None, id="quotes"),
+        pytest.param(
+            f'{ANN[:-1]},"e":[{",".join(["{}"] * 100_000)}]}}{BEN}',
+            2,
+            2,
+            id="wide_on_a_shared_line",
+        ),
+    ],
+)
+@pytest.mark.timeout(120)
+def test__fragments__line_of_300_kilobytes(spark, line, records, objects):
+    found, malformed = reader.count(lines_of(spark, [line]), ACCELEROMETER_LANDING)
+    assert found - malformed == records
+    assert objects in (None, found)
 
 
 @pytest.mark.parametrize(

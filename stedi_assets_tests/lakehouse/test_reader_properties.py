@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
+import struct
 import tempfile
 from collections import Counter
 from typing import Any
@@ -72,6 +74,43 @@ def test__parse__reads_what_was_written(spark, table, data):
         file.flush()
         again = reader.read_tidy(spark, [f"file://{file.name}"], table).collect()
     assert [tuple(row) for row in again] == list(itertools.compress(written, tidy))
+
+
+BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("d", struct.pack("Q", bits))[0])
+DOUBLES = st.builds(
+    lambda number, written: written(number),
+    BITS.filter(math.isfinite) | st.floats(-100, 100) | st.floats(0, 2.3e-308) | st.just(-0.0),
+    st.sampled_from([repr, "{:.17g}".format, "{:.16e}".format, "{:.25e}".format, "{:.20f}".format]),
+)
+
+
+@FEW_LARGE_FRAMES
+@given(texts=st.lists(DOUBLES, min_size=200, max_size=2000), spaced=st.booleans())
+def test__double__is_the_one_that_python_reads(spark, texts, spaced):
+    """On both paths, as a number and as text."""
+    table = ACCELEROMETER_LANDING
+    numbers = [
+        f'{{"user":"u","timestamp":{number},"x":{text},"y":0,"z":0}}'
+        for number, text in enumerate(texts)
+    ]
+    as_texts = [
+        line.replace(f'"x":{text}', f'"x":"{text}"')
+        for line, text in zip(numbers, texts, strict=True)
+    ]
+    unknown = [f'{line[:-1]},"note":1}}' for line in numbers]
+    expected = [float(text) for text in texts]
+    for lines in (numbers, as_texts, unknown):
+        rows = rows_of(spark, table, [f"{line} " if spaced else line for line in lines])
+        assert [row.x for row in sorted(rows, key=lambda row: row.timestamp)] == expected
+    frame = lines_of(spark, numbers)
+    tidy = [row.value for row in frame.where(reader.is_tidy(table)).collect()]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.writelines(f"{line}\n" for line in tidy)
+        file.flush()
+        again = reader.read_tidy(spark, [f"file://{file.name}"], table).collect()
+    assert {row.timestamp: row.x for row in again} == {
+        json.loads(line)["timestamp"]: json.loads(line)["x"] for line in tidy
+    }
 
 
 # Structure within texts, after a letter; a cut through such a text leaves stray braces and quotes.
