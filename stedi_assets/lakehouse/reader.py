@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 LINE = "_line"
 REASON = "_reason"
-FIELDS = "_fields"
+REWRITTEN = "_rewritten"
 TIDY = "_tidy"
 
 # Whitespace, the byte-order mark that one engine keeps, and the commas between array elements.
@@ -91,15 +92,20 @@ def parse(pieces: DataFrame, table: Table) -> DataFrame:
         fields at fault, without their values; and whatever other columns the pieces have.
     """
     besides = _besides(pieces)
-    rewritten = F.when(~F.col(TIDY), json_text.rewritten(F.col(LINE)))
-    fields = F.from_json(rewritten, "map<string,string>", json_text.STRICT)
+    rewritten = _once(F.when(~F.col(TIDY), json_text.rewritten(F.col(LINE))))
+    fields = {
+        alias: _once(F.from_json(REWRITTEN, _fields_ddl(names), json_text.STRICT)).alias(alias)
+        for alias, names in _names(table).items()
+    }
     values = (
         pieces.select(*besides, F.col("value").alias(LINE), _once(is_tidy(table)).alias(TIDY))
-        .select(*besides, LINE, TIDY, _once(fields).alias(FIELDS))
+        .select(*besides, LINE, TIDY, rewritten.alias(REWRITTEN))
+        .select(*besides, LINE, TIDY, REWRITTEN, *fields.values())
         .select(
             *besides,
             *[_value(column).alias(column.name) for column in table.columns],
-            *(LINE, TIDY, FIELDS),
+            *(LINE, TIDY, REWRITTEN),
+            *fields,
         )
     )
     return values.select(*besides, *table.column_names, LINE, _reason(table).alias(REASON))
@@ -181,10 +187,29 @@ def _once(expression: Expression) -> Expression:
     return F.when(F.rand() >= 0, expression)
 
 
+def _names(table: Table) -> dict[str, list[str]]:
+    """The fields' names in sets, by the column that holds those: names first, then the aliases.
+
+    An alias may differ from a name in case only, and engines take two such fields for one.
+    """
+    ranks = zip_longest(*[(column.name, *column.aliases) for column in table.columns])
+    return {_fields(rank): [*filter(None, names)] for rank, names in enumerate(ranks)}
+
+
+def _fields(rank: int) -> str:
+    return f"_fields_{rank}"
+
+
+def _fields_ddl(names: list[str]) -> str:
+    return ", ".join(f"`{json_text.TEXT}{name}` string" for name in names)
+
+
 def _typed(column: Column) -> Expression:
     """What stands in the column's field: the first of its names that is there and not null."""
-    names = [json_text.TEXT + name for name in (column.name, *column.aliases)]
-    return F.coalesce(*[F.col(FIELDS)[name] for name in names])
+    names = (column.name, *column.aliases)
+    return F.coalesce(
+        *[F.col(_fields(rank))[json_text.TEXT + name] for rank, name in enumerate(names)]
+    )
 
 
 def _value(column: Column) -> Expression:
@@ -242,9 +267,10 @@ def _reason(table: Table) -> Expression:
         fault = F.when(_typed(column).isNotNull(), wrong).otherwise(missing)
         faults.append(F.when(~F.col(TIDY) & F.col(column.name).isNull(), fault))
     found = F.nullif(F.concat_ws("; ", *faults), F.lit(""))
+    is_object = F.from_json(REWRITTEN, "map<string,string>", json_text.STRICT).isNotNull()
     return F.when(
         found.isNotNull(),
         F.when(F.col(LINE).contains(NOT_UTF8), "not UTF-8")
-        .when(F.col(FIELDS).isNull(), "not a JSON object")
+        .when(~is_object, "not a JSON object")
         .otherwise(found),
     )
