@@ -75,7 +75,7 @@ class LandingProfile:
 def reader_version(table: Table) -> str:
     """A digest of the code and the declaration by which a landing table is read."""
     parts = (json_text, reader, LandingFolder, plausible)
-    rules = "".join(map(inspect.getsource, parts)) + repr(table.columns)
+    rules = "".join(inspect.getsource(part) for part in parts) + repr(table.columns)
     return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
 
