@@ -34,6 +34,10 @@ DESCRIPTIONS = {
         "No one's latest record dates their consent, or itself, at a time that cannot be: before "
         "2000 or later than now."
     ),
+    NEAR_DUPLICATES: (
+        "No one's e-mail address looks like another person's: equal after NFKC and full case "
+        "folding, without characters that are not seen."
+    ),
 }
 FAULTS = {
     TWO_PEOPLE: (
@@ -48,9 +52,8 @@ FAULTS = {
         "It does not count as consent."
     ),
     NEAR_DUPLICATES: (
-        "People whose e-mail address looks like another person's: equal after NFKC and full case "
-        "folding, without characters that are not seen. If they are one person, a withdrawal under "
-        "one address does not reach the other; correct the address at its source."
+        "have an e-mail address that looks like another person's. If they are one person, a "
+        "withdrawal under one address does not reach the other: correct the address at its source."
     ),
 }
 
