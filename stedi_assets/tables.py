@@ -57,6 +57,7 @@ class Table:
         description: What one row is.
         columns: Its columns, in order.
         key: The columns that no two rows share, or empty where rows have no key.
+        time_column: The column that says when, by which a change can be limited in time.
         superseded_count: Whether records of files that their source has replaced still count.
         references: Column name to (table, column) that must hold its value.
     """
@@ -67,6 +68,7 @@ class Table:
     description: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
+    time_column: str | None = None
     superseded_count: bool = False
     references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -181,6 +183,7 @@ ACCELEROMETER_LANDING = Table(
     Zone.LANDING,
     "A phone's accelerometer reading as it landed.",
     ACCELEROMETER_COLUMNS,
+    time_column="timestamp",
 )
 
 STEP_TRAINER_LANDING = Table(
@@ -189,6 +192,7 @@ STEP_TRAINER_LANDING = Table(
     Zone.LANDING,
     "A Step Trainer's distance reading as it landed.",
     STEP_TRAINER_COLUMNS,
+    time_column="sensorReadingTime",
 )
 
 CUSTOMER_TRUSTED = Table(

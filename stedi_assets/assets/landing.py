@@ -85,6 +85,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             state = io_manager.state(quarantine)
             if profile is None or state is None:
                 profile = folder.profile
+                folder.keep_ledger()
                 malformed = functools.partial(folder.malformed, profile)
                 commit = {"run": context.run.run_id, "landing": profile.as_dict()}
                 state = io_manager.write(quarantine, malformed, commit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -103,6 +103,18 @@ class Ledger:
             for file in known.values()
         )
         return replace(self, files=tuple(sorted(found, key=lambda file: file.name)))
+
+    def with_times(self, times: Mapping[str, tuple[int, int]]) -> Ledger:
+        """The ledger with the times in files.
+
+        Args:
+            times: A file's name to the least and the greatest time in it.
+        """
+        files = (
+            file.model_copy(update={"times": times[file.name]}) if file.name in times else file
+            for file in self.files
+        )
+        return replace(self, files=tuple(files))
 
 
 def landed_as(name: str, source: str, sha256: str) -> LandedFile:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gzip
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import reader
+from stedi_assets.lakehouse.lines import DAMAGED
 from stedi_assets.lakehouse.storage import Folder, StoredFile
 from stedi_assets.tables import Table, quarantine_of
 
@@ -95,10 +95,10 @@ def lines(folder: Folder, id: str, file: StoredFile) -> Iterator[Line]:
                 if text := line.rstrip(b"\r\n"):
                     yield Line(id, number, offset, text)
                 offset += len(line)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+    except DAMAGED:
         raise LakehouseError(
-            f"The landing file {id} of {folder.uri} is damaged or was cut short. Replace it by a "
-            "whole copy."
+            f"The landing file {id} of {folder.uri} is damaged or cut short. Put a whole copy in "
+            "its place, under the same name."
         ) from None
 
 

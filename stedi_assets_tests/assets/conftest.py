@@ -26,7 +26,7 @@ class Landing:
 
     def __init__(self, folder: Path, spark: SparkResource) -> None:
         self.source = folder / "source"
-        self.source.mkdir()
+        self.source.mkdir(parents=True)
         self.uri = str(folder / "lakehouse")
         self.spark = spark
 

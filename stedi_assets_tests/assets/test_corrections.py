@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from stedi_assets import replay
+from stedi_assets.assets.landing import customer_landing
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import address, storage
 from stedi_assets.lakehouse.storage import LEDGER
-from stedi_assets.tables import ACCELEROMETER_LANDING
+from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, SUPERSEDED
 from stedi_assets_tests.assets.conftest import (
     BROKEN,
     CUT_SHORT,
@@ -21,11 +22,12 @@ from stedi_assets_tests.assets.conftest import (
     Landing,
     check,
     data_version,
+    failure,
     figures,
     materialization,
     quarantined,
 )
-from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
+from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ, CUSTOMER
 from stedi_assets_tests.rows import rows
 
 FOLDER = ACCELEROMETER_LANDING.location
@@ -80,6 +82,26 @@ def test__landing__is_that_of_a_lakehouse_built_now(landing, spark_resource, tmp
     anew.__dict__.update(landing.__dict__ | {"uri": str(tmp_path / "anew")})
     anew.run(max_malformed_share=1)
     assert (read(landing), quarantined(landing)) == (read(anew), quarantined(anew))
+
+
+def test__landing__damaged_customers_file_that_was_corrected(landing):
+    """Nothing that it said can be read any more; the rest of what was said before still counts."""
+    path = landing.source / CUSTOMER_LANDING.location / "a.json.gz"
+    landing.arrive("a.json.gz", table=CUSTOMER_LANDING)
+    whole = gzip.compress(CUSTOMER.encode())
+    path.write_bytes(whole[:-4])
+    assert "is damaged or cut short" in failure(landing.run(asset=customer_landing))
+    path.write_bytes(whole)
+    landing.arrive("b.json", CUSTOMER.replace("ann", "ben"), table=CUSTOMER_LANDING)
+    assert landing.run(asset=customer_landing).success
+    landing.arrive("b.json", CUSTOMER.replace("ann", "cid"), table=CUSTOMER_LANDING)
+    assert landing.run(asset=customer_landing).success
+    found = landing.lakehouse.read(CUSTOMER_LANDING).collect()
+    assert sorted((row.email, row[SUPERSEDED]) for row in found) == [
+        ("ann@x.io", False),
+        ("ben@x.io", True),
+        ("cid@x.io", False),
+    ]
 
 
 def test__landing__overwritten_in_place_warns_once(landing):

@@ -15,9 +15,19 @@ from hypothesis import strategies as st
 from stedi_assets.lakehouse import arrival, ledger, storage
 from stedi_assets.lakehouse.ledger import Ledger
 from stedi_assets.lakehouse.storage import LEDGER
+from stedi_assets.resources.spark import SparkResource
+from stedi_assets.tables import ACCELEROMETER_LANDING
+from stedi_assets_tests.assets.conftest import Landing
 from stedi_assets_tests.lakehouse.conftest import write
+from stedi_assets_tests.lines import ANN
+from stedi_assets_tests.rows import NOON
 
 A, B, C = "first\n", "second, longer\n", "third\n"
+
+
+@pytest.fixture
+def landing(tmp_path: Path, spark_resource: SparkResource) -> Landing:
+    return Landing(tmp_path / "asset", spark_resource)
 
 
 def ingest(source: Path | None, folder: Path) -> arrival.Ingested:
@@ -192,3 +202,38 @@ def test__with_files__later_of_one_source_counts():
     for first, second in itertools.permutations((one, two)):
         found = Ledger().with_files([first, second])
         assert {file.id for file in found.files if file.current} == {second.id}
+
+
+# Times
+
+
+def times(folder: Path) -> dict[str, list[int]]:
+    return {file["name"]: file["times"] for file in kept(folder)}
+
+
+def reading(time: int) -> str:
+    return ANN.replace("1655564376361", str(time)) + "\n"
+
+
+@pytest.mark.parametrize("untidy", ["", "\n\n", "{\n"])
+def test__times__of_each_file(landing, untidy):
+    """By the readings in it, however it is read; of many files some may be said wider."""
+    folder = Path(landing.uri) / ACCELEROMETER_LANDING.location
+    landing.arrive("a.json", *(reading(NOON + n) for n in (5, 1, 3)), untidy)
+    landing.arrive("b.json", reading(NOON + 9))
+    landing.run(max_malformed_share=1)
+    assert times(folder) == {"a.json": [NOON + 1, NOON + 5], "b.json": [NOON + 9, NOON + 9]}
+    landing.arrive("c.json", reading(NOON + 2), reading(NOON))
+    landing.run(max_malformed_share=1)
+    assert times(folder)["c.json"] == [NOON, NOON + 2]
+    assert times(folder)["a.json"] == [NOON + 1, NOON + 5]
+
+
+def test__times__of_many_files_include_those_of_each(landing):
+    folder = Path(landing.uri) / ACCELEROMETER_LANDING.location
+    for number in range(40):
+        landing.arrive(f"{number:02}.json", reading(NOON + number))
+    landing.run()
+    for name, (first, last) in times(folder).items():
+        assert first <= NOON + int(name[:2]) <= last
+    assert len(set(map(tuple, times(folder).values()))) == 16

@@ -48,6 +48,7 @@ ALLOWED = [
         ("Pipeline", "s3:GetObject", f"{{objects}}/{table.location}/a.json")
         for table in TABLES.values()
     ),
+    ("Pipeline", "s3:GetObject", f"{{objects}}/{RECORDS}/1.json"),
     *(
         ("Pipeline", "s3:PutObject", f"{{objects}}/{table.location}/{LEDGER}")
         for table in LANDING_TABLES
@@ -119,7 +120,10 @@ DENIED = [
         for name in LEDGERS
     ),
     ("Ingest", "*", f"{{objects}}/{RECORDS}/*"),
-    ("Pipeline", "*", f"{{objects}}/{RECORDS}/*"),
+    *(
+        ("Pipeline", f"s3:{action}*", f"{{objects}}/{RECORDS}/*")
+        for action in ("Put", "Delete", "Abort")
+    ),
     *(
         ("Erasure", f"s3:{action}", f"{{objects}}/{RECORDS}/*")
         for action in ("DeleteObject", "DeleteObjectVersion")
@@ -192,6 +196,7 @@ REACH = {
     "Ingest": ["{bucket}", *(f"{{objects}}/{table.location}/*" for table in LANDING_TABLES)],
     "Pipeline": [
         "{bucket}",
+        f"{{objects}}/{RECORDS}/*",
         *(f"{{objects}}/{table.location}/*" for table in TABLES.values()),
         "{results}/pipeline/*",
         "{glue}:catalog",
