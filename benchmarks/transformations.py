@@ -46,7 +46,7 @@ def land(io_manager: LakehouseIOManager, source: SourceData, table: Table) -> No
 
 def make(io_manager: LakehouseIOManager, table: Table) -> None:
     """Computes a table by its asset's rule from the tables that the rule names."""
-    rule: Callable[..., Any] = ASSETS[table.name].op.compute_fn.decorated_fn
+    rule: Callable[..., Any] = inspect.unwrap(ASSETS[table.name].op.compute_fn.decorated_fn)
     given = {"config": MachineLearningConfig(), "clock": Clock(), "pseudonyms": Pseudonyms("")}
     taken = {
         name: given[name] if name in given else io_manager.read(TABLES[name])

@@ -11,6 +11,7 @@ connect for the milliseconds until the listener is closed; the engine is stopped
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import socket
@@ -73,6 +74,9 @@ class EmbeddedEngine:
         self._connection.bind((HOST, 0))
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server = SparkConnectServer(ip=HOST, port=0)
+        # A process that ends without a stop, as by an error, would wait for ever for an answer to
+        # what PySpark says of its caches then, since the pumps are gone.
+        atexit.register(self.stop)
         try:
             with ThreadPoolExecutor(1) as starter:
                 held = starter.submit(self._start).result()
@@ -105,6 +109,7 @@ class EmbeddedEngine:
 
     def stop(self) -> None:
         """Ends the connection and then the engine, which would wait for connections to end."""
+        atexit.unregister(self.stop)
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         for pump in self._pumps:

@@ -130,7 +130,7 @@ def test__near_duplicate_people__warns(other: str, alike: int, check: Check) -> 
     results = check("customer_trusted", customer_landing=[ANN, BOB, lookalike])
     assert faults(results) == ({"near_duplicate_people": alike} if alike else {})
     told = str(results["near_duplicate_people"].description)
-    assert told.startswith("2 of 3 people. People whose") == bool(alike)
+    assert told.startswith("2 of 3 people have") == bool(alike)
 
 
 def test__near_duplicate_people__of_addresses_that_are_all_beyond_ascii(check: Check) -> None:

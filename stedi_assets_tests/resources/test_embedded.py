@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -164,3 +165,16 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def _connects(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test__process__that_ends_without_a_stop_ends() -> None:
+    """As by an error: what PySpark asks of a cache as it goes finds the connection closed."""
+    code = (
+        "from stedi_assets.resources.spark import SparkResource\n"
+        "resource = SparkResource()\n"
+        "held = resource.hold(resource.spark_session.range(3))\n"
+        "assert held.count() == 3\n"
+        "raise SystemExit(3)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
+    assert ended.returncode == 3
