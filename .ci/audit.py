@@ -19,10 +19,10 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 OSV = "https://api.osv.dev/v1/query"
-# So pip-audit's traces end when the service does not answer, or answers with an error.
 # A snapshot older than this has missed too much to stand in for OSV.
 SNAPSHOT_DAYS = 180
 LOCKED = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
+# So pip-audit's traces end when the service does not answer, or answers with an error.
 UNREACHED = ("requests.exceptions.", "pip_audit._service.interface.")
 
 

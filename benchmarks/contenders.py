@@ -66,7 +66,8 @@ class Contender:
         if table in DELTA_TABLES:
             return int(DeltaTable(output / table.location).count())
         state = delta.state(f"file://{output}/{quarantine_of(table).location}")
-        return LandingProfile(**state.commit["landing"]).records if state else 0
+        profile = LandingProfile.of(state.commit) if state else None
+        return profile.records if profile else 0
 
 
 WHOLE = Contender("whole command", "stedi_assets.materialize", PROJECT_WRITES, whole=True)

@@ -1,4 +1,4 @@
-"""The eight tables by this project's own code, without Dagster, checks, previews and pictures.
+"""The eight tables by this project's own code, without Dagster, checks and pictures.
 
 Usage: python -m benchmarks.transformations SOURCE_DATA LAKEHOUSE
 """

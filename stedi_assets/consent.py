@@ -15,7 +15,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from stedi_assets.tables import CUSTOMER_LANDING, SUPERSEDED, YEAR_2000
+from stedi_assets.tables import CUSTOMER_LANDING, REPLACED, SUPERSEDED, YEAR_2000
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 AGREES = "_agrees"
 UNKNOWN = 2**63 - 1
 # What no one sees at the ends of an address: all White_Space of Unicode, the separators of ASCII,
-# and the characters without width that copying leaves behind, soft hyphen and byte-order mark among
-# them.
+# and the characters without width that copying leaves behind: joiners, marks of direction, soft
+# hyphen, byte-order mark and variation selectors.
 WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-INVISIBLE = WHITE_SPACE + "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+WITHOUT_WIDTH = [(0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0xFE00, 0xFE0F)]
+INVISIBLE = WHITE_SPACE + "\u00ad\u034f\u061c\u180e\ufeff"
+INVISIBLE += "".join(chr(code) for first, last in WITHOUT_WIDTH for code in range(first, last + 1))
 # The one capital whose small letter is two characters.
 DOTTED_I = ("\u0130", "i\u0307")
 
@@ -122,8 +124,8 @@ def that_count(customer_landing: DataFrame, as_of: int) -> DataFrame:
 
     What a person said in a file that the source has replaced they have said all the same, so that
     a replaced file cannot bring a consent back. Only where such a record has an impossible date
-    does a record of that person in a current file stand in its place, or else a date in a wrong
-    unit could never be corrected.
+    does a record of that person in the current version of the file stand in its place, or else a
+    date in a wrong unit could never be corrected.
 
     Args:
         customer_landing: The customer records.
@@ -131,10 +133,12 @@ def that_count(customer_landing: DataFrame, as_of: int) -> DataFrame:
     """
     if SUPERSEDED not in customer_landing.columns:
         return customer_landing
-    now = customer_landing.where(f"not {SUPERSEDED}").select(person("email").alias("_corrected"))
+    current = customer_landing.where(f"not {SUPERSEDED} and {REPLACED} is not null")
+    said = current.select(person("email").alias("_person"), F.col(REPLACED).alias("_file"))
+    of_file = (person("email") == F.col("_person")) & (F.col(REPLACED) == F.col("_file"))
     wrong = F.col(SUPERSEDED) & impossible(as_of)
-    replaced = wrong & (person("email") == F.col("_corrected"))
-    return customer_landing.join(now.distinct(), replaced, "left_anti").drop(SUPERSEDED)
+    kept = customer_landing.join(said.distinct(), wrong & of_file, "left_anti")
+    return kept.drop(SUPERSEDED, REPLACED)
 
 
 def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:

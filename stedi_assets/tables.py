@@ -164,8 +164,10 @@ QUARANTINE_COLUMNS = (
 )
 
 # A column that a landing table has besides its own where some of its records are of files that
-# their source has replaced: whether a record is one of those.
+# their source has replaced: whether a record is one of those; and which replaced file of the source
+# a record is of, current or superseded, by a number.
 SUPERSEDED = "_superseded"
+REPLACED = "_replaced"
 
 CUSTOMER_LANDING = Table(
     "customer_landing",

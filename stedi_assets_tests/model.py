@@ -45,21 +45,27 @@ class Customer(NamedTuple):
 
 
 class Landed(NamedTuple):
-    """The well-formed records of the three sources; customers' of replaced files apart."""
+    """The well-formed records of the three sources.
+
+    Besides, of each customer file that was replaced, what it said before and what it says now.
+    """
 
     customers: Rows
     phones: Rows
     devices: Rows
-    customers_once: Sequence[tuple] = ()
+    replaced: Sequence[tuple[Rows, Rows]] = ()
 
     def words(self, now: int) -> Rows:
         """The customer records that count."""
-        corrected = {person(Customer._make(row).email) for row in self.customers}
-        return self.customers + [
-            row
-            for row in self.customers_once
-            if person(Customer._make(row).email) not in corrected or not impossible(row, now)
-        ]
+        counting = list(self.customers)
+        for once, current in self.replaced:
+            corrected = {person(Customer._make(row).email) for row in current}
+            counting += [
+                row
+                for row in once
+                if person(Customer._make(row).email) not in corrected or not impossible(row, now)
+            ]
+        return counting
 
 
 class Tables(NamedTuple):

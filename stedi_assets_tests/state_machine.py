@@ -241,14 +241,15 @@ class Lakehouse(RuleBasedStateMachine):
         customers, phones, devices = (
             [row for file in self._files(table) for row in file.rows] for table in LANDING_TABLES
         )
-        once: Rows = []
+        replaced = []
         for path, versions in self.versions.items():
             if not path.startswith(CUSTOMERS.location):
                 continue
             landed = (self.lakehouse / path).parent.glob(f"{Path(path).stem}*.json")
-            replaced = {found.read_bytes() for found in landed} - {self.says[path]}
-            once += [row for content in replaced for row in versions[content].rows]
-        return Landed(customers, phones, devices, once)
+            once = {found.read_bytes() for found in landed} - {self.says[path]}
+            said = [row for content in once for row in versions[content].rows]
+            replaced.append((said, versions[self.says[path]].rows))
+        return Landed(customers, phones, devices, replaced)
 
     def _files(self, table: Table) -> list[File]:
         """What the files of a source say now, as far as they are there or have landed."""

@@ -29,9 +29,9 @@ DATA_TEAM = "team:data-engineering"
 FRESHNESS = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
 )
-# What a failed blocking check keeps from being made in a run must not be made after it either.
 CODE_REFERENCES = "dagster/code_references"
 KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
+# What a failed blocking check keeps from being made in a run must not be made after it either.
 FLOWS_ON = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
 

@@ -83,6 +83,7 @@ def only_settled_files(landing_tables: Iterable[Table]) -> dict[str, Any]:
 
 
 @dg.sensor(
+    name=watch.LANDING_SENSOR,
     job=jobs.refresh_from_landing,
     minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
     description=(

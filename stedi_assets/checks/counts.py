@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from stedi_assets import consent, tables
 from stedi_assets.policy import Options
-from stedi_assets.tables import SUPERSEDED
+from stedi_assets.tables import REPLACED, SUPERSEDED
 
 COUNTS = "counts"
 TWO_PEOPLE = "pairs_of_two_people"
@@ -68,18 +68,26 @@ def customer_trusted(customer_landing: DataFrame, as_of: int) -> DataFrame:
         customer_landing: The customer records.
         as_of: When the table was made (epoch milliseconds, UTC).
     """
-    superseded = F.col(SUPERSEDED) if SUPERSEDED in customer_landing.columns else F.lit(False)
-    records = customer_landing.select(
+    replaced = SUPERSEDED in customer_landing.columns
+    known = (
+        customer_landing
+        if replaced
+        else customer_landing.withColumns({SUPERSEDED: F.lit(False), REPLACED: F.lit(-1)})
+    )
+    records = known.select(
         consent.person("email").alias("email"),
         consent.device("serialNumber").alias("serialNumber"),
         consent.written().alias("written"),
         consent.agrees(as_of).alias("agrees"),
         consent.impossible(as_of).alias("odd"),
-        superseded.alias("superseded"),
+        F.col(SUPERSEDED).alias("superseded"),
+        F.coalesce(REPLACED, F.lit(-1)).alias("file"),
     ).where("email is not null")
-    if SUPERSEDED in customer_landing.columns:
-        each = records.groupBy("email").agg(F.bool_and("superseded").alias("only_superseded"))
-        records = records.join(each, "email").where("only_superseded or not (superseded and odd)")
+    if replaced:
+        each = records.groupBy("email", "file").agg(F.bool_and("superseded").alias("uncorrected"))
+        records = records.join(each, ["email", "file"]).where(
+            "uncorrected or not (superseded and odd)"
+        )
     # By the date all records of one date are told apart from older ones, without ranking any.
     dated = records.groupBy("email", "written").agg(
         F.bool_and("agrees").alias("agrees"),

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import dagster as dg
 
+from stedi_assets.erasure.history import delete_file_names
 from stedi_assets.erasure.record import Record
 from stedi_assets.erasure.work import AGAIN, JOB, Erasure
 from stedi_assets.errors import LakehouseError, transient_faults_retried
@@ -97,6 +98,8 @@ def erase_people(
         # The customer's are the last, since they tell what is theirs to a run after a killed one.
         for table in landed:
             work.clear_landing(table)
+        if asked:
+            delete_file_names(context.instance)
         record.finished = time.time_ns() // 1_000_000
         if record.erased_anything or asked:
             work.keep_record()

@@ -64,10 +64,17 @@ def clear(folder: Folder, people: People, table: Table) -> Erased:
         for file in folder.json_lines(stored):
             landed = before.by_name[file.name]
             name, source = _names(landed, people)
+            was = landed.landed_sha256 or landed.sha256 or folder.digest(file)
             done, digest = _erase(folder, file, landed, name, people, table)
             erased += done
             if digest:
-                known = {"name": name, "source": source, "sha256": digest, "version": ""}
+                known = {
+                    "name": name,
+                    "source": source,
+                    "sha256": digest,
+                    "landed_sha256": was,
+                    "version": "",
+                }
                 ledger = ledger.with_files([landed.model_copy(update=known)])
     finally:
         if ledger != before:
@@ -148,7 +155,7 @@ def _names(landed: LandedFile, people: People) -> tuple[str, str]:
     source = f"{people.pseudonyms.of_text(landed.source)[:16]}{dot}{suffix}"
     if landed.name == landed.source:
         return source, source
-    return ledgers.versioned(source, people.pseudonyms.of_text(landed.name)), source
+    return ledgers.versioned(source, people.pseudonyms.of_text(landed.name), ()), source
 
 
 def note_erased(folder: Folder, digests: set[str]) -> None:

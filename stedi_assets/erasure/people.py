@@ -108,11 +108,12 @@ class People:
     def named_in(self, file_name: str) -> bool:
         """Whether a file's name holds what identifies one of them, or their name."""
         name = file_name.casefold()
-        letters = LETTERS.sub("", name)
+        words = LETTERS.split(name)
         known = (*self.addresses, *(each for each in self.devices if len(each) >= DISTINCTIVE))
         return (
             any(each.casefold() in name for each in known)
-            or any(LETTERS.sub("", each) in letters for each in (*self.phones, *self.names))
+            or any(each in "".join(words) for each in self.phones)
+            or any(_stands_in(each, words) for each in self.names)
             or (bool(self._unresolved) and any(map(self.are, texts.embedded_addresses(file_name))))
         )
 
@@ -182,6 +183,13 @@ class People:
 def owner_fields(table: Table) -> tuple[str, str]:
     """The fields that say whose a record of a landing table is, the table's own first."""
     return ("user", "email") if "user" in table.column_names else ("email", "user")
+
+
+def _stands_in(name: str, words: list[str]) -> bool:
+    """Whether a person's name is among the words of a file's, or its words run together."""
+    parts = [part for part in LETTERS.split(name) if part]
+    together = len(parts) > 1 and "".join(parts) in "".join(words)
+    return bool(parts) and (together or f" {' '.join(parts)} " in f" {' '.join(words)} ")
 
 
 def _name(text: str) -> str:

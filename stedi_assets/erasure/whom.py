@@ -193,10 +193,10 @@ def _identifiers(customers: DataFrame, people: DataFrame) -> DataFrame:
 
 
 def _phone(number: Expression) -> Expression:
-    """A phone number as `text.phone_of` has it."""
+    """A phone number as `text.phone_of` has it; null where it is too short to be anyone's."""
     digits = F.regexp_replace(number, text.NOT_A_DIGIT.pattern, "")
     is_phone = number.rlike(f"^{text.PHONE.pattern}$") & (F.length(digits) >= text.PHONE_DIGITS)
-    return F.when(is_phone, digits).otherwise(F.trim(number))
+    return F.when(is_phone, digits)
 
 
 def _forms(part: str) -> set[str]:

@@ -102,27 +102,35 @@ def _upload(
         now = time.time()
         files = [file for file in source.json_lines() if file.has_settled(settle_seconds, now)]
         arriving = source.digests(files)
-        taken = ledger.by_name.keys()
         versions = defaultdict(list)
         for landed in ledger.files:
             versions[landed.source].append(landed)
-
-        def land(file: StoredFile) -> LandedFile | None:
+        found, new = list[LandedFile](), dict[str, LandedFile]()
+        taken = set(ledger.by_name)
+        for file in files:
             digest = arriving[file.name]
-            for version in versions[file.name]:
-                if version.sha256 is None:
-                    read = {"sha256": landing.digest(landed_files[version.name])}
-                    version = version.model_copy(update=read)
-                if version.is_of(digest):
-                    return version.model_copy(update={"current": True})
-            if digest in erased:
-                return None
-            name = versioned(file.name, digest) if file.name in taken else file.name
-            landing.upload(source.path / file.name, name, digest)
-            return landed_as(name, file.name, digest)
+            if again := _landed_as(digest, versions[file.name], landing, landed_files):
+                found.append(again)
+            elif digest not in erased:
+                first = file.name not in taken
+                name = file.name if first else versioned(file.name, digest, taken)
+                taken.add(name)
+                new[file.name] = landed_as(name, file.name, digest)
+        arrived = [file for file in files if file.name in new]
+
+        def land(file: StoredFile) -> None:
+            landed = new[file.name]
+            landing.upload(source.path / file.name, landed.name, arriving[file.name])
+            if source.file(file.name) != file:
+                landing.remove([landed.name])
+                raise LakehouseError(
+                    f"A file of {source.uri} changed while it was copied, so it has not landed. "
+                    "Run again when whoever writes it has ended; settle_seconds waits for that.",
+                    transient=True,
+                )
 
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            found = [each for each in pool.map(land, files) if each]
+            list(pool.map(land, arrived))
     except OSError as error:
         cause = faults.meaning(error) or error.strerror or type(error).__name__
         raise LakehouseError(
@@ -130,6 +138,16 @@ def _upload(
             "Then run again; what had landed is untouched.",
             transient=cause.startswith(faults.TRANSIENT),
         ) from None
-    new = {landed.source for landed in found if landed.name not in taken}
-    copied = [file for file in files if file.name in new]
-    return files, copied, ledger.with_files(found)
+    return files, arrived, ledger.with_files([*found, *new.values()])
+
+
+def _landed_as(
+    digest: str, versions: list[LandedFile], landing: Folder, files: dict[str, StoredFile]
+) -> LandedFile | None:
+    """The version of a source file that landed with a content, as the current one."""
+    for version in versions:
+        sha256 = version.sha256 or landing.digest(files[version.name])
+        known = version.model_copy(update={"sha256": sha256, "current": True})
+        if known.is_of(digest):
+            return known
+    return None

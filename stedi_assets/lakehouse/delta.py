@@ -60,6 +60,8 @@ def open_table(uri: str) -> DeltaTable | None:
     log = storage.open_folder(f"{uri}/_delta_log")
     with storage_faults(uri):
         listed = log.files()
+    if not listed:
+        return None
     table = _load(uri, log)
     if table is not None and _lacks_a_commit(listed):
         raise _damaged(uri)

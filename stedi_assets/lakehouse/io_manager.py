@@ -134,8 +134,7 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         quarantine = quarantine_of(table)
         if quarantine.name not in self._profiles:
             state = self.state(quarantine)
-            known = (state.commit if state else {}).get("landing")
-            profile = LandingProfile(**known) if known else None
+            profile = LandingProfile.of(state.commit) if state else None
             if profile is None or not self.landing(table).knows(profile):
                 return None
             self._profiles[quarantine.name] = profile

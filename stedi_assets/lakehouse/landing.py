@@ -6,8 +6,9 @@ import functools
 import hashlib
 import inspect
 import operator
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets import plausible
@@ -17,7 +18,7 @@ from stedi_assets.lakehouse.landing_files import LandingFiles
 from stedi_assets.lakehouse.lines import GROUP, Fault, Lines, by_kind, grouped, united
 from stedi_assets.lakehouse.storage import StoredFile
 from stedi_assets.resources.spark import SparkResource
-from stedi_assets.tables import SUPERSEDED, Table
+from stedi_assets.tables import REPLACED, SUPERSEDED, Table
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
@@ -66,6 +67,13 @@ class LandingProfile:
     def as_dict(self) -> dict[str, Any]:
         """The profile as plain values."""
         return asdict(self)
+
+    @classmethod
+    def of(cls, commit: dict[str, Any]) -> LandingProfile | None:
+        """The profile that a commit keeps; None where it keeps none, or another release's."""
+        known = commit.get("landing")
+        names = [each.name for each in fields(cls)]
+        return cls(**known) if known and sorted(known) == sorted(names) else None
 
 
 def reader_version(table: Table) -> str:
@@ -225,9 +233,10 @@ class LandingFolder(LandingFiles):
 
         Returns:
             The table's columns; besides, where superseded files count and there are any, the
-            boolean `_superseded`.
+            boolean `_superseded` and the number `_replaced` (see `tables`).
         """
-        kept = [*self.table.column_names, *([SUPERSEDED] if self._once(profile) else [])]
+        besides = [SUPERSEDED, REPLACED] if self._once(profile) else []
+        kept = [*self.table.column_names, *besides]
         return self._cached(profile).select(*kept)
 
     def _once(self, profile: LandingProfile) -> list[StoredFile]:
@@ -235,17 +244,35 @@ class LandingFolder(LandingFiles):
 
     def _cached(self, profile: LandingProfile) -> DataFrame:
         """As `records`, with the group of the file that each is of in `_group`."""
-        from pyspark.sql import functions as F
-
         if self._records is None:
-            records = self._read(self._groups, profile.tidy, profile.not_utf8)
-            if once := self._once(profile):
-                said = self._read([once], profile.superseded_tidy, profile.not_utf8)
-                records = records.withColumn(SUPERSEDED, F.lit(False)).unionByName(
-                    said.withColumn(SUPERSEDED, F.lit(True))
-                )
+            if self._once(profile):
+                records = self._with_said_before(profile)
+            else:
+                records = self._read(self._groups, profile.tidy, profile.not_utf8)
             self._records = self.spark.hold(records)
         return self._records
+
+    def _with_said_before(self, profile: LandingProfile) -> DataFrame:
+        """The records of current and of superseded files, each with the file that it is of."""
+        from pyspark.sql import functions as F
+
+        once = self._once(profile)
+        sources = sorted({self._landed(file).source for file in once})
+        # As many as one plan can tell apart. Of two that share a number more records may count.
+        numbers = {source: n % GROUPS for n, source in enumerate(sources)}
+        frames = []
+        for files, superseded, tidy in (
+            (self.current, False, profile.tidy),
+            (once, True, profile.superseded_tidy),
+        ):
+            groups = defaultdict[int | None, list[StoredFile]](list)
+            for file in files:
+                groups[numbers.get(self._landed(file).source)].append(file)
+            for number, group in groups.items():
+                said = self._read([group], tidy, profile.not_utf8)
+                of = {SUPERSEDED: F.lit(superseded), REPLACED: F.lit(number).cast("int")}
+                frames.append(said.withColumns(of))
+        return united(frames)
 
     def _read(self, groups: list[list[StoredFile]], tidy: bool, not_utf8: list[str]) -> DataFrame:
         if not tidy or self._lines.are_fetched(groups):
@@ -261,7 +288,8 @@ class LandingFolder(LandingFiles):
         )
 
     def _lines_of(self, groups: list[list[StoredFile]], not_utf8: list[str]) -> DataFrame:
-        names = {file.name for file in self.ledger.files if file.id in not_utf8}
+        ids = set(not_utf8)
+        names = {file.name for file in self.ledger.files if file.id in ids}
         return self._lines.of(groups, names)
 
     def malformed(self, profile: LandingProfile) -> Iterator[RecordBatch]:
@@ -272,8 +300,9 @@ class LandingFolder(LandingFiles):
         """
         if not profile.malformed:
             return iter(())
-        damaged = [f for f in self.current if self._landed(f).id in profile.not_utf8]
-        others = [file for file in self.current if file not in damaged]
+        not_utf8 = set(profile.not_utf8)
+        damaged = [f for f in self.current if self._landed(f).id in not_utf8]
+        others = [f for f in self.current if self._landed(f).id not in not_utf8]
         suspects = [*damaged, *(self._with_malformed(others) if others else ())]
         files = {self._landed(file).id: file for file in suspects}
         return quarantine.located(self.folder, files, self.table, self.spark.spark_session)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,9 +18,10 @@ from pydantic import BaseModel, ValidationError
 
 from stedi_assets.lakehouse.storage import LEDGER, Folder, StoredFile, sha256_of
 
-# A later version of a source file lands under the first digits of its SHA-256.
-DIGEST_IN_NAME = 12
-VERSIONED = re.compile(rf"-([0-9a-f]{{{DIGEST_IN_NAME}}})(?=\.json(?:\.gz)?$)")
+# A later version of a source file lands under the first digits of its SHA-256: as many as it takes
+# for a name that is not taken.
+DIGEST_IN_NAME = range(12, 65, 4)
+VERSIONED = re.compile(r"-([0-9a-f]{12,64})(?=\.json(?:\.gz)?$)")
 
 
 class LandedFile(BaseModel, frozen=True):
@@ -141,10 +142,17 @@ def new_id() -> str:
     return uuid.uuid4().hex[:16]
 
 
-def versioned(name: str, sha256: str) -> str:
-    """The name under which a later version of a source file lands."""
+def versioned(name: str, sha256: str, taken: Container[str]) -> str:
+    """The name under which a later version of a source file lands.
+
+    Args:
+        name: The source file's name.
+        sha256: The SHA-256 of its content.
+        taken: Names that other files have.
+    """
     stem, dot, suffix = name.rpartition(".json")
-    return f"{stem}-{sha256[:DIGEST_IN_NAME]}{dot}{suffix}"
+    names = (f"{stem}-{sha256[:digits]}{dot}{suffix}" for digits in DIGEST_IN_NAME)
+    return next(name for name in names if name not in taken)
 
 
 def _first_version(name: str) -> str:
@@ -169,7 +177,18 @@ def kept(folder: Folder, stored: Sequence[StoredFile]) -> Ledger:
             return Ledger()  # what is not known is found out anew
 
 
-def read(folder: Folder, stored: Sequence[StoredFile], erased: Iterable[str] = ()) -> Ledger:
+def _is_version(name: str, sha256: str) -> bool:
+    """Whether a name has the first digits of a content's SHA-256."""
+    found = VERSIONED.search(name)
+    return found is not None and sha256.startswith(found[1])
+
+
+def _prefixes(name: str) -> set[str]:
+    found = VERSIONED.search(name)
+    return {found[1][: DIGEST_IN_NAME[0]]} if found else set()
+
+
+def read(folder: Folder, stored: Sequence[StoredFile], erased: Collection[str] = ()) -> Ledger:
     """The ledger of a landing folder as it is now.
 
     It is right even where no ledger was kept, or one by another release, or where a run was killed
@@ -184,7 +203,7 @@ def read(folder: Folder, stored: Sequence[StoredFile], erased: Iterable[str] = (
 
 
 def observed(
-    ledger: Ledger, folder: Folder, stored: Sequence[StoredFile], erased: Iterable[str] = ()
+    ledger: Ledger, folder: Folder, stored: Sequence[StoredFile], erased: Collection[str] = ()
 ) -> Ledger:
     """A ledger of the files that are there: without those that are gone, with those that came.
 
@@ -201,22 +220,27 @@ def observed(
     overwritten = set()
     seen = []
     for name in landed.keys() & known.keys():
-        entry = _seen(known[name], folder, landed[name])
+        entry = _seen(known[name], folder, landed[name], erased)
         seen.append(entry)
-        if entry.sha256 != known[name].sha256:
+        if entry.sha256 != known[name].sha256 and entry.landed_sha256 is None:
             overwritten.add(entry.id)
+
+    def age(name: str) -> tuple[int, bool, str]:
+        return landed[name].modified_ns, _first_version(name) != name, name
+
     came = sorted(
         (file for name, file in landed.items() if name not in known),
-        key=lambda file: (file.modified_ns, _first_version(file.name) != file.name, file.name),
+        key=lambda file: age(file.name),
     )
     digests = folder.digests_at_hand(came)
+    prefixes = {digest[: DIGEST_IN_NAME[0]] for digest in erased}
     names = landed.keys() | {file.source for file in seen}
     arrived = []
     for file in came:
         digest, source = digests.get(file.name), _first_version(file.name)
         if source != file.name and source in names:
             digest = digest or folder.digest(file)
-            if file.name not in {versioned(source, each) for each in (digest, *erased)}:
+            if not _is_version(file.name, digest) and not (prefixes & _prefixes(file.name)):
                 source = file.name
         arrived.append(
             LandedFile(
@@ -228,6 +252,14 @@ def observed(
                 sha256=digest,
             )
         )
+    # What comes back, as from a copy, supersedes nothing that landed after it.
+    latest = {file.source: age(file.name) for file in seen if file.current}
+    arrived = [
+        file.model_copy(update={"current": age(file.name) > latest[file.source]})
+        if file.source in latest
+        else file
+        for file in arrived
+    ]
     found = Ledger(tuple(seen), frozenset(overwritten)).with_files(arrived)
     # Of a source file whose current version was taken out of landing, the last one left counts.
     left = sorted(found.files, key=lambda file: landed[file.name].modified_ns)
@@ -244,7 +276,9 @@ def keep(folder: Folder, ledger: Ledger) -> None:
         folder.upload(path, LEDGER, sha256_of(path), replaces=folder.file(LEDGER))
 
 
-def _seen(entry: LandedFile, folder: Folder, file: StoredFile) -> LandedFile:
+def _seen(
+    entry: LandedFile, folder: Folder, file: StoredFile, erased: Container[str]
+) -> LandedFile:
     if entry.version == file.version:
         return entry
     now = {"size": file.size, "version": file.version}
@@ -253,4 +287,7 @@ def _seen(entry: LandedFile, folder: Folder, file: StoredFile) -> LandedFile:
     digest = folder.digest(file)
     if entry.sha256 == digest:
         return entry.model_copy(update=now)
+    was = entry.landed_sha256 or entry.sha256
+    if was in erased:  # by an erasure that was killed before it kept the ledger
+        return entry.model_copy(update={**now, "sha256": digest, "landed_sha256": was})
     return entry.model_copy(update={**now, "sha256": digest, "landed_sha256": None, "times": None})

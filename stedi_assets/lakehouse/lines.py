@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 GROUP = "_group"
+Names = tuple[tuple[str, ...], ...]
 # What Python says of a gzip file that is cut short or altered.
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
@@ -42,7 +43,7 @@ class Lines:
 
     folder: Folder
     spark: SparkResource
-    _fetched: dict[tuple[str, ...], DataFrame] = field(default_factory=dict, init=False)
+    _fetched: dict[Names, DataFrame] = field(default_factory=dict, init=False)
 
     def of(self, groups: Sequence[Sequence[StoredFile]], not_utf8: set[str]) -> DataFrame:
         """The lines, in columns `value` and `_group`; a bucket's are fetched once a run.
@@ -93,7 +94,7 @@ class Lines:
             text = F.make_valid_utf8(F.col("content"))
             whole = spark.read.format("binaryFile").load([file.uri for file in damaged])
             once = whole.dropDuplicates(["path"])
-            frames.append(once.select(F.explode(F.split(text, "\r?\n")).alias("value")))
+            frames.append(once.select(F.explode(F.split(text, "\r\n|\r|\n")).alias("value")))
         return united(frames)
 
     def _decompressed(self, file: StoredFile) -> Iterator[bytes]:
@@ -124,5 +125,5 @@ def united(frames: Sequence[DataFrame]) -> DataFrame:
     return united(frames[:half]).unionByName(united(frames[half:]))
 
 
-def _names(groups: Sequence[Sequence[StoredFile]]) -> tuple[str, ...]:
-    return tuple(file.name for group in groups for file in group)
+def _names(groups: Sequence[Sequence[StoredFile]]) -> Names:
+    return tuple(tuple(file.name for file in group) for group in groups)

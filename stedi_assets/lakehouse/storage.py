@@ -276,6 +276,20 @@ class LocalFolder(Folder):
         return SubTreeFileSystem(str(self.path), LocalFileSystem())
 
     @override
+    def file(self, name: str) -> StoredFile | None:
+        path = self.path / name
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        is_file = stat.S_ISREG(status.st_mode)
+        return self._listed(name, status, path.is_symlink()) if is_file else None
+
+    def _listed(self, name: str, status: os.stat_result, linked: bool) -> StoredFile:
+        uri = f"{self.uri}/{name}"
+        return StoredFile(name, uri, status.st_size, modified_ns=status.st_mtime_ns, linked=linked)
+
+    @override
     def pages(self, after: str = "") -> Iterator[list[StoredFile]]:
         if not self.path.exists():
             return
@@ -284,16 +298,7 @@ class LocalFolder(Folder):
             for entry in entries:
                 try:
                     if entry.name > after and entry.is_file():
-                        status = entry.stat()
-                        uri = f"{self.uri}/{entry.name}"
-                        file = StoredFile(
-                            entry.name,
-                            uri,
-                            status.st_size,
-                            modified_ns=status.st_mtime_ns,
-                            linked=entry.is_symlink(),
-                        )
-                        found.append(file)
+                        found.append(self._listed(entry.name, entry.stat(), entry.is_symlink()))
                 except FileNotFoundError:
                     continue  # an upload's part, which has its own name by now
         yield sorted(found, key=lambda file: file.name)

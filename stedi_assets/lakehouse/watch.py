@@ -15,6 +15,8 @@ PAGES_A_LOOK = 5
 # A file on a disk that changed less than this long ago may still be being written.
 SETTLE_SECONDS = 5
 DIGEST_BITS = 128
+# What the sensor remembers of looks stands in Dagster's history under this name.
+LANDING_SENSOR = "landing_sensor"
 # The metadata by which landing tells of the files that it has taken.
 TAKEN = "files_digest"
 

@@ -162,7 +162,8 @@ def _rows(table: Table, io_manager: LakehouseIOManager) -> int | None:
         state = io_manager.state(table)
         return state.rows if state else None
     state = io_manager.state(tables.quarantine_of(table))
-    return LandingProfile(**state.commit["landing"]).records if state else None
+    profile = LandingProfile.of(state.commit) if state else None
+    return profile.records if profile else None
 
 
 def _options(table: Table, io_manager: LakehouseIOManager) -> str:

@@ -81,7 +81,7 @@ class Project:
         self.land(table, rows, "arriving.json")
         arriving = self.path(table, "arriving.json")
         digest = hashlib.sha256(arriving.read_bytes()).hexdigest()
-        arriving.rename(self.path(table, ledger.versioned("first.json", digest)))
+        arriving.rename(self.path(table, ledger.versioned("first.json", digest, ())))
 
     def run(
         self,

@@ -10,7 +10,7 @@ from stedi_assets_tests.rows import CUSTOMERS, Frame, customer
 
 @pytest.mark.parametrize(
     "phone",
-    ["+1 (801) 555-0103", "8015550103", "801.555.0103", " 12 ", "555-01", "1-800-FLOWERS", "+-()"],
+    ["+1 (801) 555-0103", "8015550103", "801.555.0103", "555 01 00"],
 )
 def test__identifiers__phone(phone: str, frame: Frame) -> None:
     customers = frame(CUSTOMERS, [customer("Ann@Example.com", "d", phone=phone)])
@@ -22,6 +22,15 @@ def test__identifiers__phone(phone: str, frame: Frame) -> None:
         whom.DEVICE: "d",
         whom.NAME: "example person",
     }
+
+
+@pytest.mark.parametrize("phone", [" 12 ", "555-01", "0", "n/a", "-", "+-()", "1-800-FLOWERS", ""])
+def test__identifiers__what_is_no_phone_is_no_ones(phone: str, frame: Frame) -> None:
+    """Or else another's reading would go, because its distance is that number."""
+    customers = frame(CUSTOMERS, [customer("ann@example.com", "d", phone=phone)])
+    people = frame("email string", [("ann@example.com",)])
+    found = {row.kind for row in whom._identifiers(customers, people).collect()}
+    assert found == {whom.ADDRESS, whom.DEVICE, whom.NAME}
 
 
 def test__identifiers__shared_with_others(frame: Frame) -> None:
