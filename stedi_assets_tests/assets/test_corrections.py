@@ -15,6 +15,7 @@ from stedi_assets.lakehouse import address, storage
 from stedi_assets.lakehouse.storage import LEDGER
 from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, SUPERSEDED
 from stedi_assets_tests.assets.conftest import (
+    ACCOUNTED_FOR,
     BROKEN,
     CUT_SHORT,
     MALFORMED_SHARE,
@@ -143,6 +144,35 @@ def test__quarantine__several_pieces_of_a_line(landing):
     found = [(*place, line.strip()) for *place, line in places(landing)]
     assert sorted(found) == [("a.json", 2, offset, line) for line in (BROKEN, CUT_SHORT)]
     assert read(landing) == [ANN_READ, BEN_READ]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        pytest.param(f"{BROKEN}\r{CUT_SHORT}\n", [(2, BROKEN), (3, CUT_SHORT)], id="between"),
+        pytest.param(f"{ANN[:20]}\r{ANN[20:]}\n", [(2, ANN[:20]), (3, ANN[20:])], id="within"),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "\n{}\udcff\n"], ids=["utf8", "not_utf8"])
+def test__quarantine__carriage_return_alone(landing, content, found, end):
+    """It ends a line for every engine."""
+    landing.arrive("a.json", BEN)
+    path = landing.source / FOLDER / "a.json"
+    path.write_bytes(path.read_bytes() + (content + end).encode("utf-8", "surrogateescape"))
+    result = landing.run(max_malformed_share=1)
+    assert check(result, ACCOUNTED_FOR).passed
+    assert [(number, line) for _, number, _, line in places(landing)][:2] == found
+    assert read(landing) == [BEN_READ]
+
+
+def test__landing__profile_by_another_release_is_made_anew(landing):
+    landing.arrive("a.json", ANN)
+    landing.run()
+    state = landing.lakehouse.state(QUARANTINE)
+    other = {"landing": {**state.commit["landing"], "content": "of release 0.1.0"}}
+    landing.lakehouse.write(QUARANTINE, None, other)
+    assert landing.run().success
+    assert read(landing) == [ANN_READ]
 
 
 def test__quarantine__the_same_line_again_and_again(landing):

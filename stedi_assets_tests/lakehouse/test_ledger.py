@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import arrival, ledger, storage
 from stedi_assets.lakehouse.ledger import Ledger
 from stedi_assets.lakehouse.storage import LEDGER
@@ -195,6 +198,66 @@ def test__ingest__is_that_of_the_source(
         write(source, {f"{name}.json": content})
         ingest(source, folder)
     assert current(folder) == sorted(said.values())
+
+
+def version_of(content: str, digits: int = 12) -> str:
+    return f"a-{hashlib.sha256(content.encode()).hexdigest()[:digits]}.json"
+
+
+@pytest.mark.parametrize("content", [B, C], ids=["same", "another"])
+def test__ingest__source_file_named_as_a_version_of_another(source, folder, content):
+    write(source, {"a.json": A, version_of(B): content})
+    ingest(source, folder)
+    write(source, {"a.json": B})
+    assert ingest(source, folder).copied
+    assert current(folder) == sorted([B, content])
+    assert ingest(source, folder).copied == []
+    assert (folder / version_of(B, 16)).read_text() == B
+
+
+def test__ingest__version_that_was_overwritten_lands_again(source, folder):
+    for content in (A, B):
+        write(source, {"a.json": content})
+        ingest(source, folder)
+    write(folder, {version_of(B): C + C})
+    ingest(source, folder)
+    assert current(folder) == [B]
+
+
+def test__ingest__file_that_changes_while_it_is_copied(source, folder, monkeypatch):
+    write(source, {"a.json": A})
+    copy = shutil.copyfile
+
+    def late(path: Path, target: Path) -> None:
+        path.write_text(B)
+        copy(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "copyfile", late)
+        with pytest.raises(LakehouseError, match="changed while it was copied") as error:
+            ingest(source, folder)
+    assert error.value.allow_retries
+    assert list(folder.glob("*.json")) == [folder / LEDGER] * (folder / LEDGER).exists()
+    ingest(source, folder)
+    assert current(folder) == [B]
+    write(source, {"a.json": A})
+    ingest(source, folder)
+    assert current(folder) == [A]
+
+
+def test__observed__earlier_version_that_comes_back(source, folder, tmp_path):
+    for number, content in enumerate((A, B), 1):
+        write(source, {"a.json": content})
+        ingest(source, folder)
+        for path in folder.glob("a*.json"):
+            if path.read_text() == content:
+                os.utime(path, (number, number))
+    ingest(None, folder)
+    aside = (folder / "a.json").rename(tmp_path / "aside")
+    ingest(None, folder)
+    aside.rename(folder / "a.json")
+    ingest(None, folder)
+    assert current(folder) == [B]
 
 
 def test__with_files__later_of_one_source_counts():

@@ -9,9 +9,9 @@ from pathlib import Path
 from stedi_assets.demo import BUCKET, S3Server
 from stedi_assets.lakehouse import storage
 from stedi_assets.lakehouse.storage import LEDGER
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
 from stedi_assets_tests.conftest import Materialize
-from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, row_counts
+from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, row_counts, table_at
 from stedi_assets_tests.s3_proxy import S3Proxy
 
 REFERENCE_ROWS = {
@@ -83,3 +83,24 @@ def test__s3__profile_gives_credentials_region_and_endpoint(
     done = run(**unset, AWS_PROFILE="lake", AWS_CONFIG_FILE=str(config))
     assert done.exit_status == 0, done.printed
     assert row_counts(uri, s3_server) == GOOD_ROWS
+
+
+def test__s3__malformed_lines_of_any_file_and_run(
+    run: Start, uri: str, s3_server: S3Server, small: Path, tmp_path: Path
+) -> None:
+    """A bucket's lines are cached: which file a line is of must not be lost by that."""
+    source = shutil.copytree(small, tmp_path / "source")
+    folders = [source / table.location for table in LANDING_TABLES]
+
+    def land(number: int) -> None:
+        for folder in folders:
+            (folder / f"z{number}.json").write_text("" if number == 1 else "{\n")
+
+    for number in (1, 2, 3):
+        land(number)
+    for number in (4, 5):
+        done = run(STEDI_SOURCE_DATA=str(source))
+        assert "objects_accounted_for" not in done.printed
+        for table in QUARANTINE_TABLES:
+            assert table_at(uri, table, s3_server).count() == number - 2
+        land(number)
