@@ -19,6 +19,8 @@ def delete_file_names(instance: dg.DagsterInstance) -> None:
     Args:
         instance: Keeps the history.
     """
+    if instance.schedule_storage is None:
+        return  # an instance of one process, in which no sensor runs
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
         data = state.instigator_data
         if state.instigator_name == LANDING_SENSOR and isinstance(data, SensorInstigatorData):
