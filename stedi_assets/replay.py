@@ -12,6 +12,8 @@ from stedi_assets.lakehouse import address, delta, ledger, quarantine, storage
 from stedi_assets.settings import Settings
 from stedi_assets.tables import LANDING_TABLES, Table, quarantine_of
 
+PLACE = ["file", "lineNumber"]
+
 
 def lines(lakehouse: str, table: Table) -> Iterator[bytes]:
     """Each line that holds quarantined text, byte for byte, by file and place.
@@ -28,14 +30,13 @@ def lines(lakehouse: str, table: Table) -> Iterator[bytes]:
     """
     uri = f"{lakehouse}/{quarantine_of(table).location}"
     stored = delta.open_table(uri)
-    if stored is None:
+    quarantined = delta.dataset(uri, stored) if stored else None
+    if quarantined is None or not {*PLACE}.issubset(quarantined.schema.names):
         raise LakehouseError(
-            f"{quarantine_of(table).name} is not in the lakehouse yet: there is no Delta table at "
-            f"{uri}. Materialise {table.name} first."
+            f"{quarantine_of(table).name} is not in the lakehouse yet, or was made by a release "
+            f"that did not note where a line stands: see {uri}. Materialise {table.name} first."
         )
-    columns = ["file", "lineNumber"]
-    filesystem = storage.open_folder(uri).arrow_filesystem()
-    found = stored.to_pyarrow_dataset(filesystem=filesystem).to_table(columns=columns)
+    found = quarantined.to_table(columns=PLACE)
     numbers = defaultdict(set)
     for row in found.to_pylist():
         numbers[row["file"]].add(row["lineNumber"])

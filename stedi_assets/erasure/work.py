@@ -117,6 +117,9 @@ class Erasure:
 
         Args:
             landed: The landing table that they are of.
+
+        Raises:
+            LakehouseError: If the quarantine table was made by another release.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -124,6 +127,8 @@ class Erasure:
         table = quarantine_of(landed)
         state = self.io_manager.state(table)
         assert state is not None
+        if set(state.columns) != set(table.column_names):
+            raise LakehouseError(f"{table.name} was made by another release. {AGAIN}")
         schema = delta.arrow_schema(table)
         count = ambiguous = 0
         found = set(self.record.people)

@@ -6,7 +6,9 @@ import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from stedi_assets import replay
 from stedi_assets.assets.landing import customer_landing
@@ -232,6 +234,11 @@ def test__replay__lines_as_they_landed(landing):
 
 
 def test__replay__before_the_first_run(landing):
+    with pytest.raises(LakehouseError, match="Materialise accelerometer_landing first"):
+        replayed(landing)
+    # Nor does the quarantine of an earlier release say where a line stands.
+    old = pa.table({"line": [BROKEN], "reason": ["…"]})
+    write_deltalake(f"{landing.uri}/{QUARANTINE.location}", old)
     with pytest.raises(LakehouseError, match="Materialise accelerometer_landing first"):
         replayed(landing)
 
