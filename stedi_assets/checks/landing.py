@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from stedi_assets.errors import words_withheld
 from stedi_assets.lakehouse import reader
-from stedi_assets.lakehouse.landing import LandingProfile
+from stedi_assets.lakehouse.landing_profile import LandingProfile
 from stedi_assets.tables import Table
 
 ALL_ACCOUNTED_FOR = "objects_accounted_for"

@@ -14,7 +14,8 @@ from stedi_assets.catalog.table_input import RECORD_COUNT, VERSION
 from stedi_assets.errors import LakehouseError, transient_faults_retried
 from stedi_assets.lakehouse import address, delta, describe, landing, storage, upkeep
 from stedi_assets.lakehouse.faults import storage_faults
-from stedi_assets.lakehouse.landing import LandingFolder, LandingProfile
+from stedi_assets.lakehouse.landing import LandingFolder
+from stedi_assets.lakehouse.landing_profile import LandingProfile
 from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets.resources.clock import time_of_run
 from stedi_assets.resources.spark import SparkResource

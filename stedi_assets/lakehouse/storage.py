@@ -49,7 +49,7 @@ class StoredFile:
         name: Its name in the folder.
         uri: The folder's URI and the name.
         size: Its size in bytes.
-        etag: What a bucket tells of its content without reading it; empty on a disk.
+        etag: What changes with its content in a bucket; empty on a disk.
         modified_ns: When it last changed, in nanoseconds since 1970.
         linked: Whether it is a symbolic link to a file.
     """

@@ -15,7 +15,7 @@ from stedi_assets import pictures, tables
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import describe
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.landing import LandingProfile
+from stedi_assets.lakehouse.landing_profile import LandingProfile
 from stedi_assets.policy import Options
 from stedi_assets.tables import TABLES, Table, Zone
 

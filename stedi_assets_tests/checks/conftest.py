@@ -12,8 +12,9 @@ from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
 from stedi_assets.checks import suites
-from stedi_assets.lakehouse import arrival, landing, storage
+from stedi_assets.lakehouse import arrival, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.landing_profile import LandingProfile
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
@@ -138,7 +139,7 @@ def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[.
         source = storage.LocalFolder(f"file://{tmp_path}/{table.location}")
         folder = catalogued.landing(table)
         arrival.ingest(source, folder.folder)
-        profile = landing.LandingProfile(
+        profile = LandingProfile(
             folder.fingerprint, folder.reader_version, len(GOOD[table.name]), 0, tidy
         )
         catalogued.write(quarantine_of(table), None, {"landing": profile.as_dict()})

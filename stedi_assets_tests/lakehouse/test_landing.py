@@ -10,9 +10,10 @@ from typing import BinaryIO
 import pytest
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import landing, storage
+from stedi_assets.lakehouse import storage
 from stedi_assets.lakehouse.fingerprint import fingerprint
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.landing_profile import LandingProfile
 from stedi_assets.tables import ACCELEROMETER_LANDING, quarantine_of
 from stedi_assets_tests.lakehouse.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
@@ -21,13 +22,13 @@ from stedi_assets_tests.rows import rows
 QUARANTINE = quarantine_of(ACCELEROMETER_LANDING)
 
 
-def profile(lakehouse: LakehouseIOManager) -> landing.LandingProfile:
+def profile(lakehouse: LakehouseIOManager) -> LandingProfile:
     folder = lakehouse.landing(ACCELEROMETER_LANDING)
     folder.ingest(None, 0)
     return folder.profile
 
 
-def quarantined(lakehouse: LakehouseIOManager, found: landing.LandingProfile) -> list[tuple]:
+def quarantined(lakehouse: LakehouseIOManager, found: LandingProfile) -> list[tuple]:
     batches = lakehouse.landing(ACCELEROMETER_LANDING).malformed(found)
     return [(row["line"], row["reason"]) for batch in batches for row in batch.to_pylist()]
 

@@ -15,7 +15,7 @@ from stedi_assets.erasure.landing import note_erased
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import arrival, delta, faults, s3, s3_upload, storage
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.storage import LEDGER, Folder, LocalFolder, sha256_of
+from stedi_assets.lakehouse.storage import LEDGER, Folder, LocalFolder, StoredFile, sha256_of
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import DEVICE_READINGS, rows
@@ -47,10 +47,12 @@ def landing(through_proxy: str, tmp_path: Path) -> Folder:
     return folder
 
 
-def _upload(folder: Folder, scratch: Path, name: str, content: str, **options: object) -> str:
+def _upload(
+    folder: Folder, scratch: Path, name: str, content: str, **options: StoredFile | None
+) -> str:
     path = scratch / "content"
     path.write_text(content)
-    folder.upload(path, name, sha256_of(path), **options)  # type: ignore[arg-type]
+    folder.upload(path, name, sha256_of(path), **options)
     return sha256_of(path)
 
 
@@ -71,7 +73,8 @@ def _always(
 
 
 def _meant(error: BaseException) -> str:
-    meaning = faults.meaning(error)  # type: ignore[arg-type]
+    assert isinstance(error, Exception)
+    meaning = faults.meaning(error)
     assert meaning is not None, error
     assert meaning.startswith(faults.TRANSIENT), meaning
     return meaning
