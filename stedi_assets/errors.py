@@ -115,7 +115,7 @@ def fault_ends_process() -> Iterator[None]:
 
 
 def told_before_first_step(error: SerializableErrorInfo | None) -> str:
-    """What may be told of a run that failed before its first step, as `failure_told` of a step."""
+    """What to say of a run that failed before its first step, as `failure_told` of a step."""
     while error is not None:
         if error.cls_name == LakehouseError.__name__:
             return error.message.partition(": ")[2].strip()

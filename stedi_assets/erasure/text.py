@@ -137,7 +137,7 @@ def blanked(record: str, is_theirs: Callable[[str], bool]) -> str:
 
     Args:
         record: The object.
-        is_theirs: Tells of a string, as it is written, whether it is of that kind.
+        is_theirs: Whether a string, as it is written, is of that kind.
     """
 
     def keep(token: re.Match[str]) -> str:

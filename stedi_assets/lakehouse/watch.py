@@ -17,7 +17,7 @@ SETTLE_SECONDS = 5
 DIGEST_BITS = 128
 # What the sensor remembers of looks stands in Dagster's history under this name.
 LANDING_SENSOR = "landing_sensor"
-# The metadata by which landing tells of the files that it has taken.
+# The metadata that says which files landing has taken.
 TAKEN = "files_digest"
 
 

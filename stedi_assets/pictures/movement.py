@@ -28,7 +28,7 @@ SLIGHT, STEADY, STRONG = (
 )
 CLASSES = (SLIGHT, STEADY, STRONG)
 BINS = 12
-# Spans begin and end at whole ten seconds and tens, so that none tells of a single reading.
+# Spans begin and end at whole ten seconds and tens, so that none shows a single reading.
 TIME_STEP, DISTANCE_STEP = 10_000, 10
 TIME, DISTANCE = "from (UTC)", "distance from"
 CAPTION = (
