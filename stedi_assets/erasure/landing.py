@@ -30,7 +30,7 @@ class Erased:
         lines: How many lines were taken out or cut.
         renamed: How many files have another name, since theirs held what identifies the people.
         read: How many lines were read when that was done, in none of which the people are.
-        ambiguous: How many pieces stayed that may be theirs, as `people.Left` says.
+        ambiguous: How many pieces may be theirs or others', as `people.Left` says.
     """
 
     lines: int = 0

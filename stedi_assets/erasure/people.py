@@ -22,8 +22,9 @@ class Left:
 
     Attributes:
         line: Its text, or None if nothing is left.
-        ambiguous: How many pieces stayed that may tell of the people, but do not identify them: by
-            a name alone, or by a phone or a device that others have too.
+        ambiguous: How many pieces may tell of the people or of others: those that stay, with a name
+            alone, or a phone or a device that others have too; and text that goes for a phone or a
+            device, though it holds another's address.
     """
 
     line: str | None
@@ -89,7 +90,7 @@ class People:
           blanked.
         - A record that names no person, as a device's reading, goes if it holds an address of
           theirs, or a phone or a device that is theirs alone.
-        - So does text that is no record; if it holds another's address, only for an address.
+        - So does text that is no record, whoever else's address it holds.
 
         Args:
             line: A line of a landing file, or of what was quarantined of one.
@@ -144,11 +145,12 @@ class People:
                 return Left(None)
             return Left(piece.text, int(self._ambiguous(found - device)))
         found = texts.mentions(piece.text)
-        others = any(texts.ONE_ADDRESS.fullmatch(each) for each in addresses)
-        devices = texts.serial_numbers(piece.text)
-        if theirs or (self._identified(found, devices) and not others):
+        if theirs:
             return Left(None)
-        return Left(piece.text, int(self._identified(found, devices) or self._ambiguous(found)))
+        if self._identified(found, texts.serial_numbers(piece.text)):
+            others = any(texts.ONE_ADDRESS.fullmatch(each) for each in addresses)
+            return Left(None, int(others))
+        return Left(piece.text, int(self._ambiguous(found)))
 
     def _tells(self, string: str) -> bool:
         return any(map(self.are, texts.addresses(string)))

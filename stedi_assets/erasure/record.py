@@ -27,8 +27,8 @@ class Record:
         landing_lines: Lines taken out of landing or cut, by table.
         files_renamed: Landing files whose names held what identifies one of them, by table.
         quarantined: Pieces blanked or cut in quarantine, by table.
-        ambiguous: Pieces of landing and quarantine that stayed, by table: they hold a name alone,
-            or a phone or a device that others have too.
+        ambiguous: Pieces of landing and quarantine that may be theirs or others', by table, as
+            `people.Left` says.
         tables: Data files and versions that are gone, by table.
         read: Rows of tables, and lines of landing, that were read to prove it, by table.
         store_versions_kept: Tables of which a versioned bucket keeps what was deleted.
@@ -68,8 +68,9 @@ class Record:
             f"{_some(versions, 'old version')} of tables with {_some(files, 'data file')}. "
             f"Proof: {_some(sum(self.read.values()), 'row')} and lines, all that is left of "
             f"{_some(len(self.read), 'table')}, were read afterwards, and none is theirs. "
-            f"{_some(sum(self.ambiguous.values()), 'piece')} of text stayed that may be theirs: "
-            "by a name alone, or by a phone or a device that others have too."
+            f"Ambiguous: {_some(sum(self.ambiguous.values()), 'piece')} of text. A piece with "
+            "their own phone or device beside another's address is gone; one with a name alone, or "
+            "a phone or a device that others have too, stayed."
             + (
                 f" The bucket keeps old versions of {kept} until its lifecycle rule."
                 if kept

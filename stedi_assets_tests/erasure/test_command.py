@@ -82,6 +82,7 @@ def test__execute__example_of_the_readme(tmp_path: Path) -> None:
     assert (
         "Erased 2 people: 2 lines of landing and 0 file names, 0 pieces of quarantine, 0 old "
         "versions of tables with 0 data files. Proof: 2 rows and lines, all that is left of 3 "
-        "tables, were read afterwards, and none is theirs. 0 pieces of text stayed that may be "
-        "theirs: by a name alone, or by a phone or a device that others have too."
+        "tables, were read afterwards, and none is theirs. Ambiguous: 0 pieces of text. A piece "
+        "with their own phone or device beside another's address is gone; one with a name alone, "
+        "or a phone or a device that others have too, stayed."
     ) in result.stderr + result.stdout

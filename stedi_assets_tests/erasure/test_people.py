@@ -42,6 +42,7 @@ def stays(line: str, ambiguous: int = 0) -> Left:
 
 
 GONE = Left(None)
+GONE_COUNTED = Left(None, 1)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +134,24 @@ CUT = '{"sensorReadingTime":1655564376361,"serialNumber":%s,"distanceFromObj'
         pytest.param("eve", None, id="word"),
         pytest.param(
             '{"email":"bob@example.com","phone":"+1 (801) 555-0103","cu',
-            stays('{"email":"bob@example.com","phone":"+1 (801) 555-0103","cu', 1),
+            GONE_COUNTED,
             id="another_with_her_phone",
+        ),
+        pytest.param("bob@example.com;device-eve", GONE_COUNTED, id="another_with_her_device"),
+        pytest.param(
+            '{"email":"bob@example.com"}' + CUT % '"device-eve"' + " of bob@example.com",
+            Left('{"email":"bob@example.com"}', 1),
+            id="anothers_record_before_another_with_her_device",
+        ),
+        pytest.param(
+            "bob@example.com;801 555 0199",
+            stays("bob@example.com;801 555 0199", 1),
+            id="another_with_a_phone_that_they_share",
+        ),
+        pytest.param(
+            "bob@example.com;Eve Everett",
+            stays("bob@example.com;Eve Everett", 1),
+            id="another_with_her_name",
         ),
         pytest.param(
             '{"email":"bob@example.com","phone":"+1 (801) 555-0103"}',
