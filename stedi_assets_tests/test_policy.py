@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -223,7 +225,9 @@ def test__run__stricter_than_the_policy_holds_once(project: Project) -> None:
     assert check(result, "policy").passed
 
 
-@pytest.mark.parametrize("only", [None, [TABLE.name]])
+@pytest.mark.parametrize(
+    "only", [None, [TABLE.name], ["customer_landing", "customer_quarantine"], ["customer_trusted"]]
+)
 def test__run__weaker_than_the_policy_writes_nothing(
     project: Project, only: list[str] | None
 ) -> None:
@@ -236,6 +240,42 @@ def test__run__weaker_than_the_policy_writes_nothing(
     assert not result.success
     assert _content(project.lakehouse) == before
     assert not [event for event in result.all_events if event.is_step_event]
+
+
+def test__run__weaker_than_the_policy_writes_nothing_where_each_step_is_a_process(
+    project: Project, tmp_path: Path
+) -> None:
+    configuration = tmp_path / "run.yaml"
+    configuration.write_text(
+        "execution: {config: {multiprocess: {max_concurrent: 1, start_method: "
+        "{forkserver: {preload_modules: [stedi_assets.definitions]}}}}}\n"
+        f"ops: {{{TABLE.name}: {{config: {{match_device: false}}}}}}\n"
+    )
+    history = tmp_path / "history"
+    history.mkdir()
+    shutil.copy(PROJECT / "instance" / "dagster.yaml", history)
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    job = ["job", "execute", "-m", "stedi_assets.definitions", "-j", "materialize_lakehouse"]
+
+    run = subprocess.run(
+        [dagster, *job, "-c", str(configuration)],
+        env={
+            **os.environ,
+            "STEDI_LAKEHOUSE_URI": str(project.lakehouse),
+            "STEDI_SOURCE_DATA": str(project.source),
+            "STEDI_MATCH_DEVICE": "true",
+            "DAGSTER_HOME": str(history),
+        },
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode != 0
+    assert "customer_landing" in run.stderr
+    assert "turns off match_device" in run.stderr
+    assert not project.lakehouse.exists()
 
 
 def test__run__weaker_than_the_policy_says_so_in_one_sentence(project: Project) -> None:

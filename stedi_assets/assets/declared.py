@@ -30,7 +30,6 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
 )
 CODE_REFERENCES = "dagster/code_references"
-KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
 # What a failed blocking check keeps from being made in a run must not be made after it either.
 FLOWS_ON = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
@@ -167,7 +166,7 @@ def _judged(
         context: dg.AssetExecutionContext,
         config: TableConfig,
         io_manager: dg.ResourceParam[LakehouseIOManager],
-        policy: Options | None = None,
+        policy: dg.ResourceParam[Options],  # which refuses a run that is weaker
         **given: Any,
     ) -> Iterator[dg.Output[NewVersion] | dg.AssetCheckResult]:
         options = Options.of(config.model_dump())
@@ -190,20 +189,18 @@ def _judged(
             )
         if judged.passed:
             commit["accepted_rows"] = judged.next_accepted_rows
-            shown = _options_shown(options, policy) if policy is not None else {}
+            shown = _options_shown(options, policy) if has_options else {}
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
             yield dg.Output(NewVersion(frame, commit), metadata=shown)
         yield judged.result()
 
-    # Whoever takes the resource has it refuse a run that is weaker, before the first step.
-    obeyed = inspect.Parameter("policy", KEYWORD, annotation=dg.ResourceParam[Options])
     ours = inspect.signature(make).parameters
     parameters = [
         ours["context"],
         ours["config"].replace(annotation=config_type),
         ours["io_manager"],
-        *([obeyed] if has_options else []),
+        ours["policy"],
         *(each for name, each in taken.items() if name != "config"),
     ]
     made: Callable[..., Any] = functools.update_wrapper(make, rule)

@@ -13,6 +13,7 @@ from stedi_assets.checks import landing as landing_checks
 from stedi_assets.errors import transient_faults_retried
 from stedi_assets.lakehouse import describe, landing, watch
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import Options
 from stedi_assets.resources.source import SourceData
 from stedi_assets.tables import Table
 
@@ -77,6 +78,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         config: LandingConfig,
         source: SourceData,
         io_manager: dg.ResourceParam[LakehouseIOManager],
+        policy: dg.ResourceParam[Options],  # which refuses a run that is weaker
     ) -> Iterator[MaterializeResult]:
         folder = io_manager.landing(table)
         with transient_faults_retried():

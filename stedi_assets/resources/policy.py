@@ -16,7 +16,8 @@ from stedi_assets.tables import MACHINE_LEARNING_CURATED
 def policy_resource(policy: Options, pseudonyms: Pseudonyms) -> dg.ResourceDefinition:
     """The policy, without configuration, so that no run can change it.
 
-    A run that is weaker, or that lacks the key it needs, fails before its first step.
+    Every asset takes it. So a run that is weaker, or that lacks the key it needs, fails before its
+    first step, and where each step is a process of its own, every first step fails.
 
     Args:
         policy: What the settings say.

@@ -10,6 +10,7 @@ import pytest
 
 from stedi_assets.assets.landing import accelerometer_landing
 from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.resources.source import SourceData
 from stedi_assets.resources.spark import SparkResource
 from stedi_assets.tables import ACCELEROMETER_LANDING, Table, quarantine_of
@@ -54,6 +55,7 @@ class Landing:
             resources={
                 "io_manager": self.lakehouse,
                 "source": SourceData(path=str(self.source) if source is None else source),
+                "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
             },
             run_config={"ops": {asset.op.name: {"config": config}}},
             raise_on_error=False,

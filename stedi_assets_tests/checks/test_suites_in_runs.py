@@ -176,6 +176,7 @@ def test__run__of_a_single_check_evaluates_no_other(
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse),
             "source": SourceData(path=""),
             "clock": CLOCK,
+            "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
         },
         selection=dg.AssetSelection.checks(key),
     )
