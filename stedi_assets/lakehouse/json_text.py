@@ -26,7 +26,7 @@ TEXT, LITERAL = "t", "n"
 # Opening brackets that a text may have for the engine to read it as it is. The embedded one reads
 # 127 levels, JVM Spark 1,000.
 DEPTH = 100
-# Levels of objects and arrays within an object that shares its line with others.
+# Levels of objects and arrays in a value that a regular expression matches as a whole.
 NESTING = 32
 
 # Characters that may not stand in JSON, so that they can stand for something else here.
@@ -40,33 +40,93 @@ HIGH = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
 LOW = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 
 
-def _object_pattern(nesting: int) -> str:
-    """A regular expression for a JSON object; what is nested in it is left to the parser to judge.
+# Regular expressions for JSON; what is nested in a value is left to the parser to judge. No text
+# matches one in two ways. So `*+`, by which JVM Spark neither goes back into a loop nor needs stack
+# for each round of it, finds what `*` does; to the embedded engine they are one.
+STRING = r'"[^"\\]*(?:\\.[^"\\]*)*+"'
+PLAIN = r'[^"{}\[\]]'
+NESTED = functools.reduce(
+    lambda nested, _: rf"{STRING}|[\[{{]{PLAIN}*(?:(?:{nested}){PLAIN}*)*+[\]}}]",
+    range(NESTING),
+    STRING,
+)
+MEMBER = rf'{STRING}\s*:\s*(?:{NESTED}|[^\s"{{}}\[\],:]+)'
+OBJECT = rf"\{{\s*(?:{MEMBER}[\s,]*)*+\}}"
+# JSON but for the pairing of its brackets.
+ITEM = (
+    rf"(?:(?:{STRING}\s*:\s*)?[\[{{]\s*)*(?:{STRING}\s*:\s*)?"
+    rf'(?:{STRING}|[^\s"{{}}\[\],:]+)?\s*(?:[\]}}]\s*)*'
+)
+ITEMS = rf"^{ITEM}(?:,\s*{ITEM})*+\z"
+# What no bracket stands open in, or else brackets of one kind, each with what follows it.
+RUN = (
+    rf"(?:{NESTED}|{PLAIN}++)++"
+    rf"|(?:[\[{{](?:{STRING}|{PLAIN}++)*+)++"
+    rf"|(?:[\]}}](?:{STRING}|{PLAIN}++)*+)++"
+    '|"'
+)
+# Between records: white space, the byte-order mark that one engine keeps, and what makes a list.
+AROUND = " \t\r\n,[]\ufeff"
 
-    No text matches it in two ways. So `*+`, by which JVM Spark neither goes back into a loop nor
-    needs stack for each round of it, finds what `*` does; to the embedded engine they are one.
+
+def is_deep(text: Expression) -> Expression:
+    """Whether a text is an object that is too deep for `OBJECT`."""
+    opened = F.length(text) - F.length(F.translate(text, "[{", ""))
+    looks_whole = text.startswith("{") & text.endswith("}") & text.rlike(ITEMS)
+    return (opened > NESTING) & looks_whole & ~text.rlike(f"^{OBJECT}")
+
+
+def deep_apart(text: Expression) -> Expression:
+    """A line cut before and after each object of which `is_deep` holds, and maybe elsewhere.
+
+    Returns:
+        An array of texts, without the framing around each; null if an object is not closed, or the
+        line has a character that may not stand in JSON.
     """
-    text = r'"[^"\\]*(?:\\.[^"\\]*)*+"'
-    scalars = r'[^"{}\[\]]*'
-    nested = text
-    for _ in range(nesting):
-        nested = rf"{text}|[\[{{]{scalars}(?:(?:{nested}){scalars})*+[\]}}]"
-    member = rf'{text}\s*:\s*(?:{nested}|[^\s"{{}}\[\],:]+)'
-    return rf"\{{\s*(?:{member}[\s,]*)*+\}}"
+    permitted = F.when(~text.rlike(FORBIDDEN), text)
+    runs = F.regexp_extract_all(permitted, F.lit(RUN), F.lit(0))
 
+    def weighed(run: Expression) -> Expression:
+        brackets = F.regexp_replace(run, STRING, "")
+        opened, closed, framing = (
+            F.length(of) - F.length(F.translate(of, kind, ""))
+            for of, kind in (
+                (brackets, "[{"),
+                (brackets, "]}"),
+                (F.regexp_extract(run, r"^[\s,\[]*", 0), "["),
+            )
+        )
+        return F.struct(
+            (opened - closed).alias("step"),
+            F.when(opened > closed, framing).otherwise(0).alias("framing"),
+        )
 
-OBJECT = _object_pattern(NESTING)
+    def read(state: Expression, run: Expression) -> Expression:
+        outside = state["depth"] == 0
+        # Lists of records are framing.
+        step = run["step"] - F.when(outside, run["framing"]).otherwise(0)
+        begins = outside & (run["step"] >= 0)
+        return F.struct(
+            F.greatest(F.lit(0), state["depth"] + step).alias("depth"),
+            # A character for each run: to add the runs themselves would take the square of the
+            # line's length.
+            F.concat(state["marks"], F.when(begins, F.lit(BEGIN)).otherwise(F.lit(MIDDLE))).alias(
+                "marks"
+            ),
+        )
 
-
-def is_one_object(rewritten: Expression) -> Expression:
-    """Whether a text, as `rewritten`, is a JSON object with nothing before or after it."""
-    # JVM Spark stops reading at the end of a value. What could end one of these wrappings early
-    # makes the other no JSON.
-    listed = F.concat(F.lit("["), rewritten, F.lit("]"))
-    member = F.concat(F.lit('{"of":'), rewritten, F.lit("}"))
-    return (F.size(F.from_json(listed, "array<map<string,string>>", STRICT)) == 1) & (
-        F.size(F.from_json(member, "map<string,string>", STRICT)) == 1
+    start = F.struct(F.lit(0).alias("depth"), F.lit("").alias("marks"))
+    marks = F.aggregate(
+        F.transform(runs, weighed),
+        start,
+        read,
+        lambda end: F.when(end["depth"] == 0, end["marks"]),
     )
+    each = F.regexp_extract_all(marks, F.lit(f"[{BEGIN}{MIDDLE}]"), F.lit(0))
+    pairs = F.arrays_zip(each, runs).cast("array<struct<mark:string,run:string>>")
+    marked = F.array_join(F.transform(pairs, lambda pair: F.concat(pair["mark"], pair["run"])), "")
+    parts = F.split(F.replace(marked, F.lit(MIDDLE), F.lit("")), BEGIN)
+    return F.transform(parts, lambda part: F.btrim(part, F.lit(AROUND)))
 
 
 def rewritten(text: Expression) -> Expression:

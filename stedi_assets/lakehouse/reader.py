@@ -59,19 +59,40 @@ def fragments(lines: DataFrame) -> DataFrame:
     line = F.col("value")
     text = F.btrim(line, F.lit(PADDING))
     flat = _is_one_flat_object(line)
-    rewritten = F.when(~flat & text.startswith("{"), json_text.rewritten(text))
-    objects = F.regexp_extract_all(text, F.lit(OBJECT), F.lit(0))
-    between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
-    cut = F.filter(F.concat(objects, between), lambda piece: ~piece.rlike(FRAMING))
+    objects, between = F.when(~flat, _objects(text)), F.when(~flat, _between(text))
+    parts = F.when(F.size("between") > 0, json_text.deep_apart(text))
     besides = _besides(lines)
-    return lines.select(*besides, "value", _once(rewritten).alias("rewritten")).select(
-        *besides,
-        F.explode(
-            F.when(flat, F.array(line))
-            .when(json_text.is_one_object(F.col("rewritten")), F.array(text))
-            .otherwise(cut)
-        ).alias("value"),
+    return (
+        lines.select(
+            *besides, "value", _once(objects).alias("objects"), _once(between).alias("between")
+        )
+        .select(*besides, "value", "objects", "between", _once(parts).alias("parts"))
+        .select(
+            *besides,
+            F.explode(
+                F.when(flat, F.array(line))
+                .when(
+                    F.exists("parts", json_text.is_deep), F.flatten(F.transform("parts", _pieces))
+                )
+                .otherwise(F.concat("objects", "between"))
+            ).alias("value"),
+        )
     )
+
+
+def _objects(text: Expression) -> Expression:
+    return F.regexp_extract_all(text, F.lit(OBJECT), F.lit(0))
+
+
+def _between(text: Expression) -> Expression:
+    """What stands before, between and after the objects in a text, but for their framing."""
+    between = F.split(F.regexp_replace(text, OBJECT, "\n"), "\n")
+    return F.filter(between, lambda piece: ~piece.rlike(FRAMING))
+
+
+def _pieces(part: Expression) -> Expression:
+    cut = F.concat(_objects(part), _between(part))
+    return F.when(json_text.is_deep(part), F.array(part)).otherwise(cut)
 
 
 def _is_one_flat_object(line: Expression) -> Expression:

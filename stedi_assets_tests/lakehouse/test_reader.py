@@ -189,12 +189,38 @@ def test__fragments__nested_in_objects_that_share_a_line(spark):
     assert (records, malformed) == ([ANN_READ, ANN_READ, BEN_READ, BEN_READ], [])
 
 
-def test__fragments__deeper_than_its_line_allows(spark):
-    deep = '{"a":' * 40 + "1" + "}" * 40
-    line = f'{ANN[:-1]},"extra":{deep}}}'
-    records, malformed = read(spark, ACCELEROMETER_LANDING, f"{line}{BEN}")
-    assert records == [BEN_READ]
-    assert malformed
+@pytest.mark.parametrize("depth", [31, 32, 33, 127, 1_500, 5_000])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        pytest.param("[", "]", id="arrays"),
+        pytest.param('{"a":', "}", id="objects"),
+        pytest.param('[[1],{"a":', ',"b":["]"]}]', id="both"),
+    ],
+)
+def test__fragments__however_deep_in_objects_that_share_a_line(spark, depth, opening, closing):
+    deep = f'{opening * depth}"[{{{chr(92)}"["{closing * depth}'
+    last, first = f'{ANN[:-1]},"extra":{deep}}}', f'{{"extra":{deep},{BEN[1:]}'
+    for line in (
+        f"{last}{first}{ANN}{BEN}",
+        f"{ANN} {BEN} {last} {first}",
+        f"[{ANN}, {last}, {BEN}, {first}]",
+        f"[{last}][{first},{ANN}],{BEN},",
+    ):
+        found = read(spark, ACCELEROMETER_LANDING, line)
+        assert (sorted(found[0]), found[1]) == (sorted([ANN_READ, BEN_READ] * 2), [])
+
+
+def test__fragments__deep_object_beside_what_is_none(spark):
+    deep = f'{ANN[:-1]},"extra":{"[" * 200}{"]" * 200}}}'
+    wrong = deep.replace(":1.0", ":true")
+    records, malformed = read(spark, ACCELEROMETER_LANDING, f"{deep}}}{BEN} hello, {wrong}{BEN}")
+    assert records == [BEN_READ, BEN_READ]
+    assert len(malformed) == 3
+    not_json = f"{deep}\x01{BEN}\x02"
+    assert read(spark, ACCELEROMETER_LANDING, not_json)[0] == [BEN_READ]
+    cut_in_a_text = f'{{"user":"ben{ANN * 40}'
+    assert read(spark, ACCELEROMETER_LANDING, cut_in_a_text)[0] == [ANN_READ] * 40
 
 
 @pytest.mark.parametrize(
@@ -213,6 +239,16 @@ def test__fragments__deeper_than_its_line_allows(spark):
             2,
             2,
             id="wide_on_a_shared_line",
+        ),
+        pytest.param(
+            f'{ANN[:-1]},"e":{"[" * 99}{",".join(["{}"] * 100_000)}{"]" * 99}}}{BEN}',
+            2,
+            2,
+            id="wide_and_deep_on_a_shared_line",
+        ),
+        pytest.param(ANN * 16_000, 16_000, 16_000, id="objects"),
+        pytest.param(
+            f'{ANN[:-1]},"e":{"[" * 40}{"]" * 40}}}' * 4_000, 4_000, 4_000, id="deep_objects"
         ),
     ],
 )
