@@ -54,8 +54,8 @@ MEMBER = rf'{STRING}\s*:\s*(?:{NESTED}|[^\s"{{}}\[\],:]+)'
 OBJECT = rf"\{{\s*(?:{MEMBER}[\s,]*)*+\}}"
 # JSON but for the pairing of its brackets.
 ITEM = (
-    rf"(?:(?:{STRING}\s*:\s*)?[\[{{]\s*)*(?:{STRING}\s*:\s*)?"
-    rf'(?:{STRING}|[^\s"{{}}\[\],:]+)?\s*(?:[\]}}]\s*)*'
+    rf"(?:(?:{STRING}\s*:\s*)?[\[{{]\s*)*+(?:{STRING}\s*:\s*)?"
+    rf'(?:{STRING}|[^\s"{{}}\[\],:]+)?\s*(?:[\]}}]\s*)*+'
 )
 ITEMS = rf"^{ITEM}(?:,\s*{ITEM})*+\z"
 # What no bracket stands open in, or else brackets of one kind, each with what follows it.
