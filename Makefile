@@ -41,7 +41,7 @@ screenshots: $(INSTALLED)
 
 # Q="select …" runs one query, F=file a file of them, neither opens a console; FORMAT=csv.
 sql: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.catalog.console $(if $(FORMAT),--format $(FORMAT)) \
+	@$(BIN)/python -m stedi_assets.console.shell $(if $(FORMAT),--format $(FORMAT)) \
 		$(if $(Q),--query "$$Q") $(if $(F),--file "$$F")
 
 sql-ddl: $(INSTALLED)
@@ -53,13 +53,13 @@ pseudonyms: $(INSTALLED)
 
 # SOURCE=accelerometer prints the lines that its quarantine tells of, as they landed.
 replay: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.replay $(SOURCE)
+	@$(BIN)/python -m stedi_assets.landing.replay $(SOURCE)
 
 demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/python -m stedi_assets.demo start
+	@$(BIN)/python -m stedi_assets.demo_s3 start
 
 demo-s3-stop: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.demo stop
+	@$(BIN)/python -m stedi_assets.demo_s3 stop
 
 # Writes benchmarks/RESULTS.md and its plot. One of the rivals needs Java.
 bench: $(INSTALLED)

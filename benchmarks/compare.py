@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks import results
 from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Contender
 from benchmarks.measure import Taken, run
+from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
-from stedi_assets.resources import jvm
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.recipe import Recipe
 

@@ -12,7 +12,7 @@ import pyarrow.dataset
 from deltalake import DeltaTable
 
 from stedi_assets.lakehouse import delta
-from stedi_assets.lakehouse.landing_profile import LandingProfile
+from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table, quarantine_of
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -14,8 +14,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from benchmarks.contenders import PROJECT
-from stedi_assets.lakehouse import reader
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.landing import reader
 from stedi_assets.tables import ACCELEROMETER_LANDING
 
 ROUNDS = 3

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from stedi_assets.assets import curated, trusted
-from stedi_assets.assets.curated import MachineLearningConfig
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.clock import Clock
-from stedi_assets.resources.pseudonyms import Pseudonyms
-from stedi_assets.resources.source import SourceData
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import curated, trusted
+from stedi_assets.orchestration.clock import Clock
+from stedi_assets.orchestration.curated import MachineLearningConfig
+from stedi_assets.orchestration.source import SourceData
+from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table, quarantine_of
 
 ASSETS = {**vars(trusted), **vars(curated)}
@@ -27,32 +27,32 @@ ASSETS = {**vars(trusted), **vars(curated)}
 def main(source: str, lakehouse: str) -> None:
     """Uploads, reads and quarantines each source, then writes each table as Delta."""
     spark = SparkResource()
-    io_manager = LakehouseIOManager(uri=lakehouse, spark=spark)
+    stored = Lakehouse(lakehouse, spark)
     for table in LANDING_TABLES:
-        land(io_manager, SourceData(path=source), table)
+        land(stored, SourceData(path=source), table)
     for table in DELTA_TABLES:
-        make(io_manager, table)
+        make(stored, table)
     spark.stop()
 
 
-def land(io_manager: LakehouseIOManager, source: SourceData, table: Table) -> None:
+def land(stored: Lakehouse, source: SourceData, table: Table) -> None:
     """Copies a source's files, and sets aside what of them cannot be read."""
-    folder = io_manager.landing(table)
+    folder = stored.landing(table)
     folder.ingest(source.folder(table), settle_seconds=0)
     profile = folder.profile
     malformed = functools.partial(folder.malformed, profile)
-    io_manager.write(quarantine_of(table), malformed, {"landing": profile.as_dict()})
+    stored.write(quarantine_of(table), malformed, {"landing": profile.as_dict()})
 
 
-def make(io_manager: LakehouseIOManager, table: Table) -> None:
+def make(stored: Lakehouse, table: Table) -> None:
     """Computes a table by its asset's rule from the tables that the rule names."""
     rule: Callable[..., Any] = inspect.unwrap(ASSETS[table.name].op.compute_fn.decorated_fn)
     given = {"config": MachineLearningConfig(), "clock": Clock(), "pseudonyms": Pseudonyms("")}
     taken = {
-        name: given[name] if name in given else io_manager.read(TABLES[name])
+        name: given[name] if name in given else stored.read(TABLES[name])
         for name in inspect.signature(rule).parameters
     }
-    io_manager.write(table, rule(**taken), {})
+    stored.write(table, rule(**taken), {})
 
 
 if __name__ == "__main__":

@@ -2,19 +2,35 @@
 
 import dagster as dg
 
-from stedi_assets.assets import curated, landing, sources, trusted
-from stedi_assets.assets.declared import under_policy, with_code_references
-from stedi_assets.automation import jobs, notify, registration, runs, schedules, sensors
-from stedi_assets.checks import catalog, suites
-from stedi_assets.lakehouse.address import without_userinfo
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.catalog import GlueCatalog
-from stedi_assets.resources.clock import Clock
-from stedi_assets.resources.policy import policy_resource
-from stedi_assets.resources.pseudonyms import Pseudonyms
-from stedi_assets.resources.source import SourceData
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.catalog.glue import GlueCatalog
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import (
+    curated,
+    jobs,
+    notify,
+    registration,
+    runs,
+    schedules,
+    sensors,
+    trusted,
+)
+from stedi_assets.orchestration import (
+    landing_assets as landing,
+)
+from stedi_assets.orchestration import (
+    source_assets as sources,
+)
+from stedi_assets.orchestration.after_write import io_manager
+from stedi_assets.orchestration.checks import registered as catalog
+from stedi_assets.orchestration.checks import suites
+from stedi_assets.orchestration.clock import Clock
+from stedi_assets.orchestration.policy import policy_resource
+from stedi_assets.orchestration.source import SourceData
+from stedi_assets.orchestration.table_assets import under_policy, with_code_references
+from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.settings import Settings
+from stedi_assets.storage.address import without_userinfo
 
 # One process a run, so that one Spark session serves it all; a process a step, as in Dagster's own
 # default, only for a run whose configuration says so.
@@ -28,13 +44,9 @@ EXECUTOR = runs.in_turn.configured(
 )
 
 
-def lakehouse(settings: Settings) -> LakehouseIOManager:
-    """The lakehouse, on the engine and with the catalog that the settings name."""
-    return LakehouseIOManager(
-        uri=without_userinfo(settings.lakehouse_uri),  # which Dagster keeps with each run
-        spark=SparkResource(remote=settings.spark_remote),
-        catalog=GlueCatalog(database=settings.glue_database) if settings.glue_database else None,
-    )
+def lakehouse(settings: Settings) -> Lakehouse:
+    """The lakehouse, on the engine that the settings name."""
+    return Lakehouse(_uri(settings), SparkResource(remote=settings.spark_remote))
 
 
 def define(settings: Settings) -> dg.Definitions:
@@ -58,7 +70,22 @@ def define(settings: Settings) -> dg.Definitions:
             notify.failure_sensor(notify.notifiers(settings)),
         ],
         resources={
-            "io_manager": _as_set(lakehouse(settings)),
+            "spark": _as_set(SparkResource(remote=settings.spark_remote)),
+            "lakehouse": dg.ResourceDefinition(
+                lambda context: Lakehouse(_uri(settings), context.resources.spark),
+                config_schema={},
+                required_resource_keys={"spark"},
+            ),
+            "catalog": dg.ResourceDefinition(
+                lambda context: _catalog(settings, context.resources.lakehouse),
+                config_schema={},
+                required_resource_keys={"lakehouse"},
+            ),
+            "io_manager": dg.IOManagerDefinition(
+                lambda context: io_manager(context.resources.lakehouse, context.resources.catalog),
+                config_schema={},
+                required_resource_keys={"lakehouse", "catalog"},
+            ),
             "source": _as_set(SourceData(path=settings.source_data)),
             "clock": _as_set(Clock()),
             # By a function, since Dagster shows the configuration of resources.
@@ -70,7 +97,21 @@ def define(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(project, *_of_catalog(settings))
 
 
-def _as_set(resource: dg.ConfigurableResource | dg.ConfigurableIOManager) -> dg.ResourceDefinition:
+def _uri(settings: Settings) -> str:
+    """The lakehouse's address, as Dagster may keep it with a run."""
+    return without_userinfo(settings.lakehouse_uri)
+
+
+def _catalog(settings: Settings, lakehouse: Lakehouse) -> GlueCatalog | None:
+    """The catalog that the settings name, if they do and Athena could read the lakehouse by it."""
+    if not settings.glue_database:
+        return None
+    catalog = GlueCatalog(settings.glue_database)
+    catalog.require_usable(lakehouse.root)
+    return catalog
+
+
+def _as_set(resource: dg.ConfigurableResource) -> dg.ResourceDefinition:
     """The resource with the values that it has, of which a run's configuration can change none.
 
     Whoever may start a run could otherwise have it read or write anywhere.
@@ -87,8 +128,8 @@ def _of_catalog(settings: Settings) -> list[dg.Definitions]:
     found = [dg.Definitions(asset_checks=catalog.CHECKS, jobs=[registration.register_in_catalog])]
     if settings.athena_workgroup:
         # It brings boto3, which takes half a second to import.
-        from stedi_assets.checks import athena
-        from stedi_assets.resources.athena import Athena
+        from stedi_assets.catalog.athena import Athena
+        from stedi_assets.orchestration.checks import athena_rows as athena
 
         resources = {"athena": _as_set(Athena(workgroup=settings.athena_workgroup))}
         found.append(dg.Definitions(asset_checks=athena.CHECKS, resources=resources))

@@ -20,9 +20,9 @@ from types import FrameType
 
 import yaml
 
-from stedi_assets.automation import runs
 from stedi_assets.errors import fault_ends_process
 from stedi_assets.loopback import HOST, require_free
+from stedi_assets.orchestration import runs
 from stedi_assets.settings import PROJECT, Settings
 
 LOOK_SECONDS = 0.2

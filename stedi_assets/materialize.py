@@ -17,13 +17,9 @@ from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterEvent, Dags
 from rich.console import Console
 from rich.table import Table
 
-from stedi_assets.automation import jobs, runs
-from stedi_assets.errors import (
-    CHECK_FAILED,
-    failure_told,
-    fault_ends_process,
-    told_before_first_step,
-)
+from stedi_assets.errors import fault_ends_process
+from stedi_assets.orchestration import jobs, runs
+from stedi_assets.orchestration.failures import CHECK_FAILED, shown_before_first_step, shown_of
 from stedi_assets.tables import TABLES
 
 GARBAGE_AFTER_OBJECTS = 10_000
@@ -80,7 +76,7 @@ class Report:
             case DagsterEventType.STEP_FAILURE:
                 self._failed(event)
             case DagsterEventType.RUN_FAILURE if not self.failed_steps:
-                said = told_before_first_step(event.job_failure_data.error)
+                said = shown_before_first_step(event.job_failure_data.error)
                 self.console.print(f"[red]failed[/] before the first step: {said}")
 
     def table(self, assets: list[str]) -> Table:
@@ -114,7 +110,7 @@ class Report:
 
     def _failed(self, event: DagsterEvent) -> None:
         self.failed_steps.append(str(event.step_key))
-        said = failure_told(event.step_failure_data)
+        said = shown_of(event.step_failure_data)
         if said != CHECK_FAILED:  # the check has told already
             self.console.print(f"[red]failed[/] {event.step_key}: {said}")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pyspark
 
+from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
 from stedi_assets.loopback import HOST, require_free
-from stedi_assets.resources import jvm
 
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # Spark's own variable
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"

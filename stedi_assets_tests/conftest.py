@@ -21,13 +21,15 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
-from stedi_assets.demo import BUCKET, S3Server
-from stedi_assets.lakehouse import s3
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources import aws as aws_resources
-from stedi_assets.resources.catalog import GlueCatalog
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.catalog.glue import GlueCatalog
+from stedi_assets.catalog.registration import register
+from stedi_assets.demo_s3 import BUCKET, S3Server
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.settings import Settings
+from stedi_assets.storage import aws as aws_resources
+from stedi_assets.storage import s3
+from stedi_assets.tables import Table
 from stedi_assets_tests import spark_server
 from stedi_assets_tests.moto_server import moto_server
 from stedi_assets_tests.rows import Frame
@@ -94,9 +96,21 @@ def frame(spark: SparkSession) -> Frame:
 
 
 @pytest.fixture
-def lakehouse(tmp_path: Path, spark_resource: SparkResource) -> LakehouseIOManager:
+def lakehouse(tmp_path: Path, spark_resource: SparkResource) -> Lakehouse:
     """An empty lakehouse in a folder of its own."""
-    return LakehouseIOManager(uri=str(tmp_path / "lakehouse"), spark=spark_resource)
+    return Lakehouse(str(tmp_path / "lakehouse"), spark_resource)
+
+
+class Catalogued(Lakehouse):
+    """A lakehouse with the catalog that its tables are registered in."""
+
+    def __init__(self, uri: str, spark: SparkResource, catalog: GlueCatalog) -> None:
+        super().__init__(uri, spark)
+        self.catalog = catalog
+
+    def register(self, table: Table) -> dict[str, str]:
+        """Registers a table as it is now."""
+        return register(self.catalog, self, table)
 
 
 @dataclass
@@ -223,14 +237,12 @@ def glue_database(aws: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def catalogued(glue_database: str, spark_resource: SparkResource) -> LakehouseIOManager:
+def catalogued(glue_database: str, spark_resource: SparkResource) -> Catalogued:
     """An empty lakehouse in a bucket of its own, with an empty Glue database."""
     bucket = glue_database.replace("_", "-")
     boto3.client("s3").create_bucket(Bucket=bucket)
-    return LakehouseIOManager(
-        uri=f"s3://{bucket}/lakehouse",
-        spark=spark_resource,
-        catalog=GlueCatalog(database=glue_database),
+    return Catalogued(
+        f"s3://{bucket}/lakehouse", spark_resource, GlueCatalog(database=glue_database)
     )
 
 

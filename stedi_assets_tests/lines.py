@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from stedi_assets.lakehouse import reader
+from stedi_assets.landing import reader
 from stedi_assets.tables import Table
 
 ANN = '{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":-2.5,"z":0.0}'

@@ -16,8 +16,8 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
-from stedi_assets.errors import failure_told
 from stedi_assets.lakehouse import delta
+from stedi_assets.orchestration.failures import shown_of
 from stedi_assets.settings import Settings
 from stedi_assets.tables import DELTA_TABLES
 
@@ -30,7 +30,7 @@ def run(lakehouse: Path, source: Path) -> dict[str, object]:
     with dg.DagsterInstance.ephemeral() as instance:
         result = stedi_assets.materialize.materialize(defs, instance, Console(file=io.StringIO()))
     failed = {
-        str(event.step_key): failure_told(event.step_failure_data)
+        str(event.step_key): shown_of(event.step_failure_data)
         for event in result.all_node_events
         if event.is_step_failure
     }

@@ -15,8 +15,8 @@ from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.lakehouse import delta
-from stedi_assets.resources.clock import Clock
-from stedi_assets.resources.pseudonyms import Pseudonyms
+from stedi_assets.orchestration.clock import Clock
+from stedi_assets.pseudonyms import Pseudonyms
 
 # When readings are taken and when people consent, unless a test says otherwise.
 NOON = 1_700_000_000_000

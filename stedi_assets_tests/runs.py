@@ -67,7 +67,8 @@ def _materialize(settings: dict[str, str], printed: str) -> None:
     with Path(printed).open("w") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    from stedi_assets import errors, materialize
+    from stedi_assets import materialize
+    from stedi_assets.orchestration import failures
 
-    errors.RETRY_SECONDS = 0  # what is at fault in a test stays so
+    failures.RETRY_SECONDS = 0  # what is at fault in a test stays so
     sys.exit(materialize.main())

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from stedi_assets import spark_server
+from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
 from stedi_assets.loopback import HOST
-from stedi_assets.resources import jvm
 
 # The first start fetches the jars.
 START_SECONDS = 240

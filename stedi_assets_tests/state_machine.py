@@ -27,9 +27,9 @@ from hypothesis.stateful import (
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from stedi_assets.checks import consent
 from stedi_assets.lakehouse import delta
-from stedi_assets.resources import clock
+from stedi_assets.orchestration import clock
+from stedi_assets.orchestration.checks import consenting as consent
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
@@ -87,7 +87,7 @@ class Killed(KeyboardInterrupt):
     """Ends a run at once, as a kill does."""
 
 
-class Lakehouse(RuleBasedStateMachine):
+class LakehouseMachine(RuleBasedStateMachine):
     """A source, the lakehouse that is made of it, and what must be in that.
 
     Args:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.resources import spark
+from stedi_assets.engine import spark
 from stedi_assets_tests.conftest import PROJECT, Materialize
 
 SAMPLE = PROJECT / "data"

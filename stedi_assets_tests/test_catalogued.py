@@ -12,18 +12,20 @@ import dagster as dg
 import pytest
 
 from stedi_assets import definitions
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources import aws as aws_resources
+from stedi_assets.catalog.registration import register
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.settings import Settings
+from stedi_assets.storage import aws as aws_resources
 from stedi_assets.tables import LANDING_TABLES, TABLES
 from stedi_assets_tests.checks.conftest import GOOD, land
+from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.runs import Run
 
 ROWS = {name: len(GOOD.get(name, [])) for name in TABLES}
 
 
 @pytest.fixture
-def environment(aws: dict[str, str], catalogued: LakehouseIOManager, tmp_path: Path) -> dict:
+def environment(aws: dict[str, str], catalogued: Catalogued, tmp_path: Path) -> dict:
     """What a process is given to work on the catalogued lakehouse from a small source."""
     for table in LANDING_TABLES:
         land(tmp_path / "source", table, GOOD[table.name])
@@ -41,7 +43,7 @@ def environment(aws: dict[str, str], catalogued: LakehouseIOManager, tmp_path: P
 
 
 def test__catalogued__run_registers_every_table_and_a_job_does_it_again(
-    catalogued: LakehouseIOManager, environment: dict[str, str]
+    catalogued: Catalogued, environment: dict[str, str]
 ) -> None:
     run = Run(environment).end()
 
@@ -76,7 +78,7 @@ def test__catalogued__run_registers_every_table_and_a_job_does_it_again(
 
 
 def test__catalogued__glue_refuses_and_the_run_says_so(
-    catalogued: LakehouseIOManager, environment: dict[str, str]
+    catalogued: Catalogued, environment: dict[str, str]
 ) -> None:
     aws_resources.client("glue").delete_database(Name=_database(catalogued))
 
@@ -102,7 +104,7 @@ def test__catalogued__lakehouse_in_a_folder(environment: dict[str, str], tmp_pat
     assert not folder.exists()
 
 
-def test__register__tables_that_are_there_only(catalogued: LakehouseIOManager) -> None:
+def test__register__tables_that_are_there_only(catalogued: Catalogued) -> None:
     catalogued.write(TABLES["customer_trusted"], None, {})
     defs = definitions.define(
         Settings(
@@ -116,18 +118,18 @@ def test__register__tables_that_are_there_only(catalogued: LakehouseIOManager) -
     assert set(_registered(catalogued)) == {"customer_trusted"}
 
 
-def test__write__tells_where_the_table_is_registered(catalogued: LakehouseIOManager) -> None:
+def test__write__tells_where_the_table_is_registered(catalogued: Catalogued) -> None:
     table = TABLES["customer_trusted"]
     catalogued.write(table, None, {})
 
     assert catalogued.register(table) == {"glue_table": f"{_database(catalogued)}.customer_trusted"}
 
 
-def test__write__without_a_catalog(lakehouse: LakehouseIOManager) -> None:
+def test__write__without_a_catalog(lakehouse: Lakehouse) -> None:
     table = TABLES["customer_trusted"]
     lakehouse.write(table, None, {})
 
-    assert lakehouse.register(table) == {}
+    assert register(None, lakehouse, table) == {}
 
 
 @pytest.mark.parametrize(
@@ -173,12 +175,12 @@ def _run(environment: dict[str, str], *module: str) -> subprocess.CompletedProce
     )
 
 
-def _database(lakehouse: LakehouseIOManager) -> str:
+def _database(lakehouse: Catalogued) -> str:
     assert lakehouse.catalog is not None
     return lakehouse.catalog.database
 
 
-def _registered(lakehouse: LakehouseIOManager) -> dict[str, tuple[int, str]]:
+def _registered(lakehouse: Catalogued) -> dict[str, tuple[int, str]]:
     """Of each table in the catalog its row count and Glue's version."""
     found = aws_resources.client("glue").get_tables(DatabaseName=_database(lakehouse))["TableList"]
     return {

@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 
 from stedi_assets import tables
-from stedi_assets.assets.curated import MachineLearningConfig
-from stedi_assets.assets.landing import LandingConfig
 from stedi_assets.definitions import define, defs
-from stedi_assets.erasure.job import ConfigRefused
+from stedi_assets.orchestration.curated import MachineLearningConfig
+from stedi_assets.orchestration.erase import ConfigRefused
+from stedi_assets.orchestration.landing_assets import LandingConfig
 from stedi_assets.settings import Settings
 from stedi_assets.tables import TABLES, Zone
 
@@ -85,9 +85,9 @@ def test__asset__refers_to_its_own_code(name: str, specs: dict[str, dg.AssetSpec
     [reference] = specs[name].metadata["dagster/code_references"].code_references
     lines = Path(reference.file_path).read_text().splitlines()
     zone = TABLES[name].zone
-    module = "landing" if zone in (Zone.LANDING, Zone.QUARANTINE) else zone.value
-    assert reference.file_path.endswith(f"stedi_assets/assets/{module}.py")
-    if module == "landing":  # one function, made for each source
+    module = "landing_assets" if zone in (Zone.LANDING, Zone.QUARANTINE) else zone.value
+    assert reference.file_path.endswith(f"stedi_assets/orchestration/{module}.py")
+    if module == "landing_assets":  # one function, made for each source
         assert lines[reference.line_number - 1].strip() == "@dg.multi_asset("
     else:
         assert lines[reference.line_number - 1] == f"@table_asset(tables.{name.upper()})"
@@ -241,7 +241,7 @@ def test__definitions__import_is_light_and_silent() -> None:
     assert fresh.stderr == ""
     assert fresh.returncode == 0
     loaded = set(fresh.stdout.split())
-    assert "stedi_assets.checks.suites" in loaded
+    assert "stedi_assets.orchestration.checks.suites" in loaded
     waiting = {
         "boto3",
         "deltalake",

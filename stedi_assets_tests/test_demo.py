@@ -7,7 +7,7 @@ import uuid
 import psutil
 import pytest
 
-from stedi_assets.demo import BUCKET, S3Server
+from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets_tests import stranger
 
 KEPT = b"of a person"

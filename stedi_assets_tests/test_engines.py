@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from dagster import DagsterEventType
 
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse import delta
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.recipe import Recipe
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES
@@ -94,11 +94,11 @@ def test__pipeline__every_table_as_on_the_embedded_engine(
 def contents(lakehouse: Path, remote: str) -> dict[str, pa.Table]:
     """The rows of every table in order, but for when they were set aside."""
     spark = SparkResource(remote=remote)
-    io_manager = LakehouseIOManager(uri=str(lakehouse), spark=spark)
+    stored = Lakehouse(str(lakehouse), spark)
     found = {}
     for table in TABLES.values():
         columns = [name for name in table.column_names if name not in PLACE]
-        rows = io_manager.read(table).select(*columns).toArrow()
+        rows = stored.read(table).select(*columns).toArrow()
         found[table.name] = rows.sort_by([(column, "ascending") for column in columns])
     spark.stop()
     return found
@@ -172,7 +172,7 @@ def test__hold__goes_with_the_session(jvm_server: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.txt"
     file.write_text("one\n")
     first = SparkResource(remote=jvm_server)
-    held = first.hold(first.spark_session.read.text(file.as_uri()))
+    held = first.cached(first.spark_session.read.text(file.as_uri()))
     assert held.count() == 1
     file.write_text("one\ntwo\n")
     assert held.count() == 1  # read once

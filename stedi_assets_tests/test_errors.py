@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets import errors
-from stedi_assets.errors import CHECK_FAILED, LakehouseError, failure_told
-from stedi_assets.lakehouse import arrival, faults
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.clock import Clock
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.landing import upload as arrival
+from stedi_assets.orchestration import failures
+from stedi_assets.orchestration.clock import Clock
+from stedi_assets.orchestration.failures import CHECK_FAILED, shown_of
+from stedi_assets.storage import faults
 from stedi_assets_tests.conftest import Materialize
 
 OVERLOADED = OSError("An error occurred (SlowDown): reduce your request rate")
 FULL = OSError(28, "No space left on device")
 BUG = ZeroDivisionError("division by zero")
 
-PLACES = [(arrival, "ingest"), (LakehouseIOManager, "write"), (LakehouseIOManager, "read")]
+PLACES = [(arrival, "ingest"), (Lakehouse, "write"), (Lakehouse, "read")]
 
 
 class Failing:
@@ -40,21 +42,21 @@ class Failing:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(failures, "RETRY_SECONDS", 0)
 
 
 @pytest.mark.parametrize(("owner", "name"), PLACES, ids=["ingest", "write", "read"])
 def test__transient_fault__passes(
     materialize: Materialize, small: Path, monkeypatch: pytest.MonkeyPatch, owner, name: str
 ) -> None:
-    failing = Failing(getattr(owner, name), OVERLOADED, times=errors.RETRIES)
+    failing = Failing(getattr(owner, name), OVERLOADED, times=failures.RETRIES)
     monkeypatch.setattr(owner, name, failing)
 
     run = materialize(small)
 
     assert run.result.success, run.printed
-    assert failing.calls > errors.RETRIES
-    assert run.printed.count("storage failed; trying again") == errors.RETRIES
+    assert failing.calls > failures.RETRIES
+    assert run.printed.count("storage failed; trying again") == failures.RETRIES
 
 
 def test__transient_fault__that_stays(
@@ -66,7 +68,7 @@ def test__transient_fault__that_stays(
     run = materialize(small)
 
     assert not run.result.success
-    assert failing.calls == 3 * (1 + errors.RETRIES)  # of each source
+    assert failing.calls == 3 * (1 + failures.RETRIES)  # of each source
     assert "failed customer_landing: file:///lakehouse cannot be used: the object" in run.printed
 
 
@@ -100,11 +102,11 @@ def test__other_faults__are_not_tried_again(
 def test__fault__may_it_pass(said: str, transient: bool) -> None:
     fault = faults.fault("s3://bucket/lakehouse", OSError(said))
     assert fault is not None
-    assert fault.allow_retries is transient
+    assert fault.transient is transient
 
 
 def test__lakehouse_error__is_not_tried_again_by_default() -> None:
-    assert not LakehouseError("The path is wrong.").allow_retries
+    assert not LakehouseError("The path is wrong.").transient
 
 
 def test__failure_told__blocking_check(materialize: Materialize, small: Path) -> None:
@@ -113,7 +115,7 @@ def test__failure_told__blocking_check(materialize: Materialize, small: Path) ->
     run = materialize(small)
 
     [failed] = [event for event in run.result.all_events if event.is_step_failure]
-    assert failure_told(failed.step_failure_data) == CHECK_FAILED
+    assert shown_of(failed.step_failure_data) == CHECK_FAILED
     assert CHECK_FAILED not in run.printed
 
 

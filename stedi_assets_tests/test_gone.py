@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from stedi_assets.automation import runs
+from stedi_assets.orchestration import runs
 from stedi_assets_tests import daemon
 from stedi_assets_tests.runs import Run
 

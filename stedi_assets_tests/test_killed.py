@@ -19,13 +19,16 @@ import pyarrow as pa
 import pytest
 
 from stedi_assets import tables
-from stedi_assets.assets import curated, landing, trusted
-from stedi_assets.lakehouse import delta, storage
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.policy import NO_OPTION
-from stedi_assets.resources.source import SourceData
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import curated, trusted
+from stedi_assets.orchestration import landing_assets as landing
+from stedi_assets.orchestration.source import SourceData
+from stedi_assets.storage import local
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
+from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets_tests.bound import bound
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.rows import (
     CLOCK,
@@ -99,9 +102,9 @@ def run(source: Path, spark_resource: SparkResource) -> Run:
     """Materialises every table of a lakehouse; with the checks it would take twice as long."""
 
     def materialize(lakehouse: Path) -> None:
-        io_manager = LakehouseIOManager(uri=str(lakehouse), spark=spark_resource)
+        stored = Lakehouse(str(lakehouse), spark_resource)
         resources = {
-            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(io_manager),
+            **bound(stored),
             "source": SourceData(path=str(source)),
             "clock": CLOCK,
             "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
@@ -141,7 +144,7 @@ def moments(
         return written
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "copyfile", halved)
+        patch.setattr(local, "copyfile", halved)
         patch.setattr(delta, "overwrite", watched)
         run(lakehouse)
     return moments, before, contents(lakehouse)

@@ -22,10 +22,10 @@ from rich.console import Console
 import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets import tables
-from stedi_assets.automation.notify import failure_message
-from stedi_assets.errors import failure_told
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager, NewVersion
-from stedi_assets.lakehouse.landing import LandingFolder
+from stedi_assets.landing.folder import LandingFolder
+from stedi_assets.orchestration.failures import shown_of
+from stedi_assets.orchestration.io_manager import LakehouseIOManager, NewVersion
+from stedi_assets.orchestration.notify import failure_message
 from stedi_assets.settings import Settings
 from stedi_assets_tests import leaks
 from stedi_assets_tests.checks.conftest import BOB, GOOD, land
@@ -77,7 +77,7 @@ def run(source: Path, kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[s
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     """What is told of each step that failed."""
     return {
-        str(event.step_key): failure_told(event.step_failure_data)
+        str(event.step_key): shown_of(event.step_failure_data)
         for event in result.all_node_events
         if event.is_step_failure
     }
@@ -157,8 +157,8 @@ def test__run__that_meets_a_table_of_another_schema(
                 number = rows.column_names.index(column)
                 rows = rows.set_column(number, column, pa.array([value] * rows.num_rows))
             write_deltalake(place, rows, mode="overwrite", schema_mode="overwrite")
-            self._states.pop(table.name)
-            self._frames.pop(table.name)
+            self.lakehouse._states.pop(table.name)
+            self.lakehouse._frames.pop(table.name)
 
     monkeypatch.setattr(LakehouseIOManager, "handle_output", drifted)
 

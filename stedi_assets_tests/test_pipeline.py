@@ -87,9 +87,6 @@ def test__pipeline__sample_as_its_manifest_records(
         **NOTHING_MALFORMED,
         "machine_learning_curated": recorded["+".join(["machine_learning_curated", *enabled])],
     }
-    for table in DELTA_TABLES:
-        figures = run.check(table.name, "counts").metadata
-        assert figures["recorded_in_manifest"].value == figures["rows"].value
 
 
 def test__pipeline__run_again_changes_only_the_version(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -20,16 +19,16 @@ from rich.console import Console
 import stedi_assets.materialize
 from stedi_assets import tables
 from stedi_assets.definitions import define
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.erasure.erasure import Erasure
 from stedi_assets.erasure.record import Record
-from stedi_assets.erasure.work import Erasure
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta, storage
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.policy import NO_OPTION, Options
-from stedi_assets.resources.spark import SparkResource
-from stedi_assets.settings import Settings
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.settings import PROJECT, Settings
+from stedi_assets.storage.local import LocalFolder
+from stedi_assets.tables.policy import NO_OPTION, Options
 from stedi_assets_tests.checks.conftest import GOOD, land
-from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import PSEUDONYMS
 
 TABLE = tables.MACHINE_LEARNING_CURATED
@@ -152,8 +151,8 @@ def test__setting__is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
         "report",
         "dev 3999",
         "erasure",
-        "replay customer",
-        "catalog.console --query x",
+        "landing.replay customer",
+        "console.shell --query x",
     ],
 )
 def test__setting__is_neither_and_commands_end_in_a_sentence(command: str, tmp_path: Path) -> None:
@@ -335,20 +334,9 @@ def test__erasure__knows_the_options_in_effect(
     project: Project, spark_resource: SparkResource
 ) -> None:
     assert project.run(HIDDEN).success
-    io_manager = LakehouseIOManager(uri=str(project.lakehouse), spark=spark_resource)
-    erasure = Erasure(io_manager, PSEUDONYMS, frozenset(), Record("run", 2**42))
+    stored = Lakehouse(str(project.lakehouse), spark_resource)
+    erasure = Erasure(stored, PSEUDONYMS, frozenset(), Record("run", 2**42))
     assert erasure.stale() is None
-
-
-@pytest.mark.parametrize("match", [True, False])
-def test__manifest__is_read_by_the_options_in_effect(tmp_path: Path, match: bool) -> None:
-    policy = Options(match_device=match, pseudonymise_devices=True)
-    place = (str(tmp_path / "lakehouse"), str(PROJECT / "data"))
-    defs = define(Settings(*place, pseudonym_key=PSEUDONYMS.key, policy=policy))
-    result = defs.resolve_job_def("materialize_lakehouse").execute_in_process()
-    rows = json.loads((PROJECT / "data" / "manifest.json").read_text())["rows"]
-    recorded = rows[f"{TABLE.name}+match_device" if match else TABLE.name]
-    assert check(result, "counts").metadata["recorded_in_manifest"].value == recorded
 
 
 # Versions made under a weaker policy
@@ -387,7 +375,7 @@ def test__weaker_versions__stay_while_a_blocking_check_fails(
     assert project.run().success
     with monkeypatch.context() as patched:
         # Judged long before anyone consented, nobody agrees.
-        patched.setattr("stedi_assets.checks.consent._now", lambda: 0)
+        patched.setattr("stedi_assets.orchestration.checks.consenting._now", lambda: 0)
         failed = project.run(HIDDEN, only=[TABLE.name])
     assert not check(failed, "consent").passed
     assert project.serials() > RAW
@@ -401,18 +389,18 @@ def test__weaker_versions__are_deleted_by_the_next_run_when_one_dies(
     project: Project, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert project.run().success
-    remove = storage.LocalFolder.remove
+    remove = LocalFolder.remove
 
-    def dies_at_the_log(folder: storage.LocalFolder, names: Sequence[str]) -> None:
+    def dies_at_the_log(folder: LocalFolder, names: Sequence[str]) -> None:
         if folder.uri.endswith("_delta_log"):
             raise KeyboardInterrupt
         remove(folder, names)
 
     with monkeypatch.context() as patched:
         if moment == "within":
-            patched.setattr(storage.LocalFolder, "remove", dies_at_the_log)
+            patched.setattr(LocalFolder, "remove", dies_at_the_log)
         else:
-            patched.setattr(LakehouseIOManager, "forget_weaker_versions", _die)
+            patched.setattr(Lakehouse, "delete_weaker_versions", _die)
         assert not project.run(HIDDEN, only=[TABLE.name]).success
     assert [serial for serial in RAW if serial in project.log()]
 
@@ -428,7 +416,7 @@ def test__weaker_versions__of_an_earlier_release_are_deleted(
 ) -> None:
     """Its commits do not say what came before."""
     assert project.run().success
-    stored = LakehouseIOManager(uri=str(project.lakehouse), spark=spark_resource)
+    stored = Lakehouse(str(project.lakehouse), spark_resource)
     hidden = PSEUDONYMS.of(stored.read(TABLE), "serialNumber")
     stored.write(TABLE, hidden, {"config": HIDDEN.as_dict()})
     assert project.serials() > RAW

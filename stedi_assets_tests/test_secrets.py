@@ -10,11 +10,13 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster._serdes import serialize_value
 
 import stedi_assets.definitions
-from stedi_assets.demo import S3Server
+from stedi_assets import storage
+from stedi_assets.demo_s3 import S3Server
+from stedi_assets.engine import spark
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import address, delta, s3, storage
-from stedi_assets.resources import aws, spark
+from stedi_assets.lakehouse import delta
 from stedi_assets.settings import Settings
+from stedi_assets.storage import address, aws, s3
 from stedi_assets_tests import listening
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"

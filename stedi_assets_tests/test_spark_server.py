@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import psutil
 import pytest
 
-from stedi_assets import errors, spark_server
-from stedi_assets.errors import LakehouseError
+from stedi_assets import spark_server
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.loopback import HOST
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.orchestration import failures
 
 
 def start(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +61,7 @@ def test__server__serves_only_who_has_its_token(jvm_server: str, token: str) -> 
         assert own not in " ".join(process.info["cmdline"] or [])
 
     resource = SparkResource(remote=f"{address}{token}")
-    with pytest.raises(LakehouseError) as error, errors.words_withheld():
+    with pytest.raises(dg.Failure) as error, failures.faults_fail_step():
         resource.spark_session.range(3).count()
-    assert str(error.value) == errors.CORRECT_TOKEN
+    assert error.value.description == failures.CORRECT_TOKEN
     resource.stop()

@@ -18,20 +18,21 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
-from stedi_assets.assets import curated, landing, trusted
-from stedi_assets.assets.curated import MachineLearningConfig
-from stedi_assets.assets.landing import LandingConfig
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.policy import NO_OPTION
-from stedi_assets.resources import clock
-from stedi_assets.resources.source import SourceData
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import clock, curated, trusted
+from stedi_assets.orchestration import landing_assets as landing
+from stedi_assets.orchestration.curated import MachineLearningConfig
+from stedi_assets.orchestration.landing_assets import LandingConfig
+from stedi_assets.orchestration.source import SourceData
 from stedi_assets.settings import Settings
 from stedi_assets.tables import LANDING_TABLES, TABLES
+from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets_tests.bound import bound
 from stedi_assets_tests.checks.conftest import SUITES
 from stedi_assets_tests.model import Options
 from stedi_assets_tests.rows import PSEUDONYMS, function_of
-from stedi_assets_tests.state_machine import Checked, Lakehouse
+from stedi_assets_tests.state_machine import Checked, LakehouseMachine
 
 LANDINGS = [landing.customer_landing, landing.accelerometer_landing, landing.step_trainer_landing]
 MADE = [
@@ -44,7 +45,7 @@ MADE = [
 EXAMPLES = settings().max_examples
 
 
-def try_sequences(start: Callable[[], Lakehouse], examples: int) -> None:
+def try_sequences(start: Callable[[], LakehouseMachine], examples: int) -> None:
     """Tries sequences of steps; to shrink one would take minutes before its failure shows."""
     run_state_machine_as_test(
         start,  # type: ignore[arg-type]  # any function may start one
@@ -57,12 +58,12 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
 
     def run(source: Path, lakehouse: Path, options: Options) -> Iterator[Checked]:
         run_id = str(uuid.uuid4())
-        io_manager = LakehouseIOManager(uri=str(lakehouse), spark=spark_resource)
+        stored = Lakehouse(str(lakehouse), spark_resource)
         config = MachineLearningConfig(after_consent_only=options[0], match_device=options[1])
         now = clock.time_of_run(run_id)
         resources = {
             "context": SimpleNamespace(run=SimpleNamespace(run_id=run_id)),
-            "io_manager": io_manager,
+            **bound(stored),
             "source": SourceData(path=str(source)),
             "clock": SimpleNamespace(now=now),
             "pseudonyms": PSEUDONYMS,
@@ -71,7 +72,7 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
 
         def call(function: Callable, config: dg.Config | None = None) -> Any:
             taken = inspect.signature(function).parameters
-            tables = {name: io_manager.read(TABLES[name]) for name in taken if name in TABLES}
+            tables = {name: stored.read(TABLES[name]) for name in taken if name in TABLES}
             known = {**resources, **tables, "config": config}
             return function(**{name: known[name] for name in taken})
 
@@ -84,10 +85,10 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
         for asset in MADE:
             name = asset.key.to_user_string()
             commit = {"as_of": now, "config": config.model_dump()}
-            io_manager.write(TABLES[name], call(function_of(asset), config), commit)
+            stored.write(TABLES[name], call(function_of(asset), config), commit)
             yield from ((name, check) for check in call(function_of(SUITES[name])))
 
-    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 6)
+    try_sequences(lambda: LakehouseMachine(tmp_path, run), EXAMPLES // 6)
 
 
 def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:
@@ -108,4 +109,4 @@ def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:
         for check in result.get_asset_check_evaluations():
             yield check.asset_key.to_user_string(), check
 
-    try_sequences(lambda: Lakehouse(tmp_path, run), EXAMPLES // 25)
+    try_sequences(lambda: LakehouseMachine(tmp_path, run), EXAMPLES // 25)

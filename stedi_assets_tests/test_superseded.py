@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from stedi_assets import consent
-from stedi_assets.checks import counts
-from stedi_assets.tables import REPLACED, SUPERSEDED
+from stedi_assets.orchestration.checks import counts
+from stedi_assets.tables import REPLACED, SUPERSEDED, consent
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import Landed, modelled
 from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows

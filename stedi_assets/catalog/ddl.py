@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stedi_assets.catalog.table_input import table_input
-from stedi_assets.lakehouse.describe import PERSONAL_DATA
+from stedi_assets.orchestration.metadata import PERSONAL_DATA
 from stedi_assets.settings import PROJECT
 from stedi_assets.tables import TABLES, Table, Zone
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stedi_assets.lakehouse.describe import PERSONAL_DATA
+from stedi_assets.orchestration.metadata import PERSONAL_DATA
 from stedi_assets.tables import Column, Table, Zone
 
 # By this parameter the project knows the catalog's tables that it made itself.

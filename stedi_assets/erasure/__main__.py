@@ -3,10 +3,10 @@
 import re
 import sys
 
-from stedi_assets.consent import person_of
 from stedi_assets.errors import fault_ends_process
-from stedi_assets.resources.pseudonyms import Pseudonyms
+from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.settings import Settings
+from stedi_assets.tables.consent import person_of
 
 ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 

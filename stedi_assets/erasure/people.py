@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from stedi_assets import consent
 from stedi_assets.erasure import text as texts
-from stedi_assets.resources.pseudonyms import Pseudonyms
-from stedi_assets.tables import Table
+from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.tables import Table, consent
 
 # A shorter serial number identifies a device only where it is called one.
 DISTINCTIVE = 6

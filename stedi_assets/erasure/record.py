@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stedi_assets.lakehouse import address, storage
-from stedi_assets.lakehouse.storage import Folder
+from stedi_assets import storage
+from stedi_assets.storage import address
+from stedi_assets.storage.folder import Folder, sha256_of
 
 RECORDS = "customer/erasures"
 
@@ -85,7 +86,7 @@ class Record:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch, name)
             path.write_text(json.dumps(asdict(self)) + "\n")
-            folder.upload(path, name, storage.sha256_of(path), replaces=folder.file(name))
+            folder.upload(path, name, sha256_of(path), replaces=folder.file(name))
 
 
 def records(lakehouse: str) -> Iterator[dict[str, Any]]:

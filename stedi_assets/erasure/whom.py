@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from stedi_assets import consent
+from stedi_assets import storage
 from stedi_assets.erasure import text
 from stedi_assets.erasure.people import People
 from stedi_assets.erasure.record import records
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import storage
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.pseudonyms import Pseudonyms
-from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, consent
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
@@ -31,13 +30,13 @@ class Whom:
     """The people of one erasure.
 
     Attributes:
-        io_manager: Where the tables are.
+        lakehouse: Where the tables are.
         pseudonyms: Makes the pseudonyms.
         asked: Pseudonyms of people to erase from landing too.
         as_of: The time by which consent is judged (epoch milliseconds, UTC).
     """
 
-    io_manager: LakehouseIOManager
+    lakehouse: Lakehouse
     pseudonyms: Pseudonyms
     asked: frozenset[str]
     as_of: int
@@ -45,7 +44,7 @@ class Whom:
     @property
     def customers(self) -> DataFrame:
         """The customer records that landed."""
-        return self.io_manager.read(CUSTOMER_LANDING)
+        return self.lakehouse.read(CUSTOMER_LANDING)
 
     @functools.cached_property
     def addresses(self) -> frozenset[str]:
@@ -78,7 +77,7 @@ class Whom:
         }
         if not mentioned:
             return self._people(None)
-        session = self.io_manager.spark_session
+        session = self.lakehouse.spark_session
         found = session.createDataFrame([(each,) for each in sorted(mentioned)], "value string")
         return self._people(self._left.join(found, "value", "left_semi"))
 
@@ -109,7 +108,7 @@ class Whom:
     ) -> Iterator[set[str]]:
         """Pseudonyms of the asked, by where they are known from; the dearer to ask the later."""
         yield set(map(self.pseudonyms.of_text, self.addresses))
-        yield {person for record in records(self.io_manager.uri) for person in record["people"]}
+        yield {person for record in records(self.lakehouse.uri) for person in record["people"]}
         for frames in others:
             for frame in frames:
                 found = self._asked_among(frame, frame.columns[0])
@@ -132,7 +131,7 @@ class Whom:
         words = consent.last_words(self.customers, self.as_of)
         asked = F.col("email").isin(*self.addresses) if self.addresses else F.lit(False)
         left = words.where(~F.col(consent.AGREES) | asked).select("email")
-        return self.io_manager.spark.hold(_identifiers(self.customers, left))
+        return self.lakehouse.spark.cached(_identifiers(self.customers, left))
 
     def _people(self, identifiers: DataFrame | None) -> People:
         rows = identifiers.collect() if identifiers is not None else []
@@ -151,10 +150,10 @@ class Whom:
         )
 
 
-def users_who_landed(io_manager: LakehouseIOManager) -> Iterator[DataFrame]:
+def users_who_landed(lakehouse: Lakehouse) -> Iterator[DataFrame]:
     """The users of the phone readings that landed, if some did."""
-    if storage.open_folder(io_manager.uri_of(ACCELEROMETER_LANDING)).json_lines():
-        yield io_manager.read(ACCELEROMETER_LANDING).select("user")
+    if storage.open_folder(lakehouse.uri_of(ACCELEROMETER_LANDING)).json_lines():
+        yield lakehouse.read(ACCELEROMETER_LANDING).select("user")
 
 
 def _identifiers(customers: DataFrame, people: DataFrame) -> DataFrame:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stedi_assets import storage
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import storage
-from stedi_assets.lakehouse.faults import INCOMPLETE, fault, storage_faults
+from stedi_assets.storage.faults import INCOMPLETE, fault, storage_faults
+from stedi_assets.storage.folder import Folder, StoredFile
 from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _commit_of(said: str, uri: str, first: int) -> tuple[int, int]:
     log = storage.open_folder(f"{uri}/_delta_log")
     for version in itertools.count(first):
         name = f"{version:020}.json"
-        with log.open(storage.StoredFile(name, f"{log.uri}/{name}", 0)) as lines:
+        with log.open(StoredFile(name, f"{log.uri}/{name}", 0)) as lines:
             actions = [json.loads(line) for line in lines]
         if any(each.get("commitInfo", {}).get(COMMIT_METADATA) == said for each in actions):
             return version, sum("add" in each for each in actions)
@@ -174,7 +175,7 @@ def _state(table: DeltaTable, commit: dict[str, Any]) -> TableState:
     )
 
 
-def _load(uri: str, folder: storage.Folder) -> DeltaTable | None:
+def _load(uri: str, folder: Folder) -> DeltaTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -258,13 +259,13 @@ def last_said(table: DeltaTable) -> dict[str, Any]:
     return {}
 
 
-def _newest_commit(log: Sequence[storage.StoredFile]) -> int:
+def _newest_commit(log: Sequence[StoredFile]) -> int:
     """The version of the newest commit, or -1; one without content was not made."""
     commits = [file.name for file in log if re.fullmatch(r"\d{20}\.json", file.name) and file.size]
     return max((int(name[:20]) for name in commits), default=-1)
 
 
-def _lacks_a_commit(log: Sequence[storage.StoredFile]) -> bool:
+def _lacks_a_commit(log: Sequence[StoredFile]) -> bool:
     """Whether a commit between the last checkpoint and the newest commit is gone."""
     names = [file.name for file in log]
     commits = {int(name[:20]) for name in names if re.fullmatch(r"\d{20}\.json", name)}

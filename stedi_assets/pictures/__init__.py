@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stedi_assets import tables
 from stedi_assets.pictures import funnel, movement
 from stedi_assets.pictures.chart import Picture
 from stedi_assets.pictures.figures import Figures, markdown_table
-from stedi_assets.tables import Table
+from stedi_assets.tables import MACHINE_LEARNING_CURATED, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -46,16 +45,13 @@ DRAWINGS: Mapping[str, Drawing] = {
 }
 
 
-def metadata(table: Table, read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
-    """The pictures that a table's page shows: the training table's only, where all paths end.
+def metadata(read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
+    """The pictures that the training table's page shows.
 
     Args:
-        table: The table that was materialised.
         read: Hands out a table's rows.
     """
-    if table != tables.MACHINE_LEARNING_CURATED:
-        return {}
-    over_time, by_distance = movement.figures(read(table))
+    over_time, by_distance = movement.figures(read(MACHINE_LEARNING_CURATED))
     figures = {
         "funnel": funnel.figures(read),
         "movement_over_time": over_time,

@@ -85,8 +85,8 @@ def _column(figures: Figures, name: str) -> dict[str, int]:
 def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
     from pyspark.sql import functions as F
 
-    from stedi_assets import consent
-    from stedi_assets.lakehouse.landing import current
+    from stedi_assets.landing.folder import current
+    from stedi_assets.tables import consent
 
     rows = current(read(table))
     rows_of_table = rows.agg(F.lit(table.name).alias("table"), F.count(F.lit(1)).alias("rows"))

@@ -19,13 +19,14 @@ def main() -> None:
     home = os.environ.get("DAGSTER_HOME")
     if not home:
         sys.exit("DAGSTER_HOME is not set: run `make report`, or name the folder of the history.")
-    from stedi_assets.automation import runs
+    from stedi_assets.orchestration import runs
 
     with fault_ends_process():
         from stedi_assets.definitions import defs, lakehouse
-    from stedi_assets.lakehouse.storage import create_privately
-    from stedi_assets.report import page, standing
+    from stedi_assets.report import page
+    from stedi_assets.report import status as standing
     from stedi_assets.settings import Settings
+    from stedi_assets.storage.local import create_privately
 
     tables = lakehouse(Settings.from_environment())
     try:

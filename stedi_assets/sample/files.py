@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from stedi_assets.lakehouse.fingerprint import fingerprint
+from stedi_assets.landing.fingerprint import fingerprint
 from stedi_assets.sample.cohort import make_cohort
 from stedi_assets.sample.recipe import Recipe
 from stedi_assets.sample.rows import count_rows

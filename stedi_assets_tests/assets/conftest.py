@@ -8,12 +8,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from stedi_assets.assets.landing import accelerometer_landing
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.policy import NO_OPTION
-from stedi_assets.resources.source import SourceData
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration.landing_assets import accelerometer_landing
+from stedi_assets.orchestration.source import SourceData
 from stedi_assets.tables import ACCELEROMETER_LANDING, Table, quarantine_of
+from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets_tests.bound import bound
 
 BROKEN = '{"user":"cy@x.io","timestamp":"soon","x":2.0,"y":0.5,"z":3.0}'
 CUT_SHORT = '{"user":"di@x.io","times'
@@ -38,9 +39,9 @@ class Landing:
         path.write_text("".join(f"{line}\n" for line in lines))
 
     @property
-    def lakehouse(self) -> LakehouseIOManager:
+    def lakehouse(self) -> Lakehouse:
         """The lakehouse as a new run sees it."""
-        return LakehouseIOManager(uri=self.uri, spark=self.spark)
+        return Lakehouse(self.uri, self.spark)
 
     def run(
         self,
@@ -53,7 +54,7 @@ class Landing:
         return dg.materialize(
             [asset],
             resources={
-                "io_manager": self.lakehouse,
+                **bound(self.lakehouse),
                 "source": SourceData(path=str(self.source) if source is None else source),
                 "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
             },

@@ -10,11 +10,13 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from stedi_assets import replay
-from stedi_assets.assets.landing import customer_landing
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import address, storage
-from stedi_assets.lakehouse.storage import LEDGER
+from stedi_assets.landing import replay
+from stedi_assets.landing.ledger import LEDGER
+from stedi_assets.orchestration.landing_assets import customer_landing
+from stedi_assets.storage import address
+from stedi_assets.storage.folder import StoredFile
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, SUPERSEDED
 from stedi_assets_tests.assets.conftest import (
     ACCOUNTED_FOR,
@@ -188,13 +190,13 @@ def test__quarantine__of_many_files_looks_into_those_that_hold_some(landing, mon
     for number in range(200):
         landing.arrive(f"{number:03}.json", ANN, *([BROKEN] if number in (7, 150) else []))
     opened = list[str]()
-    whole = storage.LocalFolder.open
+    whole = LocalFolder.open
 
-    def note(self: storage.LocalFolder, file: storage.StoredFile):
+    def note(self: LocalFolder, file: StoredFile):
         opened.append(file.name)
         return whole(self, file)
 
-    monkeypatch.setattr(storage.LocalFolder, "open", note)
+    monkeypatch.setattr(LocalFolder, "open", note)
     landing.run(max_malformed_share=1)
     in_landing = [name for name in opened if opened.count(name) > 1]
     assert [place[0] for place in places(landing)] == ["007.json", "150.json"]

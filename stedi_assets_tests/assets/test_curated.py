@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from stedi_assets import tables
-from stedi_assets.assets import curated, trusted
-from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.orchestration import curated, trusted
+from stedi_assets.orchestration.curated import MachineLearningConfig
 from stedi_assets_tests.rows import (
     CLOCK,
     CUSTOMERS,

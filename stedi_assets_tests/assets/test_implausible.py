@@ -9,8 +9,8 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from stedi_assets.assets.landing import customer_landing, step_trainer_landing
-from stedi_assets.lakehouse.landing import LandingFolder
+from stedi_assets.landing.folder import LandingFolder
+from stedi_assets.orchestration.landing_assets import customer_landing, step_trainer_landing
 from stedi_assets.tables import CUSTOMER_LANDING, STEP_TRAINER_LANDING
 from stedi_assets_tests.assets.conftest import Landing, check, materialization
 from stedi_assets_tests.conftest import Materialize

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from stedi_assets.lakehouse.fingerprint import fingerprint
-from stedi_assets.lakehouse.storage import open_folder
+from stedi_assets.landing.fingerprint import fingerprint
+from stedi_assets.storage import open_folder
 from stedi_assets.tables import ACCELEROMETER_LANDING
 from stedi_assets_tests.assets.conftest import (
-    ACCOUNTED_FOR,
     BROKEN,
     CUT_SHORT,
     MALFORMED_SHARE,
-    Landing,
     check,
     data_version,
     failure,
@@ -91,68 +88,6 @@ def test__landing__unchanged_is_not_read_again(landing):
     landing.run(max_malformed_share=1)
     assert landing.version() == 1
     assert [line for line, _ in quarantined(landing)] == [BROKEN, CUT_SHORT]
-
-
-def manifest(landing: Landing, rows: int, fingerprint: str) -> None:
-    recorded = {
-        "sources": {"accelerometer": {"fingerprint": fingerprint}},
-        "rows": {"accelerometer_landing": rows},
-    }
-    (landing.source / "manifest.json").write_text(json.dumps(recorded))
-
-
-@pytest.mark.parametrize(
-    ("rows", "told_of", "passed", "recorded"),
-    [
-        pytest.param(2, "these files", True, 2, id="agrees"),
-        pytest.param(3, "these files", False, 3, id="differs"),
-        pytest.param(3, "other files", True, None, id="tells_of_other_files"),
-    ],
-)
-def test__objects_accounted_for__manifest(landing, rows, told_of, passed, recorded):
-    landing.arrive("a.json", ANN, BEN)
-    these = data_version(landing.run())
-    manifest(landing, rows, these if told_of == "these files" else "0" * 64)
-
-    result = landing.run()
-    found = check(result, ACCOUNTED_FOR)
-    assert (result.success, found.passed) == (passed, passed)
-    value = found.metadata.get("recorded_in_manifest")
-    assert (value.value if value else None) == recorded
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b'{"sources": {', id="cut_short"),
-        pytest.param(b"\xff", id="not_utf8"),
-        pytest.param(b'{"files": ["ann@stedi.io"]}', id="of_something_else"),
-        pytest.param(b'{"sources": {}, "rows": {"a": "ann@stedi.io"}}', id="rows_not_numbers"),
-    ],
-)
-def test__source__manifest_that_is_none(landing: Landing, content: bytes) -> None:
-    landing.arrive("a.json", ANN)
-    manifest = landing.source / "manifest.json"
-    manifest.write_bytes(content)
-
-    result = landing.run()
-    assert not result.success
-    assert failure(result).startswith(f"{manifest} cannot be read as the manifest of a sample (")
-    assert "ann@stedi.io" not in failure(result)
-
-    manifest.unlink()
-    assert landing.run().success
-
-
-def test__source__manifest_that_cannot_be_read(landing: Landing) -> None:
-    landing.arrive("a.json", ANN)
-    manifest = landing.source / "manifest.json"
-    manifest.symlink_to("/proc/self/mem")  # opens, also for root, and then fails
-
-    result = landing.run()
-    assert failure(result).startswith(
-        f"{manifest} cannot be read as the manifest of a sample (Input/output error)."
-    )
 
 
 def test__source__that_does_not_exist(landing, tmp_path):

@@ -12,8 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from stedi_assets import tables
-from stedi_assets.assets import curated, trusted
-from stedi_assets.assets.curated import MachineLearningConfig
+from stedi_assets.orchestration import curated, trusted
+from stedi_assets.orchestration.curated import MachineLearningConfig
 from stedi_assets.tables import Table
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import (

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from stedi_assets.assets.landing import customer_landing
+from stedi_assets.orchestration.landing_assets import customer_landing
 from stedi_assets.tables import CUSTOMER_LANDING
 from stedi_assets_tests.assets.conftest import (
     ACCOUNTED_FOR,

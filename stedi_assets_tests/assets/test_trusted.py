@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from stedi_assets import tables
-from stedi_assets.assets import trusted
+from stedi_assets.orchestration import trusted
 from stedi_assets_tests.rows import (
     CLOCK,
     CUSTOMERS,

@@ -9,10 +9,11 @@ import pytest
 from dagster._core.errors import DagsterConfigMappingFunctionError
 from deltalake import DeltaTable, write_deltalake
 
-from stedi_assets import errors
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta, upkeep
-from stedi_assets.lakehouse.upkeep import Maintained
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.lakehouse.maintenance import Maintained
+from stedi_assets.orchestration import failures
 from stedi_assets.tables import CUSTOMER_TRUSTED, DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.automation.test_sensors import materialize
 from stedi_assets_tests.rows import stored_rows
@@ -146,7 +147,7 @@ def test__maintenance__tries_again_only_what_may_pass(
 ) -> None:
     failing = Failing(upkeep.maintain, error, times=1)
     monkeypatch.setattr(upkeep, "maintain", failing)
-    monkeypatch.setattr(errors, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(failures, "RETRY_SECONDS", 0)
 
     assert maintain(defs, instance).success is succeeds
     assert failing.calls == len(MAINTAINED) + succeeds

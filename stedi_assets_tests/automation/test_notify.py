@@ -13,8 +13,13 @@ import boto3
 import dagster as dg
 import pytest
 
-from stedi_assets.automation.notify import SlackNotifier, SnsNotifier, failure_sensor, notifiers
 from stedi_assets.errors import LakehouseError
+from stedi_assets.orchestration.notify import (
+    SlackNotifier,
+    SnsNotifier,
+    failure_sensor,
+    notifiers,
+)
 from stedi_assets.settings import Settings
 
 SECRET = "/services/T0/B0/secret"

@@ -7,7 +7,7 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from stedi_assets.automation.jobs import JOBS
+from stedi_assets.orchestration.jobs import JOBS
 from stedi_assets.tables import TABLES
 from stedi_assets_tests.conftest import PROJECT
 

@@ -13,14 +13,14 @@ import pytest
 from dagster import DagsterEvent
 from dagster._core.test_utils import create_run_for_test
 
-from stedi_assets.automation import sensors
-from stedi_assets.automation.sensors import Cursor
 from stedi_assets.definitions import define
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import watch
-from stedi_assets.lakehouse.storage import LocalFolder
-from stedi_assets.lakehouse.watch import Contents, Seen
+from stedi_assets.landing import watch
+from stedi_assets.landing.watch import Contents, Seen
+from stedi_assets.orchestration import sensors
+from stedi_assets.orchestration.sensors import Cursor
 from stedi_assets.settings import Settings
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import CUSTOMER_LANDING, LANDING_TABLES, TABLES
 from stedi_assets_tests.automation.conftest import settle
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
-from stedi_assets.catalog import duck
+from stedi_assets.console import duck
 from stedi_assets.settings import Settings
 from stedi_assets.tables import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.conftest import PROJECT

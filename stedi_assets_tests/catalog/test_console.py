@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.catalog import console
+from stedi_assets.console import shell as console
 from stedi_assets.errors import LakehouseError
 from stedi_assets.tables import TABLES
 from stedi_assets_tests.conftest import PROJECT
 
-CONSOLE = [sys.executable, "-m", "stedi_assets.catalog.console"]
+CONSOLE = [sys.executable, "-m", "stedi_assets.console.shell"]
 WITHIN_SECONDS = 30
 README = (PROJECT / "README.md").read_text()
 QUERY_IT = README.split("## Query it")[1].split("\n## ")[0].split("```")[1].strip().splitlines()

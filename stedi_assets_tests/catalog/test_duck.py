@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from stedi_assets.catalog import duck
+from stedi_assets.console import duck
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, storage
+from stedi_assets.landing import upload as arrival
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.catalog.conftest import ANN, land, rows
 
@@ -83,10 +84,10 @@ def test__query__landing_file_that_its_source_replaced(
     """What the source says now is what is shown, of customers too."""
     source = tmp_path / "source"
     source.mkdir()
-    landing = storage.LocalFolder(f"file://{small / CUSTOMER_LANDING.location}")
+    landing = LocalFolder(f"file://{small / CUSTOMER_LANDING.location}")
     for email in ("bob@example.com", "cid@example.com"):
         (source / "new.json").write_text(f'{{"email": "{email}"}}')
-        arrival.ingest(storage.LocalFolder(f"file://{source}"), landing)
+        arrival.ingest(LocalFolder(f"file://{source}"), landing)
 
     assert [email for email, *_ in rows(uri, THREE)] == ["ann@example.com", "cid@example.com"]
 

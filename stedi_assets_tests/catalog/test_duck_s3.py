@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from stedi_assets.catalog import duck
+from stedi_assets import storage
+from stedi_assets.console import duck
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import s3, storage
+from stedi_assets.storage import s3
 from stedi_assets.tables import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.catalog.conftest import ANN, rows
 

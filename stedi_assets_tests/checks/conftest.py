@@ -11,13 +11,15 @@ import pytest
 from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
-from stedi_assets.checks import suites
-from stedi_assets.lakehouse import arrival, storage
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.landing_profile import LandingProfile
-from stedi_assets.policy import NO_OPTION, Options
-from stedi_assets.resources.source import SourceData
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.landing import upload as arrival
+from stedi_assets.landing.profile import LandingProfile
+from stedi_assets.orchestration.checks import suites
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
+from stedi_assets.tables.policy import NO_OPTION, Options
+from stedi_assets_tests.bound import bound
+from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import (
     CLOCK,
     MORNING,
@@ -88,7 +90,7 @@ CHECKS = {
 Results = dict[str, AssetCheckResult]
 Check = Callable[..., Results]
 
-COUNTED = ("rows", "expected", "recorded_in_manifest")
+COUNTED = ("rows", "expected")
 
 
 def faults(results: Results) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def land(folder: Path, table: Table, rows: list[tuple]) -> None:
 
 
 @pytest.fixture
-def landed(tmp_path: Path, lakehouse: LakehouseIOManager) -> LakehouseIOManager:
+def landed(tmp_path: Path, lakehouse: Lakehouse) -> Lakehouse:
     """The lakehouse with the good rows in its landing folders."""
     for table in LANDING_TABLES:
         land(Path(lakehouse.uri), table, GOOD[table.name])
@@ -131,12 +133,12 @@ def landed(tmp_path: Path, lakehouse: LakehouseIOManager) -> LakehouseIOManager:
 
 
 @pytest.fixture
-def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[..., None]:
+def land_in_bucket(tmp_path: Path, catalogued: Catalogued) -> Callable[..., None]:
     """Lands the good rows of a table in the catalogued lakehouse, and notes what was found."""
 
     def run(table: Table, *, tidy: bool = True) -> None:
         land(tmp_path, table, GOOD[table.name])
-        source = storage.LocalFolder(f"file://{tmp_path}/{table.location}")
+        source = LocalFolder(f"file://{tmp_path}/{table.location}")
         folder = catalogued.landing(table)
         arrival.ingest(source, folder.folder)
         profile = LandingProfile(
@@ -148,12 +150,11 @@ def land_in_bucket(tmp_path: Path, catalogued: LakehouseIOManager) -> Callable[.
 
 
 @pytest.fixture
-def check(frame: Frame, landed: LakehouseIOManager) -> Check:
+def check(frame: Frame, landed: Lakehouse) -> Check:
     """Runs the checks of a table on the good rows, but for the tables that are given."""
 
     def run(
         table: str,
-        source: SourceData | None = None,
         policy: Options = NO_OPTION,
         **changed: list[tuple] | DataFrame,
     ) -> Results:
@@ -165,8 +166,7 @@ def check(frame: Frame, landed: LakehouseIOManager) -> Check:
             if name in rules.__annotations__
         }
         resources = {
-            "io_manager": landed,
-            "source": source or SourceData(path=""),
+            **bound(landed),
             "clock": CLOCK,
             "pseudonyms": PSEUDONYMS,
             "policy": policy,

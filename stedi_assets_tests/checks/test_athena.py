@@ -12,13 +12,13 @@ import sqlglot
 from dagster import AssetCheckResult
 
 from stedi_assets import tables
-from stedi_assets.checks.athena import query, row_count
+from stedi_assets.catalog.athena import Athena
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources import aws as aws_resources
-from stedi_assets.resources.athena import Athena
+from stedi_assets.orchestration.checks.athena_rows import query, row_count
+from stedi_assets.storage import aws as aws_resources
 from stedi_assets.tables import TABLES, Table
 from stedi_assets_tests import aws_answers
+from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import function_of
 
 TABLE = tables.CUSTOMER_TRUSTED
@@ -31,7 +31,7 @@ REQUIRED = {
 
 
 @pytest.fixture
-def counts(aws: dict[str, str], catalogued: LakehouseIOManager) -> Callable[[int], None]:
+def counts(aws: dict[str, str], catalogued: Catalogued) -> Callable[[int], None]:
     """Seeds what Athena counts next, in a workgroup that keeps its results in the bucket."""
     aws_resources.client("athena").create_work_group(Name=_workgroup(catalogued))
     bucket = catalogued.uri.removeprefix("s3://").partition("/")[0]
@@ -57,16 +57,14 @@ def counts(aws: dict[str, str], catalogued: LakehouseIOManager) -> Callable[[int
     return seed
 
 
-def check(
-    lakehouse: LakehouseIOManager, table: Table = TABLE, workgroup: str = ""
-) -> AssetCheckResult:
+def check(lakehouse: Catalogued, table: Table = TABLE, workgroup: str = "") -> AssetCheckResult:
     """The check's result, without pauses between looks."""
     athena = Athena(workgroup=workgroup or _workgroup(lakehouse), polling_interval=0, max_polls=5)
-    result: AssetCheckResult = function_of(row_count(table))(lakehouse, athena)
+    result: AssetCheckResult = function_of(row_count(table))(lakehouse, lakehouse.catalog, athena)
     return result
 
 
-def test__row_count__equal(catalogued: LakehouseIOManager, counts: Callable[[int], None]) -> None:
+def test__row_count__equal(catalogued: Catalogued, counts: Callable[[int], None]) -> None:
     catalogued.write(TABLE, None, {})
     asked = aws_answers.requests("athena.StartQueryExecution")
     counts(0)
@@ -74,7 +72,6 @@ def test__row_count__equal(catalogued: LakehouseIOManager, counts: Callable[[int
     result = check(catalogued)
 
     assert result.passed, result.description
-    assert catalogued.catalog is not None
     [request] = asked
     assert request["WorkGroup"] == _workgroup(catalogued)
     assert request["QueryString"] == (
@@ -82,7 +79,7 @@ def test__row_count__equal(catalogued: LakehouseIOManager, counts: Callable[[int
     )
 
 
-def test__row_count__differs(catalogued: LakehouseIOManager, counts: Callable[[int], None]) -> None:
+def test__row_count__differs(catalogued: Catalogued, counts: Callable[[int], None]) -> None:
     catalogued.write(TABLE, None, {})
     counts(1234)
 
@@ -98,7 +95,7 @@ def test__row_count__differs(catalogued: LakehouseIOManager, counts: Callable[[i
 
 @pytest.mark.parametrize(("counted", "passed"), [(4, True), (5, False)])
 def test__row_count__landing(
-    catalogued: LakehouseIOManager,
+    catalogued: Catalogued,
     counts: Callable[[int], None],
     land_in_bucket: Callable[..., None],
     counted: int,
@@ -111,7 +108,7 @@ def test__row_count__landing(
 
 
 def test__row_count__landing_with_untidy_lines(
-    catalogued: LakehouseIOManager,
+    catalogued: Catalogued,
     counts: Callable[[int], None],
     land_in_bucket: Callable[..., None],
 ) -> None:
@@ -126,7 +123,7 @@ def test__row_count__landing_with_untidy_lines(
 
 
 def test__row_count__not_materialised(
-    catalogued: LakehouseIOManager, counts: Callable[[int], None]
+    catalogued: Catalogued, counts: Callable[[int], None]
 ) -> None:
     result = check(catalogued)
 
@@ -164,7 +161,7 @@ def test__row_count__not_materialised(
     ids=["failed", "endless", "cancelled", "no location"],
 )
 def test__row_count__query_comes_to_nothing(
-    catalogued: LakehouseIOManager,
+    catalogued: Catalogued,
     counts: Callable[[int], None],
     status: dict[str, str],
     said: str,
@@ -178,7 +175,7 @@ def test__row_count__query_comes_to_nothing(
     assert result.description == said.format(workgroup=_workgroup(catalogued))
 
 
-def test__row_count__no_such_workgroup(catalogued: LakehouseIOManager) -> None:
+def test__row_count__no_such_workgroup(catalogued: Catalogued) -> None:
     catalogued.write(TABLE, None, {})
 
     with pytest.raises(LakehouseError) as raised:
@@ -201,6 +198,6 @@ def test__query__is_athenas_sql(table: Table) -> None:
     assert (column.name if column else None) == REQUIRED.get(table.name)
 
 
-def _workgroup(lakehouse: LakehouseIOManager) -> str:
+def _workgroup(lakehouse: Catalogued) -> str:
     assert lakehouse.catalog is not None
     return lakehouse.catalog.database

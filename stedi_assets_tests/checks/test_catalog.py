@@ -11,10 +11,11 @@ from dagster import AssetCheckResult
 from deltalake import write_deltalake
 
 from stedi_assets import tables
-from stedi_assets.checks.catalog import registered
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources import aws as aws_resources
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration.checks.registered import registered
+from stedi_assets.storage import aws as aws_resources
 from stedi_assets.tables import Table
+from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import function_of
 
 TABLE = tables.MACHINE_LEARNING_CURATED
@@ -23,17 +24,17 @@ COLUMNS = {column.name: column.type for column in TABLE.columns}
 ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double": pa.float64()}
 
 
-def check(lakehouse: LakehouseIOManager, table: Table = TABLE) -> AssetCheckResult:
+def check(lakehouse: Catalogued, table: Table = TABLE) -> AssetCheckResult:
     """The check's result in a run of its own."""
-    later = LakehouseIOManager(uri=lakehouse.uri, spark=lakehouse.spark, catalog=lakehouse.catalog)
-    result: AssetCheckResult = function_of(registered(table))(later)
+    later = Lakehouse(lakehouse.uri, lakehouse.spark)
+    result: AssetCheckResult = function_of(registered(table))(later, lakehouse.catalog)
     return result
 
 
 @pytest.mark.parametrize(
     "table", [TABLE, tables.quarantine_of(LANDING)], ids=lambda table: table.name
 )
-def test__registered__as_the_table_is(catalogued: LakehouseIOManager, table: Table) -> None:
+def test__registered__as_the_table_is(catalogued: Catalogued, table: Table) -> None:
     catalogued.write(table, None, {})
     catalogued.register(table)
 
@@ -44,7 +45,7 @@ def test__registered__as_the_table_is(catalogued: LakehouseIOManager, table: Tab
 
 
 def test__registered__landing_as_its_files_are(
-    catalogued: LakehouseIOManager, land_in_bucket: Callable[..., None]
+    catalogued: Catalogued, land_in_bucket: Callable[..., None]
 ) -> None:
     land_in_bucket(LANDING)
     catalogued.register(LANDING)
@@ -60,7 +61,7 @@ def test__registered__landing_as_its_files_are(
 
 
 def test__registered__landing_has_a_new_file(
-    catalogued: LakehouseIOManager, land_in_bucket: Callable[..., None]
+    catalogued: Catalogued, land_in_bucket: Callable[..., None]
 ) -> None:
     land_in_bucket(LANDING)
     catalogued.register(LANDING)
@@ -73,14 +74,14 @@ def test__registered__landing_has_a_new_file(
     )
 
 
-def test__registered__not_materialised(catalogued: LakehouseIOManager) -> None:
+def test__registered__not_materialised(catalogued: Catalogued) -> None:
     _assert_fails(
         check(catalogued),
         "machine_learning_curated is not materialised as it is now. Materialise it.",
     )
 
 
-def test__registered__not_in_the_catalog(catalogued: LakehouseIOManager) -> None:
+def test__registered__not_in_the_catalog(catalogued: Catalogued) -> None:
     catalogued.write(TABLE, None, {})
 
     _assert_fails(
@@ -89,7 +90,7 @@ def test__registered__not_in_the_catalog(catalogued: LakehouseIOManager) -> None
     )
 
 
-def test__registered__written_again_since(catalogued: LakehouseIOManager) -> None:
+def test__registered__written_again_since(catalogued: Catalogued) -> None:
     catalogued.write(TABLE, None, {})
     catalogued.register(TABLE)
     row = dict(zip(TABLE.column_names, [1, "serial", 2, 1, 0.5, 0.5, 0.5], strict=True))
@@ -112,7 +113,7 @@ def test__registered__written_again_since(catalogued: LakehouseIOManager) -> Non
     ],
 )
 def test__registered__changed_in_the_catalog(
-    catalogued: LakehouseIOManager, part: str, value: Any, named: str
+    catalogued: Catalogued, part: str, value: Any, named: str
 ) -> None:
     catalogued.write(TABLE, None, {})
     catalogued.register(TABLE)
@@ -127,7 +128,7 @@ def test__registered__changed_in_the_catalog(
     )
 
 
-def test__registered__made_by_another(catalogued: LakehouseIOManager) -> None:
+def test__registered__made_by_another(catalogued: Catalogued) -> None:
     catalogued.write(TABLE, None, {})
     catalogued.register(TABLE)
     told = _told(catalogued)
@@ -151,7 +152,7 @@ def test__registered__made_by_another(catalogued: LakehouseIOManager) -> None:
     ids=["more", "another type", "fewer"],
 )
 def test__registered__table_has_other_columns_than_declared(
-    catalogued: LakehouseIOManager, columns: dict[str, str], named: str
+    catalogued: Catalogued, columns: dict[str, str], named: str
 ) -> None:
     schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
     write_deltalake(catalogued.uri_of(TABLE), schema.empty_table())
@@ -170,12 +171,12 @@ def _assert_fails(result: AssetCheckResult, description: str) -> None:
     assert result.description == description
 
 
-def _name(lakehouse: LakehouseIOManager) -> str:
+def _name(lakehouse: Catalogued) -> str:
     assert lakehouse.catalog is not None
     return lakehouse.catalog.name_of(TABLE)
 
 
-def _told(lakehouse: LakehouseIOManager) -> dict[str, Any]:
+def _told(lakehouse: Catalogued) -> dict[str, Any]:
     assert lakehouse.catalog is not None
     found = lakehouse.catalog.find(TABLE)
     assert found is not None
@@ -183,7 +184,7 @@ def _told(lakehouse: LakehouseIOManager) -> dict[str, Any]:
     return {part: found[part] for part in parts.split()}
 
 
-def _tell(lakehouse: LakehouseIOManager, told: dict[str, Any]) -> None:
+def _tell(lakehouse: Catalogued, told: dict[str, Any]) -> None:
     assert lakehouse.catalog is not None
     aws_resources.client("glue").update_table(
         DatabaseName=lakehouse.catalog.database, TableInput=told

@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.checks import counts
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.policy import Options
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration.checks import counts
+from stedi_assets.tables.policy import Options
 from stedi_assets_tests.rows import (
     CUSTOMERS,
     DEVICE_READINGS,
@@ -150,9 +150,7 @@ def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
     assert rows(counted) == [(0, 0, 0, 0, 0)]
 
 
-def test__counts__of_stored_tables_with_one_value_a_key(
-    lakehouse: LakehouseIOManager, frame: Frame
-) -> None:
+def test__counts__of_stored_tables_with_one_value_a_key(lakehouse: Lakehouse, frame: Frame) -> None:
     """A table's log tells the engine that a column is constant, which must not matter."""
     people, phones, devices = (
         _stored(lakehouse, table, frame(table.ddl, made))
@@ -170,6 +168,6 @@ def test__counts__of_stored_tables_with_one_value_a_key(
     assert rows(pairs) == [(2, 0, 0, 1, 2)]
 
 
-def _stored(lakehouse: LakehouseIOManager, table: tables.Table, made: DataFrame) -> DataFrame:
+def _stored(lakehouse: Lakehouse, table: tables.Table, made: DataFrame) -> DataFrame:
     lakehouse.write(table, made, {})
     return lakehouse.read(table)

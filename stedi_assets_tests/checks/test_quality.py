@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from stedi_assets import tables
-from stedi_assets.checks import quality
+from stedi_assets.orchestration.checks import quality
 from stedi_assets.tables import YEAR_2000, YEAR_2100, Table
 from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, pair, phone_reading, rows
 

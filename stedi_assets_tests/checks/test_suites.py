@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from stedi_assets import tables
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.source import SourceData
-from stedi_assets.tables import LANDING_TABLES
 from stedi_assets_tests.checks.conftest import (
     ANN,
     CHECKS,
@@ -24,7 +15,7 @@ from stedi_assets_tests.checks.conftest import (
     Check,
     faults,
 )
-from stedi_assets_tests.rows import CLOCK, PAIRS, Frame, function_of, pair
+from stedi_assets_tests.rows import pair
 
 WARNINGS = {
     "impossible_consent",
@@ -89,80 +80,6 @@ def test__counts__a_row_was_lost(table: str, check: Check) -> None:
 @pytest.mark.parametrize("table", SUITES)
 def test__counts__every_row_was_lost(table: str, check: Check) -> None:
     assert faults(check(table, **{table: []})) == {"counts": (0, 2)}
-
-
-@pytest.fixture
-def manifest(tmp_path: Path, landed: LakehouseIOManager, frame: Frame) -> Callable[..., SourceData]:
-    """Makes source data with a manifest that records some counts for what has landed."""
-    for table in LANDING_TABLES:
-        known = {"landing": landed.landing(table).profile.as_dict()}
-        quarantine = tables.quarantine_of(table)
-        landed.write(quarantine, frame(quarantine.ddl, []), known)
-
-    def record(rows: dict[str, int], changed: str = "") -> SourceData:
-        sources = {
-            table.source: {"fingerprint": landed.landing(table).fingerprint}
-            for table in LANDING_TABLES
-        }
-        if changed:
-            sources[changed] = {"fingerprint": "0" * 64}
-        content = json.dumps({"sources": sources, "rows": rows})
-        (tmp_path / "manifest.json").write_text(content)
-        return SourceData(path=str(tmp_path))
-
-    return record
-
-
-@pytest.mark.parametrize("table", SUITES)
-def test__counts__differ_from_the_manifest(
-    table: str, check: Check, manifest: Callable[..., SourceData]
-) -> None:
-    assert faults(check(table, source=manifest({table: 3}))) == {"counts": (2, 2, 3)}
-    results = check(table, source=manifest({table: 2}))
-    assert faults(results) == {}
-    assert results["counts"].metadata["recorded_in_manifest"].value == 2
-
-
-def test__counts__manifest_tells_of_other_files(
-    check: Check, manifest: Callable[..., SourceData]
-) -> None:
-    source = manifest({"customer_trusted": 3}, changed="step_trainer")
-    results = check("customer_trusted", source=source)
-    assert faults(results) == {}
-    assert "recorded_in_manifest" not in results["counts"].metadata
-
-
-def test__counts__another_source_has_not_landed(
-    check: Check, manifest: Callable[..., SourceData], landed: LakehouseIOManager, spark_resource
-) -> None:
-    source = manifest({"customer_trusted": 3})
-    shutil.rmtree(Path(landed.uri) / "step_trainer")
-    rules = function_of(SUITES["customer_trusted"])
-    later = LakehouseIOManager(uri=landed.uri, spark=spark_resource)
-    customers = later.read(tables.CUSTOMER_LANDING)
-    trusted = customers.where("shareWithResearchAsOfDate > 0")
-    results = rules(later, source, CLOCK, trusted, customers)
-    assert faults({result.check_name: result for result in results}) == {}
-
-
-def test__counts__manifest_records_the_options(
-    check: Check,
-    manifest: Callable[..., SourceData],
-    landed: LakehouseIOManager,
-    frame: Frame,
-) -> None:
-    made = frame(PAIRS, GOOD["machine_learning_curated"])
-    options = {"match_device": True, "after_consent_only": True}
-    landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": options})
-    source = manifest(
-        {
-            "machine_learning_curated": 4,
-            "machine_learning_curated+after_consent_only+match_device": 2,
-        }
-    )
-    results = check("machine_learning_curated", source=source)
-    assert faults(results) == {}
-    assert results["counts"].metadata["recorded_in_manifest"].value == 2
 
 
 # What Dagster makes of them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stedi_assets import tables
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets_tests.checks.conftest import (
     ANN,
     ANNS_DEVICE,
@@ -145,7 +145,7 @@ def test__near_duplicate_people__of_addresses_that_are_all_beyond_ascii(check: C
 
 
 def test__counts__are_of_the_time_at_which_the_table_was_made(
-    check: Check, landed: LakehouseIOManager, frame: Frame
+    check: Check, landed: Lakehouse, frame: Frame
 ) -> None:
     """Zoe's consent has come true since; she is in the table from the next run on."""
     landed.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, [ANN, BOB]), {"as_of": NOON})

@@ -10,12 +10,14 @@ import pytest
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.assets import curated, landing, trusted
-from stedi_assets.assets.declared import table_asset
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.policy import NO_OPTION
-from stedi_assets.resources.source import SourceData
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import curated, trusted
+from stedi_assets.orchestration import landing_assets as landing
+from stedi_assets.orchestration.source import SourceData
+from stedi_assets.orchestration.table_assets import table_asset
 from stedi_assets.tables import LANDING_TABLES
+from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets_tests.bound import bound
 from stedi_assets_tests.checks.conftest import (
     ANN,
     ANNS_DEVICE,
@@ -37,7 +39,7 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 
 
 @pytest.fixture
-def run(tmp_path: Path, lakehouse: LakehouseIOManager) -> Run:
+def run(tmp_path: Path, lakehouse: Lakehouse) -> Run:
     """Materialises everything with its checks, of the good rows but for those that are given."""
 
     def materialize(
@@ -54,7 +56,7 @@ def run(tmp_path: Path, lakehouse: LakehouseIOManager) -> Run:
         return dg.materialize(
             [*assets, *instead, *SUITES.values()],
             resources={
-                "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse),
+                **bound(lakehouse),
                 "source": SourceData(path=str(tmp_path / "source")),
                 "clock": CLOCK,
                 "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
@@ -84,7 +86,7 @@ def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
     }
 
 
-def test__run__good_rows(run: Run, lakehouse: LakehouseIOManager) -> None:
+def test__run__good_rows(run: Run, lakehouse: Lakehouse) -> None:
     result = run()
     assert result.success
     assert failed(result) == set()
@@ -163,9 +165,7 @@ def test__run__shows_no_personal_value(run: Run, caplog: pytest.LogCaptureFixtur
         assert not [value for value in (name, email, phone, birth_day) if value in told]
 
 
-def test__run__of_a_single_check_evaluates_no_other(
-    run: Run, lakehouse: LakehouseIOManager
-) -> None:
+def test__run__of_a_single_check_evaluates_no_other(run: Run, lakehouse: Lakehouse) -> None:
     """As the button beside a check in the UI does."""
     assert run().success
     key = dg.AssetCheckKey(dg.AssetKey("customer_trusted"), "keys")
@@ -173,7 +173,7 @@ def test__run__of_a_single_check_evaluates_no_other(
     result = dg.materialize(
         [trusted.customer_trusted, *landed, SUITES["customer_trusted"]],
         resources={
-            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(lakehouse),
+            **bound(lakehouse),
             "source": SourceData(path=""),
             "clock": CLOCK,
             "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),

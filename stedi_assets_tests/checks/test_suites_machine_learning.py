@@ -5,7 +5,7 @@ from __future__ import annotations
 from deltalake import DeltaTable
 
 from stedi_assets import tables
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets_tests.checks.conftest import (
     ANN,
     ANNS_DEVICE,
@@ -43,7 +43,7 @@ def test__pairs_of_two_people__warns(check: Check) -> None:
 
 
 def test__pairs_of_two_people__none_with_match_device(
-    check: Check, landed: LakehouseIOManager, frame: Frame
+    check: Check, landed: Lakehouse, frame: Frame
 ) -> None:
     made = frame(PAIRS, OWN_PAIRS)
     landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": {"match_device": True}})
@@ -53,7 +53,7 @@ def test__pairs_of_two_people__none_with_match_device(
 
 
 def test__counts__match_device_was_asked_for_and_not_applied(
-    check: Check, landed: LakehouseIOManager, frame: Frame
+    check: Check, landed: Lakehouse, frame: Frame
 ) -> None:
     made = frame(PAIRS, [*OWN_PAIRS, *OTHERS_PAIRS])
     landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": {"match_device": True}})
@@ -73,7 +73,7 @@ def test__readings_before_consent__warns_of_the_same_millisecond(check: Check) -
 
 
 def test__readings_before_consent__none_with_after_consent_only(
-    check: Check, landed: LakehouseIOManager, frame: Frame
+    check: Check, landed: Lakehouse, frame: Frame
 ) -> None:
     made = frame(PAIRS, [BOBS_PAIR])
     landed.write(tables.MACHINE_LEARNING_CURATED, made, {"config": {"after_consent_only": True}})
@@ -83,7 +83,7 @@ def test__readings_before_consent__none_with_after_consent_only(
 
 
 def test__machine_learning_checks__know_pseudonyms(
-    check: Check, landed: LakehouseIOManager, frame: Frame
+    check: Check, landed: Lakehouse, frame: Frame
 ) -> None:
     made = PSEUDONYMS.of(frame(PAIRS, GOOD["machine_learning_curated"]), "serialNumber")
     options = {"config": {"pseudonymise_devices": True}}
@@ -93,7 +93,7 @@ def test__machine_learning_checks__know_pseudonyms(
 
 
 def test__machine_learning_checks__know_the_options_after_maintenance(
-    check: Check, landed: LakehouseIOManager, frame: Frame
+    check: Check, landed: Lakehouse, frame: Frame
 ) -> None:
     table, made = tables.MACHINE_LEARNING_CURATED, frame(PAIRS, OWN_PAIRS)
     landed.write(table, made, {"config": {"match_device": True}})

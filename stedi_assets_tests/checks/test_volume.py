@@ -12,13 +12,14 @@ import dagster as dg
 import pytest
 
 from stedi_assets import tables
-from stedi_assets.checks.volume import Volume
 from stedi_assets.definitions import define
-from stedi_assets.lakehouse import delta, ledger
-from stedi_assets.policy import NO_OPTION, Options
-from stedi_assets.resources.pseudonyms import Pseudonyms
+from stedi_assets.lakehouse import delta
+from stedi_assets.landing import ledger
+from stedi_assets.orchestration.checks.volume import Volume
+from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.settings import Settings
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table
+from stedi_assets.tables.policy import NO_OPTION, Options
 from stedi_assets_tests.rows import (
     NOON,
     PSEUDONYMS,
@@ -367,7 +368,7 @@ def test__changed_code__is_a_reason_for_all_that_is_made_by_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.land(PHONES, recorded()[PHONES.name][100:])
-    monkeypatch.setattr("stedi_assets.lakehouse.landing.reader_version", lambda table: "another")
+    monkeypatch.setattr("stedi_assets.landing.folder.reader_version", lambda table: "another")
 
     result = project.run()
 

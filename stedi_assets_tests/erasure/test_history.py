@@ -20,8 +20,8 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 
-from stedi_assets.automation.sensors import landing_sensor
-from stedi_assets.erasure.history import delete_file_names
+from stedi_assets.orchestration.cursors import delete_file_names
+from stedi_assets.orchestration.sensors import landing_sensor
 
 CURSOR = "customer/landing/ann@example.com.json"
 

@@ -20,10 +20,11 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.definitions import define
-from stedi_assets.erasure.job import ConfigRefused
+from stedi_assets.erasure.erasure import Erasure
 from stedi_assets.erasure.record import RECORDS
-from stedi_assets.erasure.work import Erasure
-from stedi_assets.lakehouse import delta, upkeep
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.orchestration.erase import ConfigRefused
 from stedi_assets.settings import Settings
 from stedi_assets.tables import (
     DELTA_TABLES,

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from stedi_assets.erasure import landing
-from stedi_assets.erasure.landing import Erased
+from stedi_assets import storage
+from stedi_assets.erasure import rewrite as landing
 from stedi_assets.erasure.people import People
+from stedi_assets.erasure.rewrite import Erased
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, ledger, storage
-from stedi_assets.lakehouse.storage import LocalFolder
+from stedi_assets.landing import ledger
+from stedi_assets.landing import upload as arrival
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import ACCELEROMETER_LANDING
 from stedi_assets_tests.rows import PSEUDONYMS
 

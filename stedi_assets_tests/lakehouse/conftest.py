@@ -14,10 +14,11 @@ import pytest
 from pyspark.sql import DataFrame
 
 from stedi_assets import tables
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.policy import NO_OPTION
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables import ACCELEROMETER_LANDING, TABLES, Table
+from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets_tests.bound import bound
 from stedi_assets_tests.rows import DEVICE_READINGS, NOON, PSEUDONYMS, Frame, device_reading, rows
 
 TABLE = tables.STEP_TRAINER_TRUSTED
@@ -29,12 +30,12 @@ KINDS = pytest.mark.parametrize(
 )
 
 
-def folder_of(lakehouse: LakehouseIOManager, table: Table = TABLE) -> Path:
+def folder_of(lakehouse: Lakehouse, table: Table = TABLE) -> Path:
     """Where a table is on the disk."""
     return Path(lakehouse.uri) / table.location
 
 
-def data_files(lakehouse: LakehouseIOManager) -> dict[str, bytes]:
+def data_files(lakehouse: Lakehouse) -> dict[str, bytes]:
     """The data files of the table and what they hold."""
     return {path.name: path.read_bytes() for path in folder_of(lakehouse).glob("*.parquet")}
 
@@ -46,35 +47,33 @@ def write(folder: Path, files: dict[str, str | bytes]) -> None:
         (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
 
 
-def read(lakehouse: LakehouseIOManager) -> list[tuple]:
+def read(lakehouse: Lakehouse) -> list[tuple]:
     """The readings that have landed."""
     return rows(lakehouse.read(ACCELEROMETER_LANDING))
 
 
 @pytest.fixture
-def stored(
-    lakehouse: LakehouseIOManager, frame: Frame, spark_resource: SparkResource
-) -> LakehouseIOManager:
+def stored(lakehouse: Lakehouse, frame: Frame, spark_resource: SparkResource) -> Lakehouse:
     """A lakehouse with two versions of one table, as a later run sees it."""
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS[:1]), {"run": "first"})
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {"run": "second"})
-    return LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
+    return Lakehouse(lakehouse.uri, spark_resource)
 
 
 @pytest.fixture
-def run(lakehouse: LakehouseIOManager, spark_resource: SparkResource) -> Run:
+def run(lakehouse: Lakehouse, spark_resource: SparkResource) -> Run:
     """Materialises an asset in a run of its own, reading what it needs from the lakehouse."""
 
     def materialize(
         asset: dg.AssetsDefinition, config: dict | None = None
     ) -> dg.ExecuteInProcessResult:
         others = [dg.AssetSpec(name) for name in TABLES if dg.AssetKey(name) not in asset.keys]
-        fresh = LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
+        fresh = Lakehouse(lakehouse.uri, spark_resource)
         return dg.materialize(
             [asset, *others],
             selection=[asset],
             resources={
-                "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(fresh),
+                **bound(fresh),
                 "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
                 "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
             },

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets_tests.lakehouse.conftest import READINGS, TABLE
 from stedi_assets_tests.rows import DEVICE_READINGS, Frame, rows
 
@@ -17,7 +17,7 @@ from stedi_assets_tests.rows import DEVICE_READINGS, Frame, rows
 def test__address__has_characters_that_cannot_be_written_to(
     name: str, tmp_path: Path, spark_resource: SparkResource, frame: Frame
 ) -> None:
-    lakehouse = LakehouseIOManager(uri=str(tmp_path / name), spark=spark_resource)
+    lakehouse = Lakehouse(str(tmp_path / name), spark_resource)
     with pytest.raises(LakehouseError, match=r"STEDI_LAKEHOUSE_URI.*letters, digits"):
         lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
     with pytest.raises(LakehouseError, match=r"STEDI_LAKEHOUSE_URI.*letters, digits"):
@@ -29,14 +29,14 @@ def test__address__has_characters_that_cannot_be_written_to(
 def test__address__has_an_unknown_scheme(
     uri: str, spark_resource: SparkResource, frame: Frame
 ) -> None:
-    lakehouse = LakehouseIOManager(uri=uri, spark=spark_resource)
+    lakehouse = Lakehouse(uri, spark_resource)
     with pytest.raises(LakehouseError, match=f"STEDI_LAKEHOUSE_URI={uri} is neither a folder nor"):
         lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
 
 
 @pytest.mark.parametrize("where", ["lakehouse", "lakehouse/step_trainer"])
 def test__address__a_file_stands_there(
-    where: str, lakehouse: LakehouseIOManager, frame: Frame, tmp_path: Path
+    where: str, lakehouse: Lakehouse, frame: Frame, tmp_path: Path
 ) -> None:
     file = tmp_path / where
     file.parent.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def test__address__a_file_stands_there(
 def test__address__in_any_form_of_a_folder(
     form: str, tmp_path: Path, spark_resource: SparkResource, frame: Frame
 ) -> None:
-    lakehouse = LakehouseIOManager(uri=form.format(tmp_path / "lake"), spark=spark_resource)
+    lakehouse = Lakehouse(form.format(tmp_path / "lake"), spark_resource)
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
     assert rows(lakehouse.read(TABLE)) == READINGS
     assert (tmp_path / "lake" / "step_trainer" / "trusted" / "_delta_log").is_dir()
@@ -65,7 +65,7 @@ def test__address__relative_to_the_working_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lakehouse = LakehouseIOManager(uri="lake", spark=spark_resource)
+    lakehouse = Lakehouse("lake", spark_resource)
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
     assert rows(lakehouse.read(TABLE)) == READINGS
     assert (tmp_path / "lake" / "step_trainer" / "trusted" / "_delta_log").is_dir()

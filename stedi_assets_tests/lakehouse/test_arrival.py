@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, storage
-from stedi_assets.lakehouse.storage import LEDGER
+from stedi_assets.landing import upload as arrival
+from stedi_assets.landing.ledger import LEDGER
+from stedi_assets.storage import local
+from stedi_assets.storage.folder import TAKEN, StoredFile, sha256_of
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets_tests.lakehouse.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
 
 
 def upload(source: Path, folder: Path) -> list[str]:
-    ingested = arrival.ingest(
-        storage.LocalFolder(f"file://{source}"), storage.LocalFolder(f"file://{folder}")
-    )
+    ingested = arrival.ingest(LocalFolder(f"file://{source}"), LocalFolder(f"file://{folder}"))
     return [file.name for file in ingested.copied]
 
 
@@ -79,7 +80,7 @@ def test__upload__replaces_a_file_for_nobody_who_could_not_read_it(folder, tmp_p
     rewritten = tmp_path / "rewritten"
     rewritten.write_text(BEN)
     rewritten.chmod(0o644)
-    landing = storage.LocalFolder(f"file://{folder}")
+    landing = LocalFolder(f"file://{folder}")
     landing.upload(rewritten, "a.json", "", replaces=landing.file("a.json"))
     assert contents(folder) == {"a.json": BEN.encode()}
     assert stat.S_IMODE((folder / "a.json").stat().st_mode) == 0o600
@@ -140,7 +141,7 @@ def fail_in_the_middle(monkeypatch: pytest.MonkeyPatch, fault: BaseException) ->
         target.write_bytes(source.read_bytes()[:10])
         raise fault
 
-    monkeypatch.setattr(storage, "copyfile", copy)
+    monkeypatch.setattr(local, "copyfile", copy)
 
 
 def test__upload__killed_in_the_middle(source, folder, monkeypatch):
@@ -220,7 +221,7 @@ def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
 def test__upload__settled(source, folder, changed, lands):
     write(source, {"a.json": ANN})
     os.utime(source / "a.json", (time.time() + changed,) * 2)
-    arriving, landing_folder = (storage.LocalFolder(f"file://{path}") for path in (source, folder))
+    arriving, landing_folder = (LocalFolder(f"file://{path}") for path in (source, folder))
     copied = arrival.ingest(arriving, landing_folder, settle_seconds=5).copied
     assert [file.name for file in copied] == (["a.json"] if lands else [])
 
@@ -235,20 +236,20 @@ def test__upload__overwrites_only_what_was_seen(
             raise PermissionError("this file system has no hard links")
 
         monkeypatch.setattr(os, "link", refuse)
-    landing = storage.LocalFolder(f"file://{folder}")
+    landing = LocalFolder(f"file://{folder}")
     path = tmp_path / "content"
 
-    def put(content: str, replaces: storage.StoredFile | None = None) -> None:
+    def put(content: str, replaces: StoredFile | None = None) -> None:
         path.write_text(content)
-        landing.upload(path, "a.json", storage.sha256_of(path), replaces)
+        landing.upload(path, "a.json", sha256_of(path), replaces)
 
     put("one")
     put("one")
-    with pytest.raises(OSError, match=storage.TAKEN):
+    with pytest.raises(OSError, match=TAKEN):
         put("another")
     seen = landing.file("a.json")
     put("the second", replaces=seen)
-    with pytest.raises(OSError, match=storage.TAKEN):
+    with pytest.raises(OSError, match=TAKEN):
         put("the third", replaces=seen)
     assert (folder / "a.json").read_text() == "the second"
     assert [file.name for file in landing.files()] == ["a.json"]

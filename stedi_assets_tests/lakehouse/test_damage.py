@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from deltalake import DeltaTable
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta, upkeep
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets_tests.lakehouse.conftest import (
     KINDS,
     READINGS,
@@ -44,23 +46,23 @@ Damage = Callable[[Path], None]
 @pytest.mark.parametrize("damage", [_cut_short, _garble])
 @KINDS
 def test__load_input__log_is_damaged(
-    damage: Damage, kind: type, stored: LakehouseIOManager, load: Load
+    damage: Damage, kind: type, stored: Lakehouse, load: Load
 ) -> None:
     damage(folder_of(stored) / "_delta_log")
     before = data_files(stored)
-    with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore.*backup"):
+    with pytest.raises(dg.Failure, match=r"step_trainer/trusted.*damaged.*Restore.*backup"):
         load(TABLE, kind)
     assert data_files(stored) == before
 
 
-def test__read__log_lacks_a_commit(stored: LakehouseIOManager) -> None:
+def test__read__log_lacks_a_commit(stored: Lakehouse) -> None:
     _lose_the_first(folder_of(stored) / "_delta_log")
     with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore.*backup"):
         stored.read(TABLE).collect()
 
 
 @pytest.mark.parametrize("damage", [_cut_short, _garble, _lose_the_first])
-def test__write__log_is_damaged(damage: Damage, stored: LakehouseIOManager, frame: Frame) -> None:
+def test__write__log_is_damaged(damage: Damage, stored: Lakehouse, frame: Frame) -> None:
     damage(folder_of(stored) / "_delta_log")
     before = data_files(stored)
     with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore.*backup"):
@@ -68,9 +70,7 @@ def test__write__log_is_damaged(damage: Damage, stored: LakehouseIOManager, fram
     assert data_files(stored) == before
 
 
-def test__log__commit_without_content_was_not_made(
-    stored: LakehouseIOManager, frame: Frame
-) -> None:
+def test__log__commit_without_content_was_not_made(stored: Lakehouse, frame: Frame) -> None:
     """So a power cut may leave it: the version before is the last good one, and is built upon."""
     (folder_of(stored) / "_delta_log" / f"{1:020}.json").write_text("")
     assert rows(stored.read(TABLE)) == READINGS[:1]
@@ -78,7 +78,7 @@ def test__log__commit_without_content_was_not_made(
     assert rows(stored.read(TABLE)) == READINGS[1:]
 
 
-def test__log__is_gone(stored: LakehouseIOManager, frame: Frame) -> None:
+def test__log__is_gone(stored: Lakehouse, frame: Frame) -> None:
     """Data files without a log are no table; they stay where they are when one is made."""
     for path in (folder_of(stored) / "_delta_log").iterdir():
         path.unlink()
@@ -90,7 +90,7 @@ def test__log__is_gone(stored: LakehouseIOManager, frame: Frame) -> None:
     assert before.items() <= data_files(stored).items()
 
 
-def test__log__begins_with_a_checkpoint(stored: LakehouseIOManager, frame: Frame) -> None:
+def test__log__begins_with_a_checkpoint(stored: Lakehouse, frame: Frame) -> None:
     DeltaTable(stored.uri_of(TABLE)).create_checkpoint()
     _lose_the_first(folder_of(stored) / "_delta_log")
     assert rows(stored.read(TABLE)) == READINGS
@@ -100,7 +100,7 @@ def test__log__begins_with_a_checkpoint(stored: LakehouseIOManager, frame: Frame
 
 
 def test__damaged_table__can_be_moved_away_and_made_again(
-    stored: LakehouseIOManager, frame: Frame, tmp_path: Path
+    stored: Lakehouse, frame: Frame, tmp_path: Path
 ) -> None:
     _cut_short(folder_of(stored) / "_delta_log")
     folder_of(stored).rename(tmp_path / "away")
@@ -116,7 +116,7 @@ def test__damaged_table__can_be_moved_away_and_made_again(
         pytest.param(lambda path: path.write_bytes(bytes(path.stat().st_size)), id="zeroed"),
     ],
 )
-def test__data_file__is_damaged(damage: Damage, stored: LakehouseIOManager, frame: Frame) -> None:
+def test__data_file__is_damaged(damage: Damage, stored: Lakehouse, frame: Frame) -> None:
     """A new version takes nothing of the old files, so to write it mends the table."""
     for name in data_files(stored):
         damage(folder_of(stored) / name)
@@ -126,19 +126,19 @@ def test__data_file__is_damaged(damage: Damage, stored: LakehouseIOManager, fram
     assert rows(stored.read(TABLE)) == READINGS
 
 
-def test__log__lacks_the_last_commit(stored: LakehouseIOManager, frame: Frame) -> None:
+def test__log__lacks_the_last_commit(stored: Lakehouse, frame: Frame) -> None:
     """Where its checksum is still there; waiting would mend nothing, so it is not tried again."""
     last = folder_of(stored) / "_delta_log" / f"{1:020}.json"
     assert last.with_suffix(".crc").exists()
     last.unlink()
     with pytest.raises(LakehouseError, match=r"step_trainer/trusted.*damaged.*Restore") as error:
         stored.read(TABLE)
-    assert not error.value.allow_retries
+    assert not error.value.transient
     with pytest.raises(LakehouseError, match="damaged"):
         stored.write(TABLE, frame(DEVICE_READINGS, READINGS), {})
 
 
-def test__log__written_by_a_clock_that_was_ahead(stored: LakehouseIOManager, frame: Frame) -> None:
+def test__log__written_by_a_clock_that_was_ahead(stored: Lakehouse, frame: Frame) -> None:
     """The order of versions is that of their numbers, whatever their times say."""
     a_year = 365 * 24 * 3600
     for path in folder_of(stored).rglob("*.*"):

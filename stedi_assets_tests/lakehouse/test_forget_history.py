@@ -15,8 +15,11 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from stedi_assets.lakehouse import delta, storage, upkeep
-from stedi_assets.lakehouse.upkeep import Forgotten
+from stedi_assets import storage
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.lakehouse.maintenance import Forgotten
+from stedi_assets.storage.local import LocalFolder
 
 Make = Callable[[str], None]
 
@@ -159,10 +162,10 @@ def test__forget_history__dies_then_goes_on(
             really(folder, names[: len(names) // 2])
         raise SystemExit
 
-    really = storage.LocalFolder.remove
+    really = LocalFolder.remove
     with monkeypatch.context() as patched:
         if moment.startswith("remove") or moment == "trim":
-            patched.setattr(storage.LocalFolder, "remove", die)
+            patched.setattr(LocalFolder, "remove", die)
         else:
             patched.setattr(DeltaTable, moment, die)
         with pytest.raises(SystemExit):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -13,9 +14,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from stedi_assets import tables
-from stedi_assets.assets import curated
-from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import curated
 from stedi_assets_tests.lakehouse.conftest import KINDS, READINGS, TABLE, Load, Run, folder_of
 from stedi_assets_tests.rows import CUSTOMERS, DEVICE_READINGS, Frame, customer, rows
 
@@ -23,16 +23,14 @@ from stedi_assets_tests.rows import CUSTOMERS, DEVICE_READINGS, Frame, customer,
 
 
 @pytest.mark.parametrize("made", [READINGS, READINGS[:1] * 3, []], ids=["two", "repeated", "none"])
-def test__write__reads_back_the_same(
-    made: list[tuple], lakehouse: LakehouseIOManager, frame: Frame
-) -> None:
+def test__write__reads_back_the_same(made: list[tuple], lakehouse: Lakehouse, frame: Frame) -> None:
     state = lakehouse.write(TABLE, frame(DEVICE_READINGS, made), {"run": "one"})
     assert rows(lakehouse.read(TABLE)) == made
     assert lakehouse.read(TABLE).dtypes == [(column.name, column.type) for column in TABLE.columns]
     assert (state.version, state.rows, state.commit) == (0, len(made), {"run": "one"})
 
 
-def test__write__keeps_nulls_and_any_text(lakehouse: LakehouseIOManager, frame: Frame) -> None:
+def test__write__keeps_nulls_and_any_text(lakehouse: Lakehouse, frame: Frame) -> None:
     people = [
         customer("ann@example.com", consent=None, name=None, phone=None, updated=None),
         customer("zoë@example.com", name='Zoë "Z" O\'Neil, 女\n'),
@@ -41,7 +39,7 @@ def test__write__keeps_nulls_and_any_text(lakehouse: LakehouseIOManager, frame: 
     assert rows(lakehouse.read(tables.CUSTOMER_TRUSTED)) == sorted(people, key=repr)
 
 
-def test__write__again_changes_only_the_version(stored: LakehouseIOManager, frame: Frame) -> None:
+def test__write__again_changes_only_the_version(stored: Lakehouse, frame: Frame) -> None:
     before = stored.state(TABLE)
     after = stored.write(TABLE, frame(DEVICE_READINGS, READINGS), {"run": "third"})
     assert before is not None
@@ -50,18 +48,18 @@ def test__write__again_changes_only_the_version(stored: LakehouseIOManager, fram
     assert (before.rows, before.files) == (after.rows, after.files)
 
 
-def test__write__of_itself(stored: LakehouseIOManager) -> None:
+def test__write__of_itself(stored: Lakehouse) -> None:
     stored.write(TABLE, stored.read(TABLE).where(F.col("serialNumber") == "device-2"), {})
     assert rows(stored.read(TABLE)) == READINGS[1:]
 
 
-def test__write__columns_may_change(stored: LakehouseIOManager, frame: Frame) -> None:
+def test__write__columns_may_change(stored: Lakehouse, frame: Frame) -> None:
     stored.write(TABLE, frame("serialNumber string, battery int", [("device-1", 5)]), {})
     assert rows(stored.read(TABLE)) == [("device-1", 5)]
 
 
 def test__write__frame_that_fails_leaves_the_last_good_version(
-    stored: LakehouseIOManager, frame: Frame
+    stored: Lakehouse, frame: Frame
 ) -> None:
     before = stored.state(TABLE)
     fails = F.when(F.col("serialNumber") == "device-2", F.raise_error(F.lit("no such reading")))
@@ -72,9 +70,7 @@ def test__write__frame_that_fails_leaves_the_last_good_version(
     assert rows(stored.read(TABLE)) == READINGS
 
 
-def test__write__frame_that_fails_makes_no_table(
-    lakehouse: LakehouseIOManager, frame: Frame
-) -> None:
+def test__write__frame_that_fails_makes_no_table(lakehouse: Lakehouse, frame: Frame) -> None:
     failing = frame(DEVICE_READINGS, READINGS).withColumn(
         "distanceFromObject", F.raise_error(F.lit("no such reading")).cast("int")
     )
@@ -96,21 +92,21 @@ def as_rows(loaded: Any) -> list[tuple]:
 
 
 @KINDS
-def test__load_input__as_annotated(kind: type, stored: LakehouseIOManager, load: Load) -> None:
+def test__load_input__as_annotated(kind: type, stored: Lakehouse, load: Load) -> None:
     loaded = load(TABLE, kind)
     assert isinstance(loaded, kind)
     assert as_rows(loaded) == READINGS
 
 
 @KINDS
-def test__load_input__only_some_columns(kind: type, stored: LakehouseIOManager, load: Load) -> None:
+def test__load_input__only_some_columns(kind: type, stored: Lakehouse, load: Load) -> None:
     loaded = load(TABLE, kind, ["distanceFromObject", "serialNumber"])
     assert isinstance(loaded, kind)
     assert as_rows(loaded) == [(201, "device-1"), (202, "device-2")]
 
 
 @pytest.fixture
-def landed(lakehouse: LakehouseIOManager) -> LakehouseIOManager:
+def landed(lakehouse: Lakehouse) -> Lakehouse:
     """A lakehouse with a landing file of two readings and half a third."""
     path = folder_of(lakehouse, tables.STEP_TRAINER_LANDING) / "readings.json"
     path.parent.mkdir(parents=True)
@@ -120,9 +116,7 @@ def landed(lakehouse: LakehouseIOManager) -> LakehouseIOManager:
 
 
 @KINDS
-def test__load_input__landing_as_annotated(
-    kind: type, landed: LakehouseIOManager, load: Load
-) -> None:
+def test__load_input__landing_as_annotated(kind: type, landed: Lakehouse, load: Load) -> None:
     loaded = load(tables.STEP_TRAINER_LANDING, kind)
     assert isinstance(loaded, kind)
     assert as_rows(loaded) == READINGS
@@ -131,31 +125,29 @@ def test__load_input__landing_as_annotated(
 
 
 @pytest.mark.parametrize("kind", [dict, list, str, pd.Series])
-def test__load_input__as_something_else(kind: type, stored: LakehouseIOManager, load: Load) -> None:
-    with pytest.raises(LakehouseError, match=r"step_trainer_trusted cannot be loaded as .*pandas"):
+def test__load_input__as_something_else(kind: type, stored: Lakehouse, load: Load) -> None:
+    with pytest.raises(dg.Failure, match=r"step_trainer_trusted cannot be loaded as .*pandas"):
         load(TABLE, kind)
 
 
-def test__load_input__without_annotation(stored: LakehouseIOManager, load: Load) -> None:
-    with pytest.raises(LakehouseError, match=r"step_trainer_trusted .* Annotate the input"):
+def test__load_input__without_annotation(stored: Lakehouse, load: Load) -> None:
+    with pytest.raises(dg.Failure, match=r"step_trainer_trusted .* Annotate the input"):
         load(TABLE, Any)
 
 
 @KINDS
-def test__load_input__table_is_missing(
-    kind: type, lakehouse: LakehouseIOManager, load: Load
-) -> None:
+def test__load_input__table_is_missing(kind: type, lakehouse: Lakehouse, load: Load) -> None:
     with pytest.raises(
-        LakehouseError, match=r"step_trainer_trusted is not in the lakehouse yet.*Materialise it"
+        dg.Failure, match=r"step_trainer_trusted is not in the lakehouse yet.*Materialise it"
     ):
         load(TABLE, kind)
 
 
-def test__load_input__landing_is_empty(lakehouse: LakehouseIOManager, load: Load) -> None:
-    with pytest.raises(LakehouseError, match=r"customer/landing has no \*\.json"):
+def test__load_input__landing_is_empty(lakehouse: Lakehouse, load: Load) -> None:
+    with pytest.raises(dg.Failure, match=r"customer/landing has no \*\.json"):
         load(tables.CUSTOMER_LANDING, DataFrame)
 
 
 def test__run__parent_is_missing(run: Run) -> None:
-    with pytest.raises(LakehouseError, match=r"\w+_(trusted|curated) is not in the lakehouse yet"):
+    with pytest.raises(dg.Failure, match=r"\w+_(trusted|curated) is not in the lakehouse yet"):
         run(curated.machine_learning_curated)

@@ -9,11 +9,13 @@ from typing import BinaryIO
 
 import pytest
 
+from stedi_assets import storage
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import storage
-from stedi_assets.lakehouse.fingerprint import fingerprint
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.landing_profile import LandingProfile
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.landing.fingerprint import fingerprint
+from stedi_assets.landing.profile import LandingProfile
+from stedi_assets.storage.folder import StoredFile
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import ACCELEROMETER_LANDING, quarantine_of
 from stedi_assets_tests.lakehouse.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
@@ -22,13 +24,13 @@ from stedi_assets_tests.rows import rows
 QUARANTINE = quarantine_of(ACCELEROMETER_LANDING)
 
 
-def profile(lakehouse: LakehouseIOManager) -> LandingProfile:
+def profile(lakehouse: Lakehouse) -> LandingProfile:
     folder = lakehouse.landing(ACCELEROMETER_LANDING)
     folder.ingest(None, 0)
     return folder.profile
 
 
-def quarantined(lakehouse: LakehouseIOManager, found: LandingProfile) -> list[tuple]:
+def quarantined(lakehouse: Lakehouse, found: LandingProfile) -> list[tuple]:
     batches = lakehouse.landing(ACCELEROMETER_LANDING).malformed(found)
     return [(row["line"], row["reason"]) for batch in batches for row in batch.to_pylist()]
 
@@ -146,7 +148,7 @@ def test__profile__not_utf8(lakehouse, folder, spark_resource):
     assert (found.objects, found.malformed) == (3, 1)
 
     lakehouse.write(QUARANTINE, None, {"landing": found.as_dict()})
-    later = LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
+    later = Lakehouse(lakehouse.uri, spark_resource)
     assert read(later) == [ANN_READ, BEN_READ]
 
 
@@ -203,13 +205,13 @@ def test__profile__damaged_gzip(lakehouse, folder, content):
 def test__profile__hashes_each_file_once(lakehouse, folder, monkeypatch):
     write(folder, {"a.json": ANN, "b.json": BEN})
     opened = []
-    whole = storage.LocalFolder.open
+    whole = LocalFolder.open
 
-    def note(self: storage.LocalFolder, file: storage.StoredFile) -> BinaryIO:
+    def note(self: LocalFolder, file: StoredFile) -> BinaryIO:
         opened.append(file.name)
         return whole(self, file)
 
-    monkeypatch.setattr(storage.LocalFolder, "open", note)
+    monkeypatch.setattr(LocalFolder, "open", note)
     profile(lakehouse)
     assert sorted(opened) == ["a.json", "b.json"]
 
@@ -253,5 +255,5 @@ def test__profile__is_known_until_a_file_changes(lakehouse, folder, spark_resour
     assert (found.records, found.malformed, found.tidy, found.not_utf8) == (1, 0, True, [])
     assert lakehouse.landing(ACCELEROMETER_LANDING).knows(found)
     write(folder, {"b.json": BEN})
-    later = LakehouseIOManager(uri=lakehouse.uri, spark=spark_resource)
+    later = Lakehouse(lakehouse.uri, spark_resource)
     assert not later.landing(ACCELEROMETER_LANDING).knows(found)

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, ledger, storage
-from stedi_assets.lakehouse.ledger import Ledger
-from stedi_assets.lakehouse.storage import LEDGER
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.landing import ledger
+from stedi_assets.landing import upload as arrival
+from stedi_assets.landing.ledger import LEDGER, Ledger
+from stedi_assets.storage import local
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import ACCELEROMETER_LANDING
 from stedi_assets_tests.assets.conftest import Landing
 from stedi_assets_tests.lakehouse.conftest import write
@@ -34,13 +36,13 @@ def landing(tmp_path: Path, spark_resource: SparkResource) -> Landing:
 
 
 def ingest(source: Path | None, folder: Path) -> arrival.Ingested:
-    arriving = storage.LocalFolder(f"file://{source}") if source else None
-    return arrival.ingest(arriving, storage.LocalFolder(f"file://{folder}"))
+    arriving = LocalFolder(f"file://{source}") if source else None
+    return arrival.ingest(arriving, LocalFolder(f"file://{folder}"))
 
 
 def current(folder: Path) -> list[str]:
     """The contents of the current files, as whoever reads the folder next finds them."""
-    landing = storage.LocalFolder(f"file://{folder}")
+    landing = LocalFolder(f"file://{folder}")
     found = ledger.read(landing, landing.files())
     return sorted((folder / file.name).read_text() for file in found.files if file.current)
 
@@ -112,7 +114,7 @@ def test__read__versions_of_one_moment(source, folder):
     (folder / LEDGER).unlink()
     for path in folder.iterdir():
         os.utime(path, (1, 1))
-    landing = storage.LocalFolder(f"file://{folder}")
+    landing = LocalFolder(f"file://{folder}")
     files = ledger.read(landing, landing.files()).files
     assert [file.current for file in files] == [True, False]
     assert re.fullmatch(r"a-[0-9a-f]{12}\.json\.gz", files[0].name)
@@ -233,10 +235,10 @@ def test__ingest__file_that_changes_while_it_is_copied(source, folder, monkeypat
         copy(path, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "copyfile", late)
+        patch.setattr(local, "copyfile", late)
         with pytest.raises(LakehouseError, match="changed while it was copied") as error:
             ingest(source, folder)
-    assert error.value.allow_retries
+    assert error.value.transient
     assert list(folder.glob("*.json")) == [folder / LEDGER] * (folder / LEDGER).exists()
     ingest(source, folder)
     assert current(folder) == [B]

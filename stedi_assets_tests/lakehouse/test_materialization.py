@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from stedi_assets import tables
-from stedi_assets.assets import curated
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import curated
 from stedi_assets_tests.lakehouse.conftest import Run, folder_of
 from stedi_assets_tests.rows import (
     CUSTOMERS,
@@ -28,7 +28,7 @@ from stedi_assets_tests.rows import (
 
 
 @pytest.fixture
-def parents(lakehouse: LakehouseIOManager, frame: Frame) -> LakehouseIOManager:
+def parents(lakehouse: Lakehouse, frame: Frame) -> Lakehouse:
     """A lakehouse with the three parents of machine_learning_curated."""
     for table, ddl, made in [
         (
@@ -43,7 +43,7 @@ def parents(lakehouse: LakehouseIOManager, frame: Frame) -> LakehouseIOManager:
     return lakehouse
 
 
-def test__materialization__metadata(parents: LakehouseIOManager, run: Run) -> None:
+def test__materialization__metadata(parents: Lakehouse, run: Run) -> None:
     table = tables.MACHINE_LEARNING_CURATED
     [materialization] = run(curated.machine_learning_curated).asset_materializations_for_node(
         "machine_learning_curated"
@@ -68,7 +68,7 @@ def test__materialization__metadata(parents: LakehouseIOManager, run: Run) -> No
         assert "](data:image/svg+xml;base64," in told[picture]
 
 
-def test__materialization__no_row(parents: LakehouseIOManager, run: Run, frame: Frame) -> None:
+def test__materialization__no_row(parents: Lakehouse, run: Run, frame: Frame) -> None:
     """Dagster's history outlives an erasure, so it holds no serial number, date or reading."""
     people = [customer("ann@example.com", "device-1", consent=MORNING + 1, updated=MORNING + 2)]
     parents.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
@@ -78,7 +78,7 @@ def test__materialization__no_row(parents: LakehouseIOManager, run: Run, frame: 
             assert not re.search(f"ann@|device-1|{NOON}|{MORNING}|{MORNING + 1}", told)
 
 
-def test__materialization__lineage_of_each_column(parents: LakehouseIOManager, run: Run) -> None:
+def test__materialization__lineage_of_each_column(parents: Lakehouse, run: Run) -> None:
     [materialization] = run(curated.machine_learning_curated).asset_materializations_for_node(
         "machine_learning_curated"
     )
@@ -100,7 +100,7 @@ def test__materialization__lineage_of_each_column(parents: LakehouseIOManager, r
 
 
 def test__materialization__lineage_of_a_restricted_table(
-    parents: LakehouseIOManager, run: Run, frame: Frame
+    parents: Lakehouse, run: Run, frame: Frame
 ) -> None:
     people = frame(CUSTOMERS, [customer("ann@example.com")])
     parents.write(tables.CUSTOMER_TRUSTED, people, {})
@@ -118,7 +118,7 @@ def test__materialization__lineage_of_a_restricted_table(
 
 @pytest.mark.parametrize("options", [{}, {"match_device": True}])
 def test__materialization__commit_keeps_run_and_options(
-    options: dict, parents: LakehouseIOManager, run: Run
+    options: dict, parents: Lakehouse, run: Run
 ) -> None:
     config = {"machine_learning_curated": {"config": options}}
     result = run(curated.machine_learning_curated, config=config)

@@ -10,12 +10,15 @@ from pathlib import Path
 import boto3
 import pytest
 
-from stedi_assets.demo import BUCKET, S3Server
+from stedi_assets import storage
+from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import address, arrival, storage
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.storage import LEDGER
-from stedi_assets.resources.source import SourceData
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.landing import upload as arrival
+from stedi_assets.landing.ledger import LEDGER
+from stedi_assets.orchestration.source import SourceData
+from stedi_assets.storage import address
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import ACCELEROMETER_LANDING, STEP_TRAINER_TRUSTED
 from stedi_assets_tests.lines import ANN, ANN_READ
 from stedi_assets_tests.rows import DEVICE_READINGS, device_reading, rows
@@ -52,7 +55,7 @@ def secret(tmp_path: Path) -> Path:
 def upload(tmp_path: Path, folder: Path) -> list[str]:
     arriving = SourceData(path=str(tmp_path / "source")).folder(TABLE)
     assert arriving is not None
-    copied = arrival.ingest(arriving, storage.LocalFolder(f"file://{folder}")).copied
+    copied = arrival.ingest(arriving, LocalFolder(f"file://{folder}")).copied
     return [file.name for file in copied]
 
 
@@ -69,7 +72,7 @@ def test__name__odd_in_source(name: str, source: Path, folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", [*ODD, NOT_UTF8])
-def test__name__odd_in_landing(name: str, folder: Path, lakehouse: LakehouseIOManager) -> None:
+def test__name__odd_in_landing(name: str, folder: Path, lakehouse: Lakehouse) -> None:
     (folder / name).write_text(LINE)
     with pytest.raises(LakehouseError, match=r"file 1 of 1 by name .* Rename it"):
         lakehouse.read(TABLE)
@@ -80,7 +83,7 @@ def test__name__odd_in_landing(name: str, folder: Path, lakehouse: LakehouseIOMa
     ["-rf.json", "~root.json", "$(id);&.json", "day=1.json", "é女.json", "a" * 237 + ".json"],
 )
 def test__name__odd_yet_harmless(
-    name: str, source: Path, folder: Path, tmp_path: Path, lakehouse: LakehouseIOManager
+    name: str, source: Path, folder: Path, tmp_path: Path, lakehouse: Lakehouse
 ) -> None:
     (source / "good.json").rename(source / name)
     assert upload(tmp_path, folder) == [name]
@@ -132,7 +135,7 @@ def test__link__file_in_source(source: Path, folder: Path, secret: Path, tmp_pat
     assert list(folder.iterdir()) == []
 
 
-def test__link__file_in_landing(folder: Path, secret: Path, lakehouse: LakehouseIOManager) -> None:
+def test__link__file_in_landing(folder: Path, secret: Path, lakehouse: Lakehouse) -> None:
     (folder / "linked.json").symlink_to(secret)
     with pytest.raises(LakehouseError, match=r"file 1 of 1 by name .* is a symbolic link"):
         lakehouse.read(TABLE)
@@ -155,9 +158,7 @@ def test__link__folder_out_of_source(source: Path, folder: Path, tmp_path: Path)
         upload(tmp_path, folder)
 
 
-def test__link__folder_out_of_lakehouse(
-    lakehouse: LakehouseIOManager, tmp_path: Path, frame
-) -> None:
+def test__link__folder_out_of_lakehouse(lakehouse: Lakehouse, tmp_path: Path, frame) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     table = Path(lakehouse.uri) / STEP_TRAINER_TRUSTED.location
@@ -174,7 +175,7 @@ def test__link__to_the_whole_lakehouse_or_source(
     """Where they are is for who sets them to say."""
     (tmp_path / "set").symlink_to(tmp_path / "source")
     assert SourceData(path=str(tmp_path / "set")).folder(TABLE) is not None
-    lakehouse = LakehouseIOManager(uri=str(tmp_path / "set"), spark=spark_resource)
+    lakehouse = Lakehouse(str(tmp_path / "set"), spark_resource)
     assert rows(lakehouse.read(TABLE)) == [ANN_READ]
 
 

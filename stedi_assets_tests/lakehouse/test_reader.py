@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stedi_assets.lakehouse import reader
+from stedi_assets.landing import reader
 from stedi_assets.tables import ACCELEROMETER_LANDING, LANDING_TABLES, STEP_TRAINER_LANDING
 from stedi_assets_tests.lines import (
     ANN,

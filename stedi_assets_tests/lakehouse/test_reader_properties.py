@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stedi_assets.lakehouse import reader
+from stedi_assets.landing import reader
 from stedi_assets.tables import ACCELEROMETER_LANDING, LANDING_TABLES, Table
 from stedi_assets_tests.lines import REASONS, lines_of, profile, rows_of
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from stedi_assets.lakehouse import reader
+from stedi_assets.landing import reader
 from stedi_assets.tables import (
     ACCELEROMETER_LANDING,
     CUSTOMER_LANDING,

@@ -13,9 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
-from stedi_assets.lakehouse.s3 import S3Folder
-from stedi_assets.lakehouse.storage import Folder, LocalFolder
-from stedi_assets.lakehouse.watch import PAGES_A_LOOK, SETTLE_SECONDS, Seen, look
+from stedi_assets.landing.watch import PAGES_A_LOOK, SETTLE_SECONDS, Seen, look
+from stedi_assets.storage.folder import Folder
+from stedi_assets.storage.local import LocalFolder
+from stedi_assets.storage.s3 import S3Folder
 
 NOW = 1_700_000_000.0
 LONG_AGO = NOW - 1000

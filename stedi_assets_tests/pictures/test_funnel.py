@@ -8,9 +8,8 @@ from collections.abc import Callable
 import pytest
 from pyspark.sql import DataFrame
 
-from stedi_assets import pictures
 from stedi_assets.pictures import funnel
-from stedi_assets.tables import CUSTOMER_TRUSTED, TABLES, Table
+from stedi_assets.tables import TABLES, Table
 from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, phone_reading
 
 Read = Callable[[Table], DataFrame]
@@ -74,7 +73,3 @@ def test__pictures__need_nothing_from_elsewhere(read: Read) -> None:
         ]
         assert "class" in attributes
         assert not [name for name in attributes if name.endswith(("href", "src"))]
-
-
-def test__metadata__of_another_table_has_no_picture(read: Read) -> None:
-    assert pictures.metadata(CUSTOMER_TRUSTED, read) == {}

@@ -17,10 +17,11 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.report import page, standing
-from stedi_assets.report.standing import Standing
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.report import page
+from stedi_assets.report import status as standing
+from stedi_assets.report.status import Standing
 from stedi_assets.settings import Settings
 from stedi_assets_tests.conftest import PROJECT
 
@@ -34,11 +35,11 @@ class Project:
 
     defs: dg.Definitions
     instance: dg.DagsterInstance
-    io_manager: LakehouseIOManager
+    lakehouse: Lakehouse
 
     def standings(self) -> list[Standing]:
         """Every table as it is."""
-        return standing.standings(self.defs, self.instance, self.io_manager)
+        return standing.standings(self.defs, self.instance, self.lakehouse)
 
 
 def project(folder: Path, instance: dg.DagsterInstance) -> Project:
@@ -47,7 +48,7 @@ def project(folder: Path, instance: dg.DagsterInstance) -> Project:
     return Project(
         stedi_assets.definitions.define(settings),
         instance,
-        LakehouseIOManager(uri=settings.lakehouse_uri, spark=SparkResource()),
+        Lakehouse(settings.lakehouse_uri, SparkResource()),
     )
 
 

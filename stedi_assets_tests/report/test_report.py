@@ -36,7 +36,7 @@ def test__report__rows_are_those_of_the_logs(materialized: Project, parsed: Page
     }
     assert set(shown) == set(TABLES)
     for table in (*DELTA_TABLES, *QUARANTINE_TABLES):
-        state = delta.state(materialized.io_manager.uri_of(table))
+        state = delta.state(materialized.lakehouse.uri_of(table))
         assert state
         assert shown[table.name] == state.rows
     for name, rows in json.loads((SAMPLE / "manifest.json").read_text())["rows"].items():
@@ -155,7 +155,7 @@ def test__standings__of_a_check_that_has_not_run(materialized: Project, tmp_path
             assert event
             assert event.asset_materialization
             instance.report_runless_asset_event(event.asset_materialization)
-        standings = Project(materialized.defs, instance, materialized.io_manager).standings()
+        standings = Project(materialized.defs, instance, materialized.lakehouse).standings()
     assert {check.verdict for each in standings for check in each.checks} == {"not run"}
 
 
@@ -182,7 +182,7 @@ def test__standings__of_a_check_of_what_a_materialisation_has_replaced(
             target_materialization_data=target,
         )
         instance.report_runless_asset_event(evaluation)
-        project = Project(materialized.defs, instance, materialized.io_manager)
+        project = Project(materialized.defs, instance, materialized.lakehouse)
         verdicts = [_verdict(project, consent)]
         made_again = made.event_log_entry.asset_materialization
         assert made_again

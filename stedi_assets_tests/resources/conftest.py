@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stedi_assets.resources.catalog import GlueCatalog
+from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.tables import Column, Table, Zone
 
 TABLE = Table(

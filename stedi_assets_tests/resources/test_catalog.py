@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from stedi_assets.catalog.glue import ATTEMPTS, GlueCatalog
 from stedi_assets.catalog.table_input import JSON_LINES
 from stedi_assets.errors import LakehouseError
-from stedi_assets.resources import aws as aws_resources
-from stedi_assets.resources.catalog import ATTEMPTS, GlueCatalog
+from stedi_assets.storage import aws as aws_resources
 from stedi_assets.tables import Column, Table, Zone
 from stedi_assets_tests import aws_answers
 from stedi_assets_tests.resources.conftest import FIRST, TABLE, URI

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.errors import LakehouseError
-from stedi_assets.resources.catalog import GlueCatalog
 from stedi_assets_tests import aws_answers
 from stedi_assets_tests.resources.conftest import FIRST, TABLE, URI
 

@@ -5,7 +5,7 @@ import time
 import dagster as dg
 import pytest
 
-from stedi_assets.resources.clock import Clock, time_of_run
+from stedi_assets.orchestration.clock import Clock, time_of_run
 
 
 def test__now__is_one_time_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:

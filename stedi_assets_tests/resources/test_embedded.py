@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from pysail.spark import SparkConnectServer
 
-from stedi_assets import errors
+from stedi_assets.engine import linux
+from stedi_assets.engine.embedded import EmbeddedEngine
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import LakehouseError
-from stedi_assets.resources import linux
-from stedi_assets.resources.embedded import EmbeddedEngine
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.orchestration import failures
 from stedi_assets_tests import stranger
 
 STARTS = 20
@@ -125,10 +126,10 @@ def test__connection_lost__ends_the_run_in_a_sentence(resource: SparkResource) -
     resource._engine._connection.shutdown(socket.SHUT_RDWR)
     began = time.monotonic()
 
-    with pytest.raises(LakehouseError) as error, errors.words_withheld():
+    with pytest.raises(dg.Failure) as error, failures.faults_fail_step():
         resource.spark_session.range(3).count()
 
-    assert str(error.value) == errors.CONNECTION_LOST
+    assert error.value.description == failures.CONNECTION_LOST
     assert time.monotonic() - began < 5  # PySpark would try again for ten minutes
 
 
@@ -170,9 +171,9 @@ def _connects(port: int) -> bool:
 def test__process__that_ends_without_a_stop_ends() -> None:
     """As by an error: what PySpark asks of a cache as it goes finds the connection closed."""
     code = (
-        "from stedi_assets.resources.spark import SparkResource\n"
+        "from stedi_assets.engine.spark import SparkResource\n"
         "resource = SparkResource()\n"
-        "held = resource.hold(resource.spark_session.range(3))\n"
+        "held = resource.cached(resource.spark_session.range(3))\n"
         "assert held.count() == 3\n"
         "raise SystemExit(3)"
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stedi_assets.engine import jvm
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import LakehouseError
-from stedi_assets.resources import jvm
-from stedi_assets.resources.spark import SparkResource
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.resources import memory
+from stedi_assets.engine import memory
 
 MACHINE = memory.available(Path("nowhere"), Path("nowhere"))
 

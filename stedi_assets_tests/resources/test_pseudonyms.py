@@ -8,7 +8,7 @@ import hmac
 import pytest
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.resources.pseudonyms import Pseudonyms
+from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets_tests.rows import DEVICE_READINGS, PSEUDONYMS, Frame, device_reading, rows
 
 

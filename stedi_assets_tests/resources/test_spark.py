@@ -13,8 +13,8 @@ import pytest
 from pysail.spark import SparkConnectServer
 from pyspark.sql import SparkSession
 
-from stedi_assets.resources.embedded import EmbeddedEngine
-from stedi_assets.resources.spark import SCRATCH, SparkResource
+from stedi_assets.engine.embedded import EmbeddedEngine
+from stedi_assets.engine.spark import SCRATCH, SparkResource
 from stedi_assets_tests.conftest import PROJECT, Materialize
 
 
@@ -84,7 +84,7 @@ def test__hold__is_read_once_and_goes_with_the_session(tmp_path: Path) -> None:
     file = tmp_path / "rows.txt"
     file.write_text("one\ntwo\n")
     resource = SparkResource()
-    held = resource.hold(resource.spark_session.read.text(file.as_uri()))
+    held = resource.cached(resource.spark_session.read.text(file.as_uri()))
     file.unlink()
     assert sorted(row.value for row in held.collect()) == ["one", "two"]
     assert held.join(held.limit(1), "value", "leftsemi").count() == 1
@@ -98,7 +98,7 @@ def test__hold__is_read_once_and_goes_with_the_session(tmp_path: Path) -> None:
 
 def test__hold__beside_another_session(spark: SparkSession) -> None:
     resource = SparkResource()
-    held = resource.hold(resource.spark_session.range(3))
+    held = resource.cached(resource.spark_session.range(3))
     assert held.count() == 3
     assert spark.range(2).count() == 2
     resource.teardown_after_execution(dg.build_init_resource_context())
@@ -156,7 +156,7 @@ def _engine_alone(**environment: str) -> str:
     """What an engine that is started in a process of its own says of itself."""
     lines = [
         "from pyspark.errors.utils import is_debugging_enabled",
-        "from stedi_assets.resources.spark import SparkResource",
+        "from stedi_assets.engine.spark import SparkResource",
         "resource = SparkResource()",
         "ids = resource.spark_session.range(10_000).orderBy('id').toArrow().column('id')",
         "print('rows of a batch:', len(ids.chunk(0)))",

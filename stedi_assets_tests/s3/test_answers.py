@@ -10,13 +10,18 @@ import dagster as dg
 import pytest
 from pyspark.sql import DataFrame
 
-from stedi_assets.demo import S3Server
-from stedi_assets.erasure.landing import note_erased
+from stedi_assets import storage
+from stedi_assets.demo_s3 import S3Server
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import arrival, delta, faults, s3, s3_upload, storage
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.lakehouse.storage import LEDGER, Folder, LocalFolder, StoredFile, sha256_of
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.landing import upload as arrival
+from stedi_assets.landing.erased import note_erased
+from stedi_assets.landing.ledger import LEDGER
+from stedi_assets.storage import faults, s3, s3_upload
+from stedi_assets.storage.folder import TAKEN, Folder, StoredFile, sha256_of
+from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import DEVICE_READINGS, rows
 from stedi_assets_tests.s3_proxy import Fault, Request, S3Proxy, Spoilt, s3_proxy
@@ -167,7 +172,7 @@ def test__upload__each_answer_spoilt(
         try:
             arrival.ingest(arriving, folder)
         except LakehouseError as error:
-            assert error.allow_retries, error
+            assert error.transient, error
             assert landing.uri in str(error)
         asked = len(proxy.requests) - begun
         proxy.fault = lambda asked: None
@@ -202,7 +207,7 @@ def test__upload__in_parts(
     assert {"a.json": "the first version\n"} | {
         f"{number}.json": content for number in range(5)
     } == _content(landing)
-    with pytest.raises(OSError, match=storage.TAKEN):
+    with pytest.raises(OSError, match=TAKEN):
         _upload(landing, tmp_path, "0.json", f"{content}.")
 
 
@@ -250,7 +255,7 @@ def test__upload__condition_that_the_store_refuses(
     proxy.fault = _always(fault, "PUT", "/landing/")
     with pytest.raises(LakehouseError, match=said) as raised:
         arrival.ingest(arriving, landing)
-    assert raised.value.allow_retries is transient
+    assert raised.value.transient is transient
 
 
 @pytest.fixture(scope="module")
@@ -274,18 +279,18 @@ def stored(
     before_engine: S3Proxy,
     own_engine: SparkResource,
     monkeypatch: pytest.MonkeyPatch,
-) -> LakehouseIOManager:
+) -> Lakehouse:
     """A lakehouse with two versions of a table."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", before_engine.endpoint)
     monkeypatch.setenv("AWS_ENDPOINT", before_engine.endpoint)
     before_engine.fault = lambda asked: None
-    lakehouse = LakehouseIOManager(uri=through_proxy, spark=own_engine)
+    lakehouse = Lakehouse(through_proxy, own_engine)
     for number in (1, 2):
         lakehouse.write(STEP_TRAINER_TRUSTED, _frame(lakehouse, number), {})
     return lakehouse
 
 
-def _frame(lakehouse: LakehouseIOManager, number: int) -> DataFrame:
+def _frame(lakehouse: Lakehouse, number: int) -> DataFrame:
     return lakehouse.spark_session.createDataFrame(ROWS[:number], DEVICE_READINGS)
 
 
@@ -295,7 +300,7 @@ ROWS = [(1655564376361, "a-1", 7), (1655564376362, "a-1", 8), (1655564376363, "b
 @pytest.mark.parametrize("form", [Spoilt.HTML, Spoilt.HEADLESS, Spoilt.EMPTY, Spoilt.HALF])
 @pytest.mark.parametrize("first", [1, 2])
 def test__delta__log_that_looks_empty_is_no_absent_table(
-    form: Spoilt, first: int, stored: LakehouseIOManager, before_engine: S3Proxy
+    form: Spoilt, first: int, stored: Lakehouse, before_engine: S3Proxy
 ) -> None:
     """Whichever listing is spoilt: that of this package, or that of delta-rs."""
     uri = stored.uri_of(STEP_TRAINER_TRUSTED)
@@ -307,12 +312,12 @@ def test__delta__log_that_looks_empty_is_no_absent_table(
     before_engine.fault = spoil
     with pytest.raises(LakehouseError, match="object store") as raised:
         delta.state(uri)
-    assert raised.value.allow_retries
+    assert raised.value.transient
 
 
 @pytest.mark.parametrize("number", range(1, 7))
 def test__write__one_listing_looks_empty(
-    number: int, stored: LakehouseIOManager, before_engine: S3Proxy
+    number: int, stored: Lakehouse, before_engine: S3Proxy
 ) -> None:
     """The engine would append to the table that it did not see."""
     listings = itertools.count(1)
@@ -332,6 +337,6 @@ def test__write__one_listing_looks_empty(
         expected = [ROWS[:2], ROWS]
     before_engine.fault = lambda asked: None
     assert next(listings) > number
-    fresh = LakehouseIOManager(uri=stored.uri, spark=stored.spark)
+    fresh = Lakehouse(stored.uri, stored.spark)
     # Not by way of its history, for which delta-rs holds the lock that the proxy needs.
     assert rows(fresh.spark_session.read.format("delta").load(uri)) in expected

@@ -6,9 +6,9 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from stedi_assets.demo import BUCKET, S3Server
-from stedi_assets.lakehouse import storage
-from stedi_assets.lakehouse.storage import LEDGER
+from stedi_assets import storage
+from stedi_assets.demo_s3 import BUCKET, S3Server
+from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
 from stedi_assets_tests.conftest import Materialize
 from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, row_counts, table_at

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stedi_assets.demo import S3Server
+from stedi_assets.demo_s3 import S3Server
 from stedi_assets.tables import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.runs import HANGING_SECONDS
 from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, failures, row_counts
@@ -32,11 +32,11 @@ def test__s3__two_runs_at_once(
 
 WRITER = f"""
 import sys
-from stedi_assets.lakehouse.io_manager import LakehouseIOManager
-from stedi_assets.resources.spark import SparkResource
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.tables import {STEP_TRAINER_TRUSTED.name.upper()} as table
 
-lakehouse = LakehouseIOManager(uri=sys.argv[1], spark=SparkResource())
+lakehouse = Lakehouse(sys.argv[1], SparkResource())
 number = int(sys.argv[2])
 rows = [(1655564376361 + each, "device", number) for each in range(100 + number)]
 frame = lakehouse.spark_session.createDataFrame(rows, table.ddl)

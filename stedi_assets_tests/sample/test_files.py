@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.lakehouse.fingerprint import fingerprint
+from stedi_assets.landing.fingerprint import fingerprint
 from stedi_assets.sample import Cohort, Recipe, files, write_sample
 from stedi_assets.tables import LANDING_TABLES, Table
 from stedi_assets_tests.conftest import PROJECT

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from stedi_assets.erasure.record import RECORDS
-from stedi_assets.lakehouse.storage import ERASED, LEDGER
+from stedi_assets.landing.erased import ERASED
+from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.tables import (
     DELTA_TABLES,
     LANDING_TABLES,

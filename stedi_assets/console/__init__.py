@@ -1,0 +1,1 @@
+"""SQL over the lakehouse, read only."""

@@ -1,0 +1,172 @@
+"""A console for SQL over the lakehouse: `make sql`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stedi_assets.console import duck
+from stedi_assets.errors import LakehouseError
+from stedi_assets.settings import Settings
+from stedi_assets.storage import address
+from stedi_assets.tables import TABLES
+
+ROWS_SHOWN = 40
+ROWS_AT_ONCE = 10_000
+# What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+HELP = "End a query with ; or type .tables, .schema <table> or .quit."
+
+
+def run(uri: str, sql: str, output: str) -> None:
+    """Runs each statement of a text and prints its result.
+
+    Args:
+        uri: The lakehouse.
+        sql: One or more statements.
+        output: `table` for the first rows, aligned; `csv` for all of them.
+
+    Raises:
+        LakehouseError: At the first statement that fails.
+    """
+    for statement in duck.statements(sql):
+        relation = duck.query(uri, statement)
+        with duck.read_faults():
+            if output == "table":
+                relation.show(max_rows=ROWS_SHOWN)
+                continue
+            writer = csv.writer(sys.stdout)
+            writer.writerow(map(_no_formula, relation.columns))
+            for batch in relation.to_arrow_reader(ROWS_AT_ONCE):
+                columns = (map(_no_formula, column.to_pylist()) for column in batch.columns)
+                writer.writerows(zip(*columns, strict=True))
+
+
+def _no_formula(value: Any) -> Any:
+    """A value as a spreadsheet may open it, which computes a text that begins like a formula.
+
+    Numbers stay as they are. Text of a list or a structure begins with a bracket.
+    """
+    begins = value.lstrip(" ") if isinstance(value, str) else ""
+    return f"'{value}" if begins.startswith(FORMULA) else value
+
+
+def tables() -> str:
+    """Every table's name and what one row of it is."""
+    width = max(map(len, TABLES))
+    return "\n".join(f"{table.name:{width}}  {table.description}" for table in TABLES.values())
+
+
+def schema(name: str) -> str:
+    """The columns of a table: name, type and meaning.
+
+    Raises:
+        LakehouseError: If there is no such table.
+    """
+    table = TABLES.get(name.lower())
+    if table is None:
+        raise LakehouseError(f"There is no table {name!r}. List the tables with .tables.")
+    width = max(map(len, table.column_names))
+    return "\n".join(
+        f"{column.name:{width}}  {column.type:9}  {column.description}" for column in table.columns
+    )
+
+
+def console(uri: str, output: str) -> bool:
+    """Runs what is typed or piped in, up to `.quit` or the end; a mistake does not end it.
+
+    Returns:
+        Whether everything succeeded.
+    """
+    if sys.stdin.isatty():
+        import readline  # with it input() edits lines
+
+        readline.set_auto_history(True)
+        print(f"The lakehouse at {uri}, read only. {HELP}")
+    succeeded = True
+    for command in _commands():
+        try:
+            if not command.startswith("."):
+                run(uri, command, output)
+                continue
+            word, _, argument = command.rstrip(";").partition(" ")
+            if word == ".quit":
+                break
+            if word not in (".tables", ".schema"):
+                raise LakehouseError(f"There is no command {word}. {HELP}")
+            print(tables() if word == ".tables" else schema(argument.strip()))
+        except LakehouseError as error:
+            print(error, file=sys.stderr)
+            succeeded = False
+    return succeeded
+
+
+def _commands() -> Iterator[str]:
+    """Each dot command, and each text that ends in a semicolon or with the input."""
+    typed = ""
+    while True:
+        try:
+            line = input(_prompt(typed))
+        except EOFError:
+            break
+        typed = f"{typed}\n{line}".strip()
+        if typed.startswith(".") or sqlite3.complete_statement(typed):
+            yield typed
+            typed = ""
+    if typed:
+        yield typed
+
+
+def _prompt(typed: str) -> str:
+    if not sys.stdin.isatty():
+        return ""
+    return "...> " if typed else "sql> "
+
+
+def main() -> int:
+    """Runs one query, a file of queries, or the console.
+
+    Returns:
+        0 if every query succeeded, or else 1; 0 too for mistakes made at a terminal.
+    """
+    parser = argparse.ArgumentParser(prog="stedi_assets.console.shell", description=__doc__)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--query", help="SQL to run")
+    source.add_argument("--file", type=Path, help="a file of SQL to run")
+    parser.add_argument("--format", choices=("table", "csv"), default="table")
+    options = parser.parse_args()
+    # Python's own handler would wait until DuckDB has the result.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        uri = address.as_uri(Settings.from_environment().lakehouse_uri)
+        if options.query is None and options.file is None:
+            return 0 if console(uri, options.format) or sys.stdin.isatty() else 1
+        run(uri, _content(options.file) if options.file else options.query, options.format)
+        sys.stdout.flush()
+    except LakehouseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Who reads the output, such as `head`, has had enough: let Python's exit not fail on it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LakehouseError(
+            f"{file} cannot be read as a file of SQL. Name one, such as sql/queries/row_counts.sql."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

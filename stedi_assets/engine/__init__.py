@@ -1,0 +1,1 @@
+"""The Spark engine: embedded by default, any Spark Connect server by setting."""

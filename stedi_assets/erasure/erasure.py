@@ -1,0 +1,279 @@
+"""One erasure of a lakehouse: from where, and the proof that no one is left."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from stedi_assets import storage
+from stedi_assets.erasure import rewrite as landing
+from stedi_assets.erasure.people import Left, People
+from stedi_assets.erasure.record import Record
+from stedi_assets.erasure.whom import Whom, users_who_landed
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.storage.faults import storage_faults
+from stedi_assets.tables import (
+    ACCELEROMETER_TRUSTED,
+    DELTA_TABLES,
+    LANDING_TABLES,
+    MACHINE_LEARNING_CURATED,
+    QUARANTINE_TABLES,
+    Table,
+    consent,
+    quarantine_of,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.dataset as pa_dataset
+    from pyspark.sql import DataFrame
+
+JOB = "erase_withdrawn"
+AGAIN = f"Materialise the lakehouse, then run {JOB} again."
+# So many pieces of quarantine are in memory at once.
+PIECES_AT_ONCE = 1024
+
+
+class Erasure:
+    """One erasure of a lakehouse.
+
+    Args:
+        lakehouse: Where the tables are.
+        pseudonyms: Makes the pseudonyms.
+        asked: Pseudonyms of people to erase from landing too.
+        record: Takes down what is done.
+
+    Raises:
+        LakehouseError: If there is no trace of one of the people asked for.
+    """
+
+    def __init__(
+        self,
+        lakehouse: Lakehouse,
+        pseudonyms: Pseudonyms,
+        asked: frozenset[str],
+        record: Record,
+    ) -> None:
+        self.lakehouse = lakehouse
+        self.pseudonyms = pseudonyms
+        self.record = record
+        self.record.people = sorted(asked)
+        self.whom = Whom(lakehouse, pseudonyms, asked, record.began)
+        others = (users_who_landed(lakehouse), self._addresses_in_tables())
+        self.whom.require_known(others, self._quarantined())
+
+    def stale(self) -> str | None:
+        """Which table was not made anew since someone left, in a sentence, if one is."""
+        for table in self.tables(DELTA_TABLES):
+            rows = self.lakehouse.read(table)
+            count = self._left_in(table, rows).count()
+            if table == MACHINE_LEARNING_CURATED and not count:
+                # A phone may be paired with another's device. The phones' table has passed by now.
+                phones = self.lakehouse.read(ACCELEROMETER_TRUSTED)
+                count = rows.join(phones, ["timestamp", "x", "y", "z"], "left_anti").count()
+            if count:
+                return (
+                    f"{table.name} still has {count:,} rows of people who left."
+                    f"{self._clock_of(table)}"
+                )
+        return None
+
+    def clear_landing(self, table: Table) -> None:
+        """Takes the people asked for out of a table's landing files, superseded ones too."""
+        folder = storage.open_folder(self.lakehouse.uri_of(table))
+        with storage_faults(folder.uri):
+            erased = landing.clear(folder, self.whom.asked_people(), table)
+        self.record.landing_lines[table.name] = erased.lines
+        self.record.files_renamed[table.name] = erased.renamed
+        self.record.ambiguous[table.name] = erased.ambiguous
+        self.record.read[table.name] = erased.read
+        self._forget_versions(table)
+
+    def note_people(self) -> bool:
+        """Takes down who is in old files and has left, and tells whether there are old files."""
+        found = set(self.record.people)
+        any_files = False
+        for table in self.tables(DELTA_TABLES):
+            name = _identifies(table)
+            files = upkeep.superseded_files(self.lakehouse.uri_of(table))
+            any_files |= bool(files)
+            if name != "serialNumber" and files:
+                left = self._left_in(table, self._data_files(table, files)).dropna().distinct()
+                found |= {row[0] for row in self.pseudonyms.of(left, name).collect()}
+        self.record.people = sorted(found)
+        return any_files
+
+    def quarantine(self, landed: Table) -> None:
+        """Blanks the pieces, or the parts of them, that are of someone who has left.
+
+        Args:
+            landed: The landing table that they are of.
+
+        Raises:
+            LakehouseError: If the quarantine table was made by another release.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = quarantine_of(landed)
+        state = self.lakehouse.state(table)
+        assert state is not None
+        if set(state.columns) != set(table.column_names):
+            raise LakehouseError(f"{table.name} was made by another release. {AGAIN}")
+        schema = delta.arrow_schema(table)
+        count = ambiguous = 0
+        found = set(self.record.people)
+        with tempfile.TemporaryDirectory() as scratch:
+            # While delta-rs writes, it cannot read.
+            path = Path(scratch, "cleared.parquet")
+            with pq.ParquetWriter(path, schema) as cleared:
+                for batch, left, people in self._judged(landed):
+                    changed = [line for each, line in _beside(left, batch) if each.line != line]
+                    count += len(changed)
+                    found |= {each for line in changed for each in people.pseudonyms_in(line)}
+                    ambiguous += sum(each.ambiguous for each in left)
+                    columns = {name: batch[name] for name in table.column_names}
+                    columns["line"] = pa.array([each.line for each in left], pa.string())
+                    cleared.write_batch(pa.RecordBatch.from_pydict(columns, schema))
+            if count:
+                with pq.ParquetFile(path) as rows:
+                    batches = functools.partial(rows.iter_batches, PIECES_AT_ONCE)
+                    self.lakehouse.write(table, batches, state.commit)
+        self.record.people = sorted(found)
+        self.record.quarantined[table.name] = count
+        self.record.ambiguous[table.name] = ambiguous
+
+    def forget(self, table: Table) -> None:
+        """Leaves a table its current version alone, and proves that no one is in it who left.
+
+        Raises:
+            LakehouseError: If someone still is, or the table was written meanwhile.
+        """
+        uri = self.lakehouse.uri_of(table)
+        self.record.tables[table.name] = asdict(upkeep.forget_history(uri))
+        self._forget_versions(table)
+        if why := upkeep.why_superseded(uri):
+            raise LakehouseError(f"{table.name} {why}, then run {JOB} again.")
+        if count := self._count_left(table, uri):
+            raise LakehouseError(f"{table.name} has {count:,} rows of people who left. {AGAIN}")
+        state = self.lakehouse.state(table)
+        self.record.read[table.name] = state.rows if state else 0
+
+    def keep_record(self) -> None:
+        """Writes what has been taken down, in place of what was written before."""
+        self.record.keep(self.lakehouse.uri)
+
+    def tables(self, among: Sequence[Table]) -> list[Table]:
+        """Those that the lakehouse has."""
+        return [table for table in among if self.lakehouse.state(table)]
+
+    def _count_left(self, table: Table, uri: str) -> int:
+        """How many rows of people who left are in all that is stored of a table."""
+        if table in QUARANTINE_TABLES:
+            landed = LANDING_TABLES[QUARANTINE_TABLES.index(table)]
+            judged = self._judged(landed)
+            return sum(
+                each.line != line
+                for batch, left, _ in judged
+                for each, line in _beside(left, batch)
+            )
+        with storage_faults(uri):
+            stored = [file.uri for file in storage.open_folder(uri).files()]
+        files = [name for name in stored if name.endswith(".parquet")]
+        return self._left_in(table, self._data_files(table, files)).count() if files else 0
+
+    def _judged(self, landed: Table) -> Iterator[tuple[pa.RecordBatch, list[Left], People]]:
+        """The quarantine of a landing table, what is left of each piece, and whom it was judged by.
+
+        The people are looked up for some pieces at a time, so that no more is in memory at once.
+        """
+        for batch in self._pieces(quarantine_of(landed)).to_batches(batch_size=PIECES_AT_ONCE):
+            lines = [line or "" for line in batch["line"].to_pylist()]
+            people = self.whom.people_in(lines)
+            yield batch, [_blanked(line, people, landed) for line in lines], people
+
+    def _pieces(self, table: Table) -> pa_dataset.Dataset:
+        uri = self.lakehouse.uri_of(table)
+        found = delta.open_table(uri)
+        assert found is not None
+        filesystem = storage.open_folder(uri).arrow_filesystem()
+        return found.to_pyarrow_dataset(filesystem=filesystem)
+
+    def _quarantined(self) -> Iterator[str]:
+        """The text of all quarantined pieces."""
+        for table in self.tables(QUARANTINE_TABLES):
+            for batch in self._pieces(table).to_batches(batch_size=PIECES_AT_ONCE):
+                yield from filter(None, batch["line"].to_pylist())
+
+    def _addresses_in_tables(self) -> Iterator[DataFrame]:
+        """The addresses in each table that has some, in its old versions too."""
+        for table in self.tables(DELTA_TABLES):
+            if (name := _identifies(table)) != "serialNumber":
+                yield self.lakehouse.read(table).select(name)
+                if files := upkeep.superseded_files(self.lakehouse.uri_of(table)):
+                    yield self._data_files(table, files)
+
+    def _data_files(self, table: Table, uris: list[str]) -> DataFrame:
+        # Only the column that tells, since older files may lack others.
+        schema = f"`{_identifies(table)}` string"
+        return self.lakehouse.spark_session.read.schema(schema).parquet(*uris)
+
+    def _left_in(self, table: Table, rows: DataFrame) -> DataFrame:
+        """The rows of people who have left: by their person or device."""
+        name = _identifies(table)
+        of_device = name == "serialNumber"
+        known = self.whom.staying.select(name if of_device else "email").dropna().distinct()
+        if of_device and self._options(table).get("pseudonymise_devices"):
+            known = self.pseudonyms.of(known, name)
+        who = rows.select(rows[name] if of_device else consent.person(name).alias(name))
+        return who.join(known.toDF("_known"), who[name] == F.col("_known"), "left_anti")
+
+    def _options(self, table: Table) -> dict[str, Any]:
+        state = self.lakehouse.state(table)
+        return dict(state.commit.get("config", {})) if state else {}
+
+    def _clock_of(self, table: Table) -> str:
+        """That a table was made with a clock ahead of this one, by which consent was judged."""
+        state = self.lakehouse.state(table)
+        made = state.commit.get("as_of", 0) if state else 0
+        if made <= self.record.began:
+            return ""
+        return (
+            f" It was made by a clock that said {_utc(made)}, later than now: that one was fast, "
+            "or this one is slow."
+        )
+
+    def _forget_versions(self, table: Table) -> None:
+        with storage_faults(uri := self.lakehouse.uri_of(table)):
+            if not storage.open_folder(uri).forget_versions():
+                self.record.store_versions_kept.append(table.name)
+
+
+def _identifies(table: Table) -> str:
+    """The column that tells whose a row is."""
+    return next(n for n in ("email", "user", "serialNumber") if n in table.column_names)
+
+
+def _blanked(piece: str, people: People, landed: Table) -> Left:
+    left = [people.without(line, landed) for line in piece.split("\n")]
+    kept = [each.line for each in left if each.line is not None]
+    return Left("\n".join(kept), sum(each.ambiguous for each in left))
+
+
+def _beside(left: list[Left], batch: pa.RecordBatch) -> Iterator[tuple[Left, str]]:
+    return zip(left, (line or "" for line in batch["line"].to_pylist()), strict=True)
+
+
+def _utc(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

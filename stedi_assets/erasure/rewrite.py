@@ -1,0 +1,190 @@
+"""Takes people out of landing files: each is written anew without them, verified and swapped."""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from stedi_assets.erasure.people import People
+from stedi_assets.errors import LakehouseError
+from stedi_assets.landing import ledger as ledgers
+from stedi_assets.landing.erased import erased_digests, note_erased
+from stedi_assets.landing.ledger import LandedFile
+from stedi_assets.storage.faults import storage_faults
+from stedi_assets.storage.folder import Folder, StoredFile, sha256_of
+from stedi_assets.tables import Table
+
+# A byte that is not UTF-8 becomes a character of its own, and that byte again when written.
+UTF_8 = ("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure did to landing files.
+
+    Attributes:
+        lines: How many lines were taken out or cut.
+        renamed: How many files have another name, since theirs held what identifies the people.
+        read: How many lines were read when that was done, in none of which the people are.
+        ambiguous: How many pieces may be theirs or others', as `people.Left` says.
+    """
+
+    lines: int = 0
+    renamed: int = 0
+    read: int = 0
+    ambiguous: int = 0
+
+    def __add__(self, other: Erased) -> Erased:
+        return Erased(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+def clear(folder: Folder, people: People, table: Table) -> Erased:
+    """Takes people out of every file of a landing folder, a superseded one too, and its ledger.
+
+    Args:
+        folder: The landing folder.
+        people: The people.
+        table: The landing table whose folder it is.
+
+    Returns:
+        What was done.
+
+    Raises:
+        LakehouseError: If storage fails or a file is damaged; every file is then whole, as it was
+            or as it shall be.
+    """
+    stored = folder.files()
+    before = ledger = ledgers.read(folder, stored, erased_digests(folder, stored))
+    erased = Erased()
+    try:
+        for file in folder.json_lines(stored):
+            landed = before.by_name[file.name]
+            name, source = _names(landed, people)
+            was = landed.landed_sha256 or landed.sha256 or folder.digest(file)
+            done, digest = _erase(folder, file, landed, name, people, table)
+            erased += done
+            if digest:
+                known = {
+                    "name": name,
+                    "source": source,
+                    "sha256": digest,
+                    "landed_sha256": was,
+                    "version": "",
+                }
+                ledger = ledger.with_files([landed.model_copy(update=known)])
+    finally:
+        if ledger != before:
+            stored = folder.files()
+            noted = erased_digests(folder, stored)
+            ledgers.keep(folder, ledgers.observed(ledger, folder, stored, noted))
+    return erased
+
+
+def _erase(
+    folder: Folder,
+    file: StoredFile,
+    landed: LandedFile,
+    name: str,
+    people: People,
+    table: Table,
+) -> tuple[Erased, str | None]:
+    """Takes people out of a landing file: writes another beside it, verifies it and swaps them.
+
+    The digest of the file as it was is noted first, so that it does not land again.
+
+    Args:
+        folder: The landing folder.
+        file: A file of it.
+        landed: What the ledger says of it.
+        name: Its name from now on.
+        people: The people.
+        table: The landing table whose file it is.
+
+    Returns:
+        What was done, and the SHA-256 of the file as it is now; None if it is untouched.
+    """
+    with tempfile.TemporaryDirectory() as scratch, storage_faults(folder.uri):
+        changed = Path(scratch, "changed")
+        lines = kept = ambiguous = 0
+        with (
+            folder.open(file) as stored,
+            _content(file, stored) as source,
+            changed.open("wb") as target,
+            _content(file, target) as rewritten,
+        ):
+            for line in _lines(source, folder, file):
+                lines += 1
+                text = line.decode(*UTF_8).removesuffix("\n")
+                left = people.without(text, table)
+                kept += left.line == text
+                ambiguous += left.ambiguous
+                if left.line == text:
+                    rewritten.write(line)
+                elif left.line is not None:
+                    rewritten.write(f"{left.line}\n".encode(*UTF_8))
+        if kept == lines and name == file.name:
+            return Erased(read=lines, ambiguous=ambiguous), None
+        read, digest = _verified(changed, file, people, table)
+        if file not in folder.files():
+            raise LakehouseError(
+                f"A file of {folder.uri} was replaced while people were erased from it. It is "
+                "untouched; run the job again."
+            )
+        note_erased(folder, {folder.digest(file), landed.landed_sha256 or folder.digest(file)})
+        # A run that was killed may have left it under its other name, without fewer people.
+        before = file if name == file.name else folder.file(name)
+        folder.upload(changed, name, digest, replaces=before)
+        if name != file.name:
+            folder.remove([file.name])
+    return Erased(lines - kept, int(name != file.name), read, ambiguous), digest
+
+
+def _names(landed: LandedFile, people: People) -> tuple[str, str]:
+    """The names of a landed file and of its source file, without what identifies the people.
+
+    Another name is a pseudonym of the source file's, which is the same when a run that was killed
+    is run again.
+    """
+    if not (people.named_in(landed.name) or people.named_in(landed.source)):
+        return landed.name, landed.source
+    _, dot, suffix = landed.source.rpartition(".json")
+    source = f"{people.pseudonyms.of_text(landed.source)[:16]}{dot}{suffix}"
+    if landed.name == landed.source:
+        return source, source
+    return ledgers.versioned(source, people.pseudonyms.of_text(landed.name), ()), source
+
+
+def _verified(path: Path, file: StoredFile, people: People, table: Table) -> tuple[int, str]:
+    """How many lines a rewritten file has, in which none of the people is, and its SHA-256."""
+    lines = 0
+    with path.open("rb") as stored, _content(file, stored) as source:
+        for line in source:
+            lines += 1
+            text = line.decode(*UTF_8).removesuffix("\n")
+            if people.without(text, table).line != text:
+                raise LakehouseError(
+                    "A landing file without the people to erase could not be made: some are still "
+                    "in it. It is untouched."
+                )
+    return lines, sha256_of(path)
+
+
+def _lines(source: BinaryIO, folder: Folder, file: StoredFile) -> Iterator[bytes]:
+    try:
+        yield from source
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise LakehouseError(
+            f"{folder.tell(file, folder.json_lines())} cannot be read: it is damaged or was cut "
+            "short. Replace it by a whole copy, then run the job again."
+        ) from None
+
+
+def _content(file: StoredFile, stream: BinaryIO) -> BinaryIO:
+    mode = "wb" if stream.writable() else "rb"
+    zipped = gzip.GzipFile(fileobj=stream, mode=mode, mtime=0) if file.gzipped else stream
+    return cast(BinaryIO, zipped)

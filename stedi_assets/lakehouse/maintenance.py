@@ -1,0 +1,220 @@
+"""The upkeep of Delta tables: joins small files, and forgets what was."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+from stedi_assets import storage
+from stedi_assets.lakehouse import delta
+from stedi_assets.storage.faults import fault, storage_faults
+from stedi_assets.storage.folder import StoredFile
+from stedi_assets.tables.policy import Options
+
+# No write takes longer; a file this old that no version knows is of one that was killed.
+WRITE_HOURS = 1
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """What maintenance did to a table.
+
+    Attributes:
+        compacted: How many files were joined into larger ones.
+        removed: How many files of old versions were deleted.
+        removed_bytes: How many bytes those had.
+    """
+
+    compacted: int
+    removed: int
+    removed_bytes: int
+
+
+def maintain(uri: str, retention_hours: int) -> Maintained | None:
+    """Joins a table's small files, and deletes those of versions replaced a while ago.
+
+    Args:
+        uri: Where the table is.
+        retention_hours: How long ago; the caller knows that nothing reads older versions.
+
+    Returns:
+        What was done, or None where there is no table.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails.
+    """
+    table = delta.open_table(uri)
+    if table is None:
+        return None
+    from deltalake.exceptions import DeltaError
+
+    try:
+        compacted = table.optimize.compact()["numFilesRemoved"]
+        sizes = {file.name: file.size for file in storage.open_folder(uri).files()}
+        removed = table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
+    except (DeltaError, OSError) as error:
+        raise fault(uri, error) or error from None
+    return Maintained(compacted, len(removed), sum(sizes.get(name, 0) for name in removed))
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What a table lost when it forgot its history.
+
+    Attributes:
+        files: How many data files were deleted.
+        versions: How many versions can no longer be read.
+    """
+
+    files: int = 0
+    versions: int = 0
+
+
+def weaker_until(last: delta.TableState | None, options: Options) -> int | None:
+    """The last version of a table that was made under weaker options than its next; None if none.
+
+    Args:
+        last: Its current version, which says the same of itself. One by an earlier release does
+            not, so that any of its versions may be weaker.
+        options: Those of the next version.
+    """
+    if last is None or not options.enabled:
+        return None
+    if options.beyond(Options.of(last.commit.get("config", {}))):
+        return last.version
+    until: int | None = last.commit.get("weaker_until", last.version)
+    return until
+
+
+def keeps_versions_until(uri: str, version: int) -> bool:
+    """Whether a table's log still has any version up to this one."""
+    return bool(_log_before(uri, version + 1))
+
+
+def superseded_files(uri: str) -> list[str]:
+    """The URIs of a table's data files that only older versions need, or none does.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails.
+    """
+    return [file.uri for file in _superseded(uri)]
+
+
+def why_superseded(uri: str) -> str | None:
+    """Why a table that forgot its history has data files besides those of its version, if it does.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails.
+    """
+    left = _superseded(uri)
+    if not left:
+        return None
+    if any(file.name in _named_in_log(uri) for file in left):
+        return "was written meanwhile. Wait until nothing writes it"
+    written = max(file.modified_ns for file in left) / 1e9
+    until = datetime.fromtimestamp(written + WRITE_HOURS * 3600, UTC)
+    return (
+        f"has {len(left):,} data files that no version of it knows: a run is writing it, or was "
+        f"killed while it did. Wait until nothing writes it and it is {until:%Y-%m-%d %H:%M UTC}"
+    )
+
+
+def forget_history(uri: str) -> Forgotten:
+    """Leaves a table its current version alone: no older data file, and no older log file.
+
+    The log goes too, since it tells the least and the greatest value of each file's columns.
+
+    Args:
+        uri: Where the table is. Files that no version knows go once they are an hour old: until
+            then another writer may be about to commit them. A clock that was fast when they were
+            written does not count.
+
+    Raises:
+        LakehouseError: If its log is damaged or its storage fails; the current version is whole,
+            and to call this again forgets the rest.
+    """
+    from deltalake import CommitProperties, PostCommitHookProperties
+    from deltalake.exceptions import DeltaError
+
+    table = delta.open_table(uri)
+    superseded = _superseded(uri)
+    if table is None or not (superseded or _log_before(uri, table.version())):
+        return Forgotten()
+    said = CommitProperties(
+        custom_metadata={delta.COMMIT_METADATA: json.dumps(delta.last_said(table))}
+    )
+    by_hand = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+    versions = table.version()
+    try:
+        with storage_faults(uri):
+            storage.open_folder(uri).remove(_removable(uri, superseded))
+        table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
+        # What the last writer said must stand in the one commit that is left.
+        table.create_write_transaction(
+            [], "append", table.schema(), commit_properties=said, post_commithook_properties=by_hand
+        )
+        table = delta.open_table(uri)
+        assert table is not None
+        table.create_checkpoint()
+        with storage_faults(uri):
+            log = storage.open_folder(f"{uri}/_delta_log")
+            log.remove(_log_before(uri, table.version()))
+    except (DeltaError, OSError) as error:
+        raise fault(uri, error) or error from None
+    return Forgotten(len(superseded) - len(_superseded(uri)), versions)
+
+
+def _superseded(uri: str) -> list[StoredFile]:
+    table = delta.open_table(uri)
+    current = {name.rpartition("/")[2] for name in table.file_uris()} if table else set()
+    with storage_faults(uri):
+        files = storage.open_folder(uri).files()
+    return [f for f in files if f.name.endswith(".parquet") and f.name not in current]
+
+
+def _removable(uri: str, superseded: list[StoredFile]) -> list[str]:
+    """The names of the superseded files that no writer is about to commit.
+
+    That is told by the log where it names them, not by when it says that they were replaced: the
+    clock of who replaced them may have been fast. The log does not name what a killed run left; of
+    that a file of the future is one of such a clock.
+    """
+    named = _named_in_log(uri)
+    ahead = time.time_ns() + WRITE_HOURS * 3600 * 10**9
+    return [file.name for file in superseded if file.name in named or file.modified_ns > ahead]
+
+
+def _named_in_log(uri: str) -> set[str]:
+    """The names of all data files that a table's log adds or removes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    log = storage.open_folder(f"{uri}/_delta_log")
+    with storage_faults(uri):
+        for file in log.files():
+            if file.name.endswith(".json") and file.name[:20].isdigit():
+                with log.open(file) as stored:
+                    actions = [json.loads(line) for line in stored if line.strip()]
+            elif file.name.endswith(".parquet") and file.name[:20].isdigit():
+                with log.open(file) as stored:
+                    content = pa.BufferReader(stored.read())
+                names = ["add.path", "remove.path"]
+                actions = pq.read_table(content, columns=names).to_pylist()
+            else:
+                continue
+            for action in actions:
+                for kind in ("add", "remove"):
+                    if path := (action.get(kind) or {}).get("path"):
+                        found.add(unquote(path).rpartition("/")[2])
+    return found
+
+
+def _log_before(uri: str, version: int) -> list[str]:
+    """The names of the log's files of earlier versions, the earliest first."""
+    with storage_faults(uri):
+        names = [file.name for file in storage.open_folder(f"{uri}/_delta_log").files()]
+    return sorted(name for name in names if name[:20].isdigit() and int(name[:20]) < version)

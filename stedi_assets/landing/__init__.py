@@ -1,0 +1,1 @@
+"""Landing: what sources sent, byte for byte, and how it is read."""

@@ -1,0 +1,113 @@
+"""The files in a source's landing folder, as one run sees them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from stedi_assets import storage
+from stedi_assets.errors import LakehouseError
+from stedi_assets.landing import ledger as ledgers
+from stedi_assets.landing import upload as arrival
+from stedi_assets.landing.erased import erased_digests
+from stedi_assets.landing.fingerprint import fingerprint
+from stedi_assets.landing.ledger import LandedFile, Ledger
+from stedi_assets.storage.faults import storage_faults
+from stedi_assets.storage.folder import Folder, StoredFile
+from stedi_assets.storage.local import LocalFolder
+from stedi_assets.tables import Table
+
+
+@dataclass
+class LandingFiles:
+    """The files of one source: listed once a run, so that all who read them agree.
+
+    Attributes:
+        table: The declaration of what they hold.
+        uri: The folder.
+    """
+
+    table: Table
+    uri: str
+
+    def ingest(self, source: LocalFolder | None, settle_seconds: float) -> arrival.Ingested:
+        """Uploads what is new, and keeps the ledger of all that is there then.
+
+        Args:
+            source: The folder to upload from; None where files arrive by themselves.
+            settle_seconds: Source files that changed less than this long ago are left.
+
+        Raises:
+            LakehouseError: If a file cannot be read or landing cannot be written.
+        """
+        ingested = arrival.ingest(source, self.folder, settle_seconds)
+        self.stored, self.ledger = ingested.stored, ingested.ledger
+        for seen in ("files", "_by_name", "fingerprint"):
+            vars(self).pop(seen, None)  # by an attempt that failed
+        return ingested
+
+    def keep_ledger(self) -> None:
+        """Keeps the ledger with what reading the files has found out."""
+        with storage_faults(self.uri):
+            if self.ledger.files != ledgers.kept(self.folder, self.folder.files()).files:
+                ledgers.keep(self.folder, self.ledger)
+
+    @functools.cached_property
+    def folder(self) -> Folder:
+        """The folder that they are in."""
+        return storage.open_folder(self.uri)
+
+    @functools.cached_property
+    def stored(self) -> list[StoredFile]:
+        """All that is in the folder."""
+        with storage_faults(self.uri):
+            return self.folder.files()
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """What is known of the files."""
+        with storage_faults(self.uri):
+            erased = erased_digests(self.folder, self.stored)
+            return ledgers.read(self.folder, self.stored, erased)
+
+    @functools.cached_property
+    def files(self) -> list[StoredFile]:
+        """The files that landed, by name.
+
+        Raises:
+            LakehouseError: If there is none, or one cannot be read by its name.
+        """
+        files = self.folder.json_lines(self.stored)
+        if not files:
+            raise LakehouseError(
+                f"The landing folder {self.uri} has no *.json or *.json.gz file. "
+                "Let files arrive there, or set STEDI_SOURCE_DATA to a folder that has "
+                f"{self.table.location}/*.json."
+            )
+        return files
+
+    @property
+    def current(self) -> list[StoredFile]:
+        """The files that say what the source says now."""
+        return [file for file in self.files if self._landed(file).current]
+
+    @property
+    def superseded(self) -> list[StoredFile]:
+        """Earlier versions of current files, where their records count."""
+        if not self.table.superseded_count:
+            return []
+        return [file for file in self.files if not self._landed(file).current]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, LandedFile]:
+        return self.ledger.by_name
+
+    def _landed(self, file: StoredFile) -> LandedFile:
+        return self._by_name[file.name]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Changes with the source's files, their names and contents, as far as they count."""
+        now = {f.source: f.sha256 or f.version for f in map(self._landed, self.current)}
+        before = {f"{f.id} once": f.sha256 or f.version for f in map(self._landed, self.superseded)}
+        return fingerprint(now | before)

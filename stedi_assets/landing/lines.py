@@ -1,0 +1,128 @@
+"""The text lines of landed files, as frames."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.storage.address import S3
+from stedi_assets.storage.faults import storage_faults
+from stedi_assets.storage.folder import CHUNK_BYTES, Folder, StoredFile
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+GROUP = "_group"
+Names = tuple[tuple[str, ...], ...]
+# What Python says of a gzip file that is cut short or altered.
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+
+
+class Fault(Enum):
+    """What is wrong with a file as a whole: its compression, or the text in it."""
+
+    DAMAGED = "damaged"
+    NOT_UTF8 = "not UTF-8"
+
+
+@dataclass
+class Lines:
+    """Reads the lines of files in groups, which the column `_group` tells apart by number.
+
+    Attributes:
+        folder: Where the files are.
+        spark: Hands out the run's session.
+    """
+
+    folder: Folder
+    spark: SparkResource
+    _fetched: dict[Names, DataFrame] = field(default_factory=dict, init=False)
+
+    def of(self, groups: Sequence[Sequence[StoredFile]], not_utf8: set[str]) -> DataFrame:
+        """The lines, in columns `value` and `_group`; a bucket's are fetched once a run.
+
+        Args:
+            groups: The files.
+            not_utf8: Names of those that hold bytes which are not UTF-8.
+        """
+        names = _names(groups)
+        if names not in self._fetched:
+            lines = grouped([self._lines(group, not_utf8) for group in groups])
+            if not self.folder.uri.startswith(S3):
+                return lines
+            self._fetched[names] = self.spark.cached(lines)
+        return self._fetched[names]
+
+    def are_fetched(self, groups: Sequence[Sequence[StoredFile]]) -> bool:
+        """Whether the lines of these files are cached already."""
+        return _names(groups) in self._fetched
+
+    def fault_of(self, file: StoredFile) -> Fault | None:
+        """What is wrong with a file as a whole, if anything is.
+
+        Raises:
+            LakehouseError: If the storage fails.
+        """
+        try:
+            with storage_faults(self.folder.uri):
+                for _ in codecs.iterdecode(self._decompressed(file), "utf-8"):
+                    pass
+        except UnicodeDecodeError:
+            return Fault.NOT_UTF8
+        except DAMAGED:
+            return Fault.DAMAGED
+        return None
+
+    def _lines(self, files: Sequence[StoredFile], not_utf8: set[str]) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        spark: SparkSession = self.spark.spark_session
+        damaged = [file for file in files if file.name in not_utf8]
+        readable = [file for file in files if file.name not in not_utf8]
+        # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
+        valid = F.make_valid_utf8("value").alias("value")
+        frames = [spark.read.text(uris).select(valid) for uris in by_kind(readable)]
+        if damaged:
+            # The embedded engine refuses a text file with such a byte.
+            text = F.make_valid_utf8(F.col("content"))
+            whole = spark.read.format("binaryFile").load([file.uri for file in damaged])
+            once = whole.dropDuplicates(["path"])
+            frames.append(once.select(F.explode(F.split(text, "\r\n|\r|\n")).alias("value")))
+        return united(frames)
+
+    def _decompressed(self, file: StoredFile) -> Iterator[bytes]:
+        with self.folder.open(file) as stored:
+            stream = gzip.GzipFile(fileobj=stored) if file.gzipped else stored
+            while chunk := stream.read(CHUNK_BYTES):
+                yield chunk
+
+
+def by_kind(files: Sequence[StoredFile]) -> list[list[str]]:
+    """The files' URIs; the embedded engine reads one kind of compression at a time."""
+    kinds = [[f.uri for f in files if f.gzipped is gzipped] for gzipped in (False, True)]
+    return [uris for uris in kinds if uris]
+
+
+def grouped(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows of frames, with the number of each row's frame in `_group`."""
+    from pyspark.sql import functions as F
+
+    return united([each.withColumn(GROUP, F.lit(n)) for n, each in enumerate(frames)])
+
+
+def united(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows of frames, by a plan that is not as deep as there are frames: depth is limited."""
+    if len(frames) == 1:
+        return frames[0]
+    half = len(frames) // 2
+    return united(frames[:half]).unionByName(united(frames[half:]))
+
+
+def _names(groups: Sequence[Sequence[StoredFile]]) -> Names:
+    return tuple(tuple(file.name for file in group) for group in groups)

@@ -1,0 +1,154 @@
+"""What arrives in a landing folder: files as they are, none altered and none twice."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.landing import ledger as ledgers
+from stedi_assets.landing.erased import erased_digests
+from stedi_assets.landing.ledger import LandedFile, Ledger, landed_as, versioned
+from stedi_assets.storage import faults
+from stedi_assets.storage.faults import storage_faults
+from stedi_assets.storage.folder import Folder, StoredFile
+from stedi_assets.storage.local import LocalFolder
+
+UPLOADS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A landing folder after files have arrived.
+
+    Attributes:
+        copied: The source files that were copied into it.
+        stored: All that it holds.
+        ledger: What is known of its files.
+        offered: The files that there were to take: those of the source that had settled, or those
+            in landing where there is no source.
+    """
+
+    copied: list[StoredFile]
+    stored: list[StoredFile]
+    ledger: Ledger
+    offered: list[StoredFile]
+
+
+def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 0) -> Ingested:
+    """Uploads into landing what it does not hold yet, and keeps the ledger of what it holds then.
+
+    Args:
+        source: The folder to copy from; None where files arrive in landing by themselves.
+        landing: The folder to copy to.
+        settle_seconds: Files that changed less than this long ago are left for the next time,
+            since they may still be being written.
+
+    Raises:
+        LakehouseError: If a file cannot be read or landing cannot be written.
+    """
+    with storage_faults(landing.uri):
+        stored = landing.files()
+        # A name that cannot be read stops it before anything is done.
+        offered = landing.json_lines(stored)
+        erased = erased_digests(landing, stored)
+        kept = ledgers.kept(landing, stored)
+        found = ledgers.observed(kept, landing, stored, erased)
+        overwritten, copied = found.overwritten, list[StoredFile]()
+        if source is not None:
+            offered, copied, found = _upload(source, landing, stored, erased, found, settle_seconds)
+        if copied:
+            stored = landing.files()
+            found = ledgers.observed(found, landing, stored, erased)
+        if found.files != kept.files:
+            ledgers.keep(landing, found)
+    found = replace(found, overwritten=overwritten | found.overwritten)
+    return Ingested(copied, stored, found, offered)
+
+
+def _upload(
+    source: LocalFolder,
+    landing: Folder,
+    stored: list[StoredFile],
+    erased: set[str],
+    ledger: Ledger,
+    settle_seconds: float,
+) -> tuple[list[StoredFile], list[StoredFile], Ledger]:
+    """Copies into landing what it does not hold yet, byte for byte.
+
+    What has landed stays as it is: a source file that has changed since lands beside its earlier
+    versions, as `name-<digest>.json`. One that is again as it once was does not land again, but
+    that version is current again. A file whose people were erased does not land again.
+
+    Args:
+        source: The folder to copy from.
+        landing: The folder to copy to.
+        stored: All that it holds.
+        erased: The SHA-256 of files that landed once and may not again.
+        ledger: What is known of all that it holds.
+        settle_seconds: Files that changed less than this long ago are left.
+
+    Returns:
+        The source files that had settled, those of them that were copied, and the ledger with the
+        version of each file that the source has now.
+
+    Raises:
+        LakehouseError: If a file cannot be read or landing cannot be written.
+    """
+    try:
+        landing.remove_abandoned()
+        landed_files = {file.name: file for file in stored}
+        now = time.time()
+        files = [file for file in source.json_lines() if file.has_settled(settle_seconds, now)]
+        arriving = source.digests(files)
+        versions = defaultdict(list)
+        for landed in ledger.files:
+            versions[landed.source].append(landed)
+        found, new = list[LandedFile](), dict[str, LandedFile]()
+        taken = set(ledger.by_name)
+        for file in files:
+            digest = arriving[file.name]
+            if again := _landed_as(digest, versions[file.name], landing, landed_files):
+                found.append(again)
+            elif digest not in erased:
+                first = file.name not in taken
+                name = file.name if first else versioned(file.name, digest, taken)
+                taken.add(name)
+                new[file.name] = landed_as(name, file.name, digest)
+        arrived = [file for file in files if file.name in new]
+
+        def land(file: StoredFile) -> None:
+            landed = new[file.name]
+            landing.upload(source.path / file.name, landed.name, arriving[file.name])
+            if source.file(file.name) != file:
+                landing.remove([landed.name])
+                raise LakehouseError(
+                    f"A file of {source.uri} changed while it was copied, so it has not landed. "
+                    "Run again when whoever writes it has ended; settle_seconds waits for that.",
+                    transient=True,
+                )
+
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            list(pool.map(land, arrived))
+    except OSError as error:
+        cause = faults.meaning(error) or error.strerror or type(error).__name__
+        raise LakehouseError(
+            f"Files could not be copied from {source.uri} to {landing.uri}: {cause}. "
+            "Then run again; what had landed is untouched.",
+            transient=cause.startswith(faults.TRANSIENT),
+        ) from None
+    return files, arrived, ledger.with_files([*found, *new.values()])
+
+
+def _landed_as(
+    digest: str, versions: list[LandedFile], landing: Folder, files: dict[str, StoredFile]
+) -> LandedFile | None:
+    """The version of a source file that landed with a content, as the current one."""
+    for version in versions:
+        sha256 = version.sha256 or landing.digest(files[version.name])
+        known = version.model_copy(update={"sha256": sha256, "current": True})
+        if known.is_of(digest):
+            return known
+    return None

@@ -1,0 +1,145 @@
+"""The landing zone: files copied as they are, read once, with what cannot be read set aside."""
+
+import functools
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster import MaterializeResult
+from pydantic import Field
+
+from stedi_assets import tables
+from stedi_assets.catalog.glue import GlueCatalog
+from stedi_assets.catalog.registration import register
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.landing import folder as landing
+from stedi_assets.landing import watch
+from stedi_assets.orchestration import metadata as describe
+from stedi_assets.orchestration.checks import landed as landing_checks
+from stedi_assets.orchestration.failures import faults_fail_step
+from stedi_assets.orchestration.source import SourceData
+from stedi_assets.orchestration.table_assets import definition
+from stedi_assets.tables import Table
+from stedi_assets.tables.policy import Options
+
+
+class LandingConfig(dg.Config):
+    """What a source's landing puts up with."""
+
+    max_malformed_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="The check fails, and all downstream waits, above this share of fragments.",
+    )
+    max_implausible_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description=(
+            "The check fails, and all downstream waits, above this share of records with a value "
+            "out of its column's range."
+        ),
+    )
+    settle_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="Source files that changed less than this long ago are left for the next run.",
+    )
+
+
+def landing_asset(table: Table) -> dg.AssetsDefinition:
+    """The assets of one source: its landing folder and what of it could not be read."""
+    quarantine = tables.quarantine_of(table)
+    version = landing.reader_version(table)
+    lineage = describe.landing_lineage(table)
+    quarantine_lineage = describe.quarantine_lineage(quarantine, table)
+
+    @dg.multi_asset(
+        name=table.name,
+        specs=[
+            dg.AssetSpec(
+                table.name,
+                deps=[tables.files_of(table)],
+                code_version=version,
+                **definition(
+                    table,
+                    kinds={"json"},
+                    lineage=lineage,
+                    rule="Files as they arrived; never altered.",
+                ),
+            ),
+            dg.AssetSpec(
+                quarantine.name,
+                deps=[table.name],
+                code_version=version,
+                **definition(quarantine, kinds={"spark", "deltalake"}, lineage=quarantine_lineage),
+            ),
+        ],
+        check_specs=landing_checks.specs(table),
+    )
+    def land(
+        context: dg.AssetExecutionContext,
+        config: LandingConfig,
+        source: SourceData,
+        lakehouse: dg.ResourceParam[Lakehouse],
+        catalog: dg.ResourceParam[GlueCatalog | None],
+        policy: dg.ResourceParam[Options],  # which refuses a run that is weaker
+    ) -> Iterator[MaterializeResult]:
+        folder = lakehouse.landing(table)
+        with faults_fail_step(retry=True):
+            ingested = folder.ingest(source.folder(table), config.settle_seconds)
+            profile = lakehouse.landing_profile(table)
+            state = lakehouse.state(quarantine)
+            if profile is None or state is None:
+                profile = folder.profile
+                folder.keep_ledger()
+                malformed = functools.partial(folder.malformed, profile)
+                commit = {"run": context.run.run_id, "landing": profile.as_dict()}
+                state = lakehouse.write(quarantine, malformed, commit)
+        version = dg.DataVersion(profile.fingerprint)
+        registered = {each.name: register(catalog, lakehouse, each) for each in (table, quarantine)}
+        yield MaterializeResult(
+            asset_key=table.name,
+            data_version=version,
+            metadata={
+                describe.LINEAGE: lineage,
+                "dagster/row_count": profile.records,
+                "dagster/uri": folder.uri,
+                "files": len(folder.current),
+                "files_superseded": len(folder.files) - len(folder.current),
+                "size_bytes": sum(file.size for file in folder.files),
+                "files_uploaded": len(ingested.copied),
+                "bytes_uploaded": sum(file.size for file in ingested.copied),
+                watch.TAKEN: watch.Contents().plus(ingested.offered).hex_digest,
+                "malformed": profile.malformed,
+                "implausible": profile.implausible,
+                **registered[table.name],
+            },
+            check_results=[
+                landing_checks.accounted_for(profile, state.rows),
+                landing_checks.unaltered(len(folder.ledger.overwritten)),
+                landing_checks.malformed_share(
+                    table,
+                    profile,
+                    config.max_malformed_share,
+                    lambda: lakehouse.read(quarantine),
+                ),
+                landing_checks.implausible_share(table, profile, config.max_implausible_share),
+            ],
+        )
+        yield MaterializeResult(
+            asset_key=quarantine.name,
+            data_version=version,
+            metadata={
+                **describe.materialization(quarantine, lakehouse.uri_of(quarantine), state),
+                **registered[quarantine.name],
+                describe.LINEAGE: quarantine_lineage,
+            },
+        )
+
+    return land
+
+
+customer_landing, accelerometer_landing, step_trainer_landing = (
+    landing_asset(table) for table in tables.LANDING_TABLES
+)

@@ -1,0 +1,86 @@
+"""The upkeep of the Delta tables as a job."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from pydantic import Field
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration.failures import faults_fail_step
+from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, Table
+
+WEEK_HOURS = 168
+# Longer would keep the rows of people who have withdrawn consent; shorter could take a version
+# from under a query that still reads it.
+ALLOWED_HOURS = range(24, 30 * 24 + 1)
+
+
+class MaintenanceConfig(dg.Config):
+    """How much of the past is kept."""
+
+    retention_hours: int = Field(
+        default=WEEK_HOURS,
+        description=(
+            "Versions that were replaced longer ago than this can no longer be read. Until then "
+            "they hold the rows of people who have withdrawn consent, so 30 days is the most and "
+            "a day the least."
+        ),
+    )
+
+
+@dg.config_mapping
+def _same_retention(config: MaintenanceConfig) -> dict[str, dict]:
+    if config.retention_hours not in ALLOWED_HOURS:
+        raise LakehouseError(
+            f"retention_hours is {config.retention_hours}. Choose {ALLOWED_HOURS[0]} (a day) to "
+            f"{ALLOWED_HOURS[-1]} (30 days): old versions hold the rows of people who have "
+            "withdrawn consent."
+        )
+    return {"ops": {op.name: {"config": config.model_dump()} for op in OPS}}
+
+
+def maintain_op(table: Table) -> dg.OpDefinition:
+    """The upkeep of one table."""
+
+    @dg.op(name=f"maintain_{table.name}", out={}, description=f"Maintains {table.name}.")
+    def maintain(
+        context: dg.OpExecutionContext,
+        config: MaintenanceConfig,
+        lakehouse: dg.ResourceParam[Lakehouse],
+    ) -> Iterator[dg.AssetObservation]:
+        with faults_fail_step(retry=True):
+            done = upkeep.maintain(lakehouse.uri_of(table), config.retention_hours)
+        if done is None:
+            context.log.info(f"{table.name} is not in the lakehouse yet.")
+            return
+        yield dg.AssetObservation(
+            table.name,
+            metadata={
+                "files_compacted": done.compacted,
+                "files_removed": done.removed,
+                "bytes_removed": done.removed_bytes,
+                "retention_hours": config.retention_hours,
+            },
+        )
+
+    return maintain
+
+
+OPS = tuple(maintain_op(table) for table in (*QUARANTINE_TABLES, *DELTA_TABLES))
+
+
+@dg.job(
+    config=_same_retention,
+    tags={"scope": "files"},
+    description=(
+        "Joins the small files of every table and deletes the files of versions that were "
+        "replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "
+        "versions hold the rows of people who have withdrawn consent. Rows do not change."
+    ),
+)
+def maintenance() -> None:
+    """Maintains every table; each by itself, so that one that fails leaves the others done."""
+    for op in OPS:
+        op()

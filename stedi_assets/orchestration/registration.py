@@ -1,0 +1,33 @@
+"""The job that registers tables in the Glue Data Catalog, where that alone failed."""
+
+import dagster as dg
+
+from stedi_assets.catalog.glue import REGISTER_JOB, GlueCatalog
+from stedi_assets.catalog.registration import register
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.tables import TABLES
+
+
+@dg.op
+def register_tables(
+    context: dg.OpExecutionContext,
+    lakehouse: dg.ResourceParam[Lakehouse],
+    catalog: dg.ResourceParam[GlueCatalog | None],
+) -> None:
+    """Registers each table that is there, as it is."""
+    for table in TABLES.values():
+        registered = register(catalog, lakehouse, table).get("glue_table")
+        context.log.info(
+            f"{table.name} is registered as {registered}."
+            if registered
+            else f"{table.name} is not materialised as it is now, so it was left out."
+        )
+
+
+@dg.job(
+    name=REGISTER_JOB,
+    description="Registers every table in the Glue Data Catalog again, and computes nothing.",
+)
+def register_in_catalog() -> None:
+    """One op, so that a failed registration is retried without the tables."""
+    register_tables()

@@ -1,0 +1,23 @@
+"""What starts by time."""
+
+import dagster as dg
+
+from stedi_assets.orchestration import jobs, maintenance, sensors
+from stedi_assets.tables import LANDING_TABLES
+
+daily = dg.ScheduleDefinition(
+    "materialize_lakehouse_daily",
+    job=jobs.materialize_lakehouse,
+    cron_schedule="0 3 * * *",
+    run_config=sensors.only_settled_files(LANDING_TABLES),
+    description="Every table anew, every day at 03:00 UTC.",
+)
+
+weekly = dg.ScheduleDefinition(
+    "maintenance_weekly",
+    job=maintenance.maintenance,
+    cron_schedule="0 5 * * 0",
+    description="Compacts the tables and forgets old versions, every Sunday at 05:00 UTC.",
+)
+
+SCHEDULES = (daily, weekly)

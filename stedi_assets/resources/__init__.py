@@ -1,1 +1,0 @@
-"""The resources that hide an environment from the assets."""
