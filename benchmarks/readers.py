@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from benchmarks.contenders import PROJECT
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.landing import reader
-from stedi_assets.tables import ACCELEROMETER_LANDING
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 
 ROUNDS = 3
 COPIES = 30

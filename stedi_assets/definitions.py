@@ -6,31 +6,24 @@ from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import (
-    curated,
     jobs,
+    landing_assets,
     notify,
     registration,
     runs,
     schedules,
     sensors,
-    trusted,
-)
-from stedi_assets.orchestration import (
-    landing_assets as landing,
-)
-from stedi_assets.orchestration import (
-    source_assets as sources,
 )
 from stedi_assets.orchestration.after_write import io_manager
-from stedi_assets.orchestration.checks import registered as catalog
-from stedi_assets.orchestration.checks import suites
+from stedi_assets.orchestration.checks import registered, tables
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.policy import policy_resource
 from stedi_assets.orchestration.source import SourceData
-from stedi_assets.orchestration.table_assets import under_policy, with_code_references
+from stedi_assets.orchestration.table_assets import table_asset
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.settings import Settings
 from stedi_assets.storage.address import without_userinfo
+from stedi_assets.tables import DELTA_TABLES
 
 # One process a run, so that one Spark session serves it all; a process a step, as in Dagster's own
 # default, only for a run whose configuration says so.
@@ -54,14 +47,11 @@ def define(settings: Settings) -> dg.Definitions:
     pseudonyms = Pseudonyms(settings.pseudonym_key)
     project = dg.Definitions(
         assets=[
-            *sources.SOURCE_FILES,
-            *with_code_references(
-                under_policy(
-                    dg.load_assets_from_modules([landing, trusted, curated]), settings.policy
-                )
-            ),
+            *landing_assets.SOURCE_FILES,
+            *landing_assets.ASSETS,
+            *(table_asset(table, settings.policy) for table in DELTA_TABLES),
         ],
-        asset_checks=dg.load_asset_checks_from_modules([suites]),
+        asset_checks=tables.CHECKS,
         jobs=jobs.JOBS,
         schedules=schedules.SCHEDULES,
         sensors=[
@@ -125,14 +115,16 @@ def _of_catalog(settings: Settings) -> list[dg.Definitions]:
     """What there is only with a catalog, and with Athena."""
     if not settings.glue_database:
         return []
-    found = [dg.Definitions(asset_checks=catalog.CHECKS, jobs=[registration.register_in_catalog])]
+    found = [
+        dg.Definitions(asset_checks=registered.CHECKS, jobs=[registration.register_in_catalog])
+    ]
     if settings.athena_workgroup:
         # It brings boto3, which takes half a second to import.
         from stedi_assets.catalog.athena import Athena
-        from stedi_assets.orchestration.checks import athena_rows as athena
+        from stedi_assets.orchestration.checks import athena_rows
 
         resources = {"athena": _as_set(Athena(workgroup=settings.athena_workgroup))}
-        found.append(dg.Definitions(asset_checks=athena.CHECKS, resources=resources))
+        found.append(dg.Definitions(asset_checks=athena_rows.CHECKS, resources=resources))
     return found
 
 

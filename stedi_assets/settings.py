@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.tables.policy import NO_OPTION, Options, setting_of
+from stedi_assets.policy import NO_OPTION, Options, setting_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")

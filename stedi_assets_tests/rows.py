@@ -13,19 +13,22 @@ from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunctio
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 
-from stedi_assets import tables
 from stedi_assets.lakehouse import delta
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 
 # When readings are taken and when people consent, unless a test says otherwise.
 NOON = 1_700_000_000_000
 MORNING = NOON - 4 * 3_600_000
 
-CUSTOMERS = tables.CUSTOMER_LANDING.ddl
-PHONE_READINGS = tables.ACCELEROMETER_LANDING.ddl
-DEVICE_READINGS = tables.STEP_TRAINER_LANDING.ddl
-PAIRS = tables.MACHINE_LEARNING_CURATED.ddl
+CUSTOMERS = CUSTOMER_LANDING.ddl
+PHONE_READINGS = ACCELEROMETER_LANDING.ddl
+DEVICE_READINGS = STEP_TRAINER_LANDING.ddl
+PAIRS = MACHINE_LEARNING_CURATED.ddl
 
 # Where and when text was quarantined, which differs between two lakehouses of the same files.
 PLACE = {"file", "lineNumber", "byteOffset", "quarantinedAt"}

@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from stedi_assets.orchestration.checks import counts
-from stedi_assets.tables import CUSTOMER_LANDING, consent
+from stedi_assets.tables import consent
+from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows
 
 ANN = "ann@example.com"

@@ -25,9 +25,9 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import curated, trusted
 from stedi_assets.orchestration import landing_assets as landing
 from stedi_assets.orchestration.source import SourceData
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.storage import local
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
-from stedi_assets.tables.policy import NO_OPTION
 from stedi_assets_tests.bound import bound
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.rows import (

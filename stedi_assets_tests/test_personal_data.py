@@ -27,6 +27,8 @@ from stedi_assets.orchestration.failures import shown_of
 from stedi_assets.orchestration.io_manager import LakehouseIOManager, NewVersion
 from stedi_assets.orchestration.notify import failure_message
 from stedi_assets.settings import Settings
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests import leaks
 from stedi_assets_tests.checks.conftest import BOB, GOOD, land
 from stedi_assets_tests.conftest import PROJECT
@@ -107,7 +109,7 @@ def test__leaks__are_found_wherever_they_are(tmp_path: Path) -> None:
 def test__run__that_fails_at_landing(run: Run, source: Path, kept: Path) -> None:
     """Malformed lines, and a damaged file with an e-mail for a name."""
     folders = {table.source: source / table.location for table in tables.LANDING_TABLES}
-    record = dict(zip(tables.CUSTOMER_LANDING.column_names, BOB, strict=True))
+    record = dict(zip(CUSTOMER_LANDING.column_names, BOB, strict=True))
     cut_short = json.dumps(record)[:-20]
     displaced = json.dumps(record | {"serialNumber": NAME, "registrationDate": int(PHONE)})
     (folders["customer"] / "more.json").write_text(f"{cut_short}\n{displaced}\n\xff{cut_short}\n")
@@ -126,7 +128,7 @@ def test__run__whose_landing_changes_while_it_is_read(
     read = LandingFolder._read
 
     def replaced(self: LandingFolder, *of: Any) -> Any:
-        if self.table == tables.ACCELEROMETER_LANDING:
+        if self.table == ACCELEROMETER_LANDING:
             for file in self.files:
                 Path(file.uri.removeprefix("file://")).write_text(f'{{"timestamp": "{EMAIL}"}}\n')
         return read(self, *of)
@@ -150,7 +152,7 @@ def test__run__that_meets_a_table_of_another_schema(
     def drifted(self: LakehouseIOManager, context: dg.OutputContext, obj: NewVersion) -> None:
         write(self, context, obj)
         table = tables.TABLES[context.asset_key.to_user_string()]
-        if table == tables.CUSTOMER_TRUSTED:
+        if table == CUSTOMER_TRUSTED:
             place = str(tmp_path / "lakehouse" / table.location)
             rows = stored_rows(place)
             for column, value in (("email", 7), ("lastUpdateDate", NAME), ("serialNumber", PHONE)):

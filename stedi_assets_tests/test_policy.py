@@ -25,13 +25,14 @@ from stedi_assets.erasure.record import Record
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.settings import PROJECT, Settings
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables.policy import NO_OPTION, Options
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.rows import PSEUDONYMS
 
-TABLE = tables.MACHINE_LEARNING_CURATED
+TABLE = MACHINE_LEARNING_CURATED
 STRICT = Options(after_consent_only=True, match_device=True, pseudonymise_devices=True)
 HIDDEN = Options(pseudonymise_devices=True)
 

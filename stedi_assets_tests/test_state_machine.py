@@ -25,9 +25,9 @@ from stedi_assets.orchestration import landing_assets as landing
 from stedi_assets.orchestration.curated import MachineLearningConfig
 from stedi_assets.orchestration.landing_assets import LandingConfig
 from stedi_assets.orchestration.source import SourceData
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.settings import Settings
 from stedi_assets.tables import LANDING_TABLES, TABLES
-from stedi_assets.tables.policy import NO_OPTION
 from stedi_assets_tests.bound import bound
 from stedi_assets_tests.checks.conftest import SUITES
 from stedi_assets_tests.model import Options

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from stedi_assets.orchestration.checks import counts
-from stedi_assets.tables import REPLACED, SUPERSEDED, consent
+from stedi_assets.tables import consent
+from stedi_assets.tables.schema import REPLACED, SUPERSEDED
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import Landed, modelled
 from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows

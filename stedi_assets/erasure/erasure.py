@@ -24,15 +24,15 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import (
-    ACCELEROMETER_TRUSTED,
     DELTA_TABLES,
     LANDING_TABLES,
-    MACHINE_LEARNING_CURATED,
     QUARANTINE_TABLES,
     Table,
     consent,
     quarantine_of,
 )
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,9 @@ from stedi_assets.erasure.record import records
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, consent
+from stedi_assets.tables import consent
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
@@ -128,7 +130,7 @@ class Whom:
     @functools.cached_property
     def _left(self) -> DataFrame:
         """What identifies the people who have left or were asked for, cached for the run."""
-        words = consent.last_words(self.customers, self.as_of)
+        words = consent.latest_records(self.customers, self.as_of)
         asked = F.col("email").isin(*self.addresses) if self.addresses else F.lit(False)
         left = words.where(~F.col(consent.AGREES) | asked).select("email")
         return self.lakehouse.spark.cached(_identifiers(self.customers, left))

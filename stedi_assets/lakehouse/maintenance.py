@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 from stedi_assets import storage
 from stedi_assets.lakehouse import delta
+from stedi_assets.policy import Options
 from stedi_assets.storage.faults import fault, storage_faults
 from stedi_assets.storage.folder import StoredFile
-from stedi_assets.tables.policy import Options
 
 # No write takes longer; a file this old that no version knows is of one that was killed.
 WRITE_HOURS = 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import inspect
 import operator
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +17,8 @@ from stedi_assets.landing.lines import GROUP, Fault, Lines, by_kind, grouped, un
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage import faults
 from stedi_assets.storage.folder import StoredFile
-from stedi_assets.tables import REPLACED, SUPERSEDED, Table, plausible
+from stedi_assets.tables import Table, code, plausible
+from stedi_assets.tables.schema import REPLACED, SUPERSEDED
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
@@ -33,9 +32,7 @@ GROUPS, TIMED_GROUPS = 64, 16
 
 def reader_version(table: Table) -> str:
     """A digest of the code and the declaration by which a landing table is read."""
-    parts = (json_text, lines, reader, LandingFolder, plausible)
-    rules = "".join(inspect.getsource(part) for part in parts) + repr(table.columns)
-    return hashlib.sha256(rules.encode()).hexdigest()[:12]
+    return code.version(__name__, json_text, lines, reader, besides=[repr(table.columns)])
 
 
 @dataclass

@@ -8,12 +8,13 @@ from typing import Any
 
 import dagster as dg
 
-from stedi_assets import pictures, tables
+from stedi_assets import pictures
 from stedi_assets.catalog import registration
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.io_manager import LakehouseIOManager
 from stedi_assets.tables import Table
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 
 NOT_DRAWN = "pictures_not_drawn"
 
@@ -33,7 +34,7 @@ def draw(lakehouse: Lakehouse, table: Table) -> Mapping[str, Any]:
 
     The table is committed by then, so that a picture which fails is a warning with its reason.
     """
-    if table != tables.MACHINE_LEARNING_CURATED:
+    if table != MACHINE_LEARNING_CURATED:
         return {}
     try:
         return pictures.metadata(lakehouse.read)

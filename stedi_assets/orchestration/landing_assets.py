@@ -1,4 +1,4 @@
-"""The landing zone: files copied as they are, read once, with what cannot be read set aside."""
+"""The landing zone: files copied as they are and read once; what cannot be read is quarantined."""
 
 import functools
 from collections.abc import Iterator
@@ -7,23 +7,22 @@ import dagster as dg
 from dagster import MaterializeResult
 from pydantic import Field
 
-from stedi_assets import tables
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.catalog.registration import register
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.landing import folder as landing
 from stedi_assets.landing import watch
-from stedi_assets.orchestration import metadata as describe
+from stedi_assets.landing.folder import reader_version
+from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.checks import landed as landing_checks
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.orchestration.table_assets import definition
-from stedi_assets.tables import Table
-from stedi_assets.tables.policy import Options
+from stedi_assets.policy import Options
+from stedi_assets.tables import LANDING_TABLES, Table, files_of, quarantine_of
 
 
 class LandingConfig(dg.Config):
-    """What a source's landing puts up with."""
+    """What a source's landing tolerates."""
 
     max_malformed_share: float = Field(
         default=0.01,
@@ -47,32 +46,54 @@ class LandingConfig(dg.Config):
     )
 
 
+def source_files(landing: Table) -> dg.AssetSpec:
+    """The files that land as a table: an external asset, which nothing here materialises."""
+    return dg.AssetSpec(
+        files_of(landing),
+        group_name="source",
+        kinds={"json"},
+        owners=[landing.owner],
+        tags={metadata.PERSONAL_DATA: str(landing.personal).lower(), "source": landing.source},
+        description=(
+            f"JSON lines that the source makes, under `{landing.location}` of the source folder. "
+            f"`{landing.name}` takes them as they are."
+        ),
+        metadata={"dagster/column_schema": metadata.column_schema(landing)},
+    )
+
+
 def landing_asset(table: Table) -> dg.AssetsDefinition:
     """The assets of one source: its landing folder and what of it could not be read."""
-    quarantine = tables.quarantine_of(table)
-    version = landing.reader_version(table)
-    lineage = describe.landing_lineage(table)
-    quarantine_lineage = describe.quarantine_lineage(quarantine, table)
+    quarantine = quarantine_of(table)
+    version = reader_version(table)
+    lineage = metadata.landing_lineage(table)
+    quarantine_lineage = metadata.quarantine_lineage(quarantine, table)
 
     @dg.multi_asset(
         name=table.name,
         specs=[
             dg.AssetSpec(
                 table.name,
-                deps=[tables.files_of(table)],
+                deps=[files_of(table)],
                 code_version=version,
                 **definition(
                     table,
                     kinds={"json"},
                     lineage=lineage,
                     rule="Files as they arrived; never altered.",
+                    function=landing_asset,
                 ),
             ),
             dg.AssetSpec(
                 quarantine.name,
                 deps=[table.name],
                 code_version=version,
-                **definition(quarantine, kinds={"spark", "deltalake"}, lineage=quarantine_lineage),
+                **definition(
+                    quarantine,
+                    kinds={"spark", "deltalake"},
+                    lineage=quarantine_lineage,
+                    function=landing_asset,
+                ),
             ),
         ],
         check_specs=landing_checks.specs(table),
@@ -102,7 +123,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             asset_key=table.name,
             data_version=version,
             metadata={
-                describe.LINEAGE: lineage,
+                metadata.LINEAGE: lineage,
                 "dagster/row_count": profile.records,
                 "dagster/uri": folder.uri,
                 "files": len(folder.current),
@@ -131,15 +152,14 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             asset_key=quarantine.name,
             data_version=version,
             metadata={
-                **describe.materialization(quarantine, lakehouse.uri_of(quarantine), state),
+                **metadata.materialization(quarantine, lakehouse.uri_of(quarantine), state),
                 **registered[quarantine.name],
-                describe.LINEAGE: quarantine_lineage,
+                metadata.LINEAGE: quarantine_lineage,
             },
         )
 
     return land
 
 
-customer_landing, accelerometer_landing, step_trainer_landing = (
-    landing_asset(table) for table in tables.LANDING_TABLES
-)
+ASSETS = [landing_asset(table) for table in LANDING_TABLES]
+SOURCE_FILES = [source_files(table) for table in LANDING_TABLES]

@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.policy import Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import MACHINE_LEARNING_CURATED
-from stedi_assets.tables.policy import Options, settings_of
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 
 
 def policy_resource(policy: Options, pseudonyms: Pseudonyms) -> dg.ResourceDefinition:

@@ -11,7 +11,8 @@ import dagster as dg
 from stedi_assets.pictures import funnel, movement
 from stedi_assets.pictures.chart import Picture
 from stedi_assets.pictures.figures import Figures, markdown_table
-from stedi_assets.tables import MACHINE_LEARNING_CURATED, Table
+from stedi_assets.tables import Table
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

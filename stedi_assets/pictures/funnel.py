@@ -13,15 +13,19 @@ from stedi_assets.pictures import chart
 from stedi_assets.pictures.chart import Picture
 from stedi_assets.pictures.figures import Figures
 from stedi_assets.tables import Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING, STEP_TRAINER_TRUSTED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 # Whose customer records say who owns the devices of a table that names devices only.
 OWNERS = {
-    tables.STEP_TRAINER_LANDING.name: tables.CUSTOMER_LANDING,
-    tables.STEP_TRAINER_TRUSTED.name: tables.CUSTOMER_CURATED,
-    tables.MACHINE_LEARNING_CURATED.name: tables.CUSTOMER_CURATED,
+    STEP_TRAINER_LANDING.name: CUSTOMER_LANDING,
+    STEP_TRAINER_TRUSTED.name: CUSTOMER_CURATED,
+    MACHINE_LEARNING_CURATED.name: CUSTOMER_CURATED,
 }
 COLUMNS = ("table", "zone", "rows", "people")
 CAPTION = (
@@ -30,11 +34,11 @@ CAPTION = (
 )
 STAGES = (
     *tables.LANDING_TABLES,
-    tables.CUSTOMER_TRUSTED,
-    tables.ACCELEROMETER_TRUSTED,
-    tables.STEP_TRAINER_TRUSTED,
-    tables.CUSTOMER_CURATED,
-    tables.MACHINE_LEARNING_CURATED,
+    CUSTOMER_TRUSTED,
+    ACCELEROMETER_TRUSTED,
+    STEP_TRAINER_TRUSTED,
+    CUSTOMER_CURATED,
+    MACHINE_LEARNING_CURATED,
 )
 
 
@@ -74,7 +78,7 @@ def pictures(figures: Figures) -> list[Picture]:
 
 
 def _people(table: Table, counted: Row) -> int | None:
-    pseudonyms = table == tables.MACHINE_LEARNING_CURATED and counted.rows and not counted.people
+    pseudonyms = table == MACHINE_LEARNING_CURATED and counted.rows and not counted.people
     return None if pseudonyms else counted.people
 
 

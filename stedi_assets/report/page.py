@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich import filesize
 
-from stedi_assets.orchestration.source_assets import SOURCE_FILES
+from stedi_assets.orchestration.landing_assets import SOURCE_FILES
 from stedi_assets.pictures import DRAWINGS
 from stedi_assets.report.status import Standing
 from stedi_assets.tables import Zone

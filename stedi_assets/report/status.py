@@ -16,8 +16,8 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.orchestration import metadata as describe
+from stedi_assets.policy import Options
 from stedi_assets.tables import TABLES, Table, Zone
-from stedi_assets.tables.policy import Options
 
 
 @dataclass(frozen=True)

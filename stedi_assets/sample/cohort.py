@@ -18,12 +18,10 @@ from stedi_assets.sample.recipe import (
     TIMES,
     Recipe,
 )
-from stedi_assets.tables import (
-    ACCELEROMETER_LANDING,
-    CUSTOMER_LANDING,
-    STEP_TRAINER_LANDING,
-    Table,
-)
+from stedi_assets.tables import Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 
 SECOND = 1_000
 MINUTE = 60 * SECOND

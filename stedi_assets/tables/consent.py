@@ -1,8 +1,8 @@
-"""Whose data research may use: the one definition of a person and of what they said last.
+"""Whose data research may use: the one definition of a person and of their current consent.
 
 Landing may hold many records of one person, of updates, of further devices, of consent given and
-withdrawn, and those of files that the source has replaced since. The latest of them is their word;
-in doubt it is no.
+withdrawn, and those of files that the source has replaced since. The latest of them decides; in
+doubt there is no consent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from stedi_assets.tables import CUSTOMER_LANDING, REPLACED, SUPERSEDED, YEAR_2000
+from stedi_assets.tables.schema import REPLACED, SUPERSEDED, YEAR_2000
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -119,7 +119,7 @@ def impossible(as_of: int) -> Expression:
     return odd[0] | odd[1]
 
 
-def that_count(customer_landing: DataFrame, as_of: int) -> DataFrame:
+def effective_records(customer_landing: DataFrame, as_of: int) -> DataFrame:
     """The customer records that count.
 
     What a person said in a file that the source has replaced they have said all the same, so that
@@ -141,7 +141,7 @@ def that_count(customer_landing: DataFrame, as_of: int) -> DataFrame:
     return kept.drop(SUPERSEDED, REPLACED)
 
 
-def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
+def latest_records(customer_landing: DataFrame, as_of: int) -> DataFrame:
     """The latest record of each person that counts, by lastUpdateDate.
 
     Of records of the same time one without consent counts before one with, a later consent
@@ -155,15 +155,15 @@ def last_words(customer_landing: DataFrame, as_of: int) -> DataFrame:
     Returns:
         The customer columns, `email` as `person` writes it, and the boolean `_agrees`.
     """
+    records = effective_records(customer_landing, as_of)
     latest = Window.partitionBy("email").orderBy(
         written().desc(),
         F.col(AGREES),
         F.col("shareWithResearchAsOfDate").desc_nulls_last(),
-        *[F.col(name).asc_nulls_last() for name in CUSTOMER_LANDING.column_names],
+        *[F.col(name).asc_nulls_last() for name in records.columns],
     )
     return (
-        that_count(customer_landing, as_of)
-        .withColumn("email", person("email"))
+        records.withColumn("email", person("email"))
         .where("email is not null")
         .withColumn(AGREES, agrees(as_of))
         .withColumn("_rank", F.row_number().over(latest))
@@ -184,9 +184,9 @@ def consenting_customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
     Returns:
         The customer columns, `email` as `person` writes it; no two rows share e-mail and device.
     """
-    records = that_count(customer_landing, as_of)
-    people = last_words(records, as_of).where(AGREES).drop("serialNumber")
-    return people.join(devices(records), "email", "left").select(*CUSTOMER_LANDING.column_names)
+    records = effective_records(customer_landing, as_of)
+    people = latest_records(records, as_of).where(AGREES).drop("serialNumber")
+    return people.join(devices(records), "email", "left").select(*records.columns)
 
 
 def devices(customer_landing: DataFrame) -> DataFrame:

@@ -12,8 +12,9 @@ from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.landing_assets import accelerometer_landing
 from stedi_assets.orchestration.source import SourceData
-from stedi_assets.tables import ACCELEROMETER_LANDING, Table, quarantine_of
-from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets.policy import NO_OPTION
+from stedi_assets.tables import Table, quarantine_of
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.bound import bound
 
 BROKEN = '{"user":"cy@x.io","timestamp":"soon","x":2.0,"y":0.5,"z":3.0}'

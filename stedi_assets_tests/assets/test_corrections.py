@@ -17,7 +17,9 @@ from stedi_assets.orchestration.landing_assets import customer_landing
 from stedi_assets.storage import address
 from stedi_assets.storage.folder import StoredFile
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, SUPERSEDED
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.schema import SUPERSEDED
 from stedi_assets_tests.assets.conftest import (
     ACCOUNTED_FOR,
     BROKEN,

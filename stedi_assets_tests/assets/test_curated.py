@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from stedi_assets import tables
 from stedi_assets.orchestration import curated, trusted
 from stedi_assets.orchestration.curated import MachineLearningConfig
+from stedi_assets.tables.customer import CUSTOMER_CURATED
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.rows import (
     CLOCK,
     CUSTOMERS,
@@ -244,14 +245,14 @@ def test__curated_tables__columns_are_those_declared(frame: Frame) -> None:
         pseudonyms=PSEUDONYMS,
     )
     for table, made in [
-        (tables.CUSTOMER_CURATED, customer_curated(customers, phones)),
-        (tables.MACHINE_LEARNING_CURATED, pairs),
+        (CUSTOMER_CURATED, customer_curated(customers, phones)),
+        (MACHINE_LEARNING_CURATED, pairs),
     ]:
         assert made.dtypes == [(column.name, column.type) for column in table.columns]
 
 
 def test__machine_learning_curated__no_column_is_personal() -> None:
-    assert tables.MACHINE_LEARNING_CURATED.column_names == [
+    assert MACHINE_LEARNING_CURATED.column_names == [
         "sensorReadingTime",
         "serialNumber",
         "distanceFromObject",
@@ -260,7 +261,7 @@ def test__machine_learning_curated__no_column_is_personal() -> None:
         "y",
         "z",
     ]
-    assert not tables.MACHINE_LEARNING_CURATED.personal
+    assert not MACHINE_LEARNING_CURATED.personal
 
 
 def test__machine_learning_curated__devices_have_pseudonyms(paired: Paired) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from stedi_assets.landing.folder import LandingFolder
 from stedi_assets.orchestration.landing_assets import customer_landing, step_trainer_landing
-from stedi_assets.tables import CUSTOMER_LANDING, STEP_TRAINER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 from stedi_assets_tests.assets.conftest import Landing, check, materialization
 from stedi_assets_tests.conftest import Materialize
 from stedi_assets_tests.lines import ANN

@@ -9,7 +9,7 @@ import pytest
 
 from stedi_assets.landing.fingerprint import fingerprint
 from stedi_assets.storage import open_folder
-from stedi_assets.tables import ACCELEROMETER_LANDING
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.assets.conftest import (
     BROKEN,
     CUT_SHORT,

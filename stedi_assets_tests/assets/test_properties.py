@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from stedi_assets import tables
 from stedi_assets.orchestration import curated, trusted
 from stedi_assets.orchestration.curated import MachineLearningConfig
 from stedi_assets.tables import Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_TRUSTED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import (
     OPTIONS,
@@ -72,10 +74,10 @@ def made(spark: SparkSession, landed: Landed) -> Tables:
     customers = spark.createDataFrame(landed.customers, CUSTOMERS)
     phones = spark.createDataFrame(landed.phones, PHONE_READINGS)
     devices = spark.createDataFrame(landed.devices, DEVICE_READINGS)
-    agreed = keep(tables.CUSTOMER_TRUSTED, customer_trusted(customers))
-    moved = keep(tables.ACCELEROMETER_TRUSTED, accelerometer_trusted(phones, agreed))
-    kept = keep(tables.CUSTOMER_CURATED, customer_curated(agreed, moved))
-    stepped = keep(tables.STEP_TRAINER_TRUSTED, step_trainer_trusted(devices, kept))
+    agreed = keep(CUSTOMER_TRUSTED, customer_trusted(customers))
+    moved = keep(ACCELEROMETER_TRUSTED, accelerometer_trusted(phones, agreed))
+    kept = keep(CUSTOMER_CURATED, customer_curated(agreed, moved))
+    stepped = keep(STEP_TRAINER_TRUSTED, step_trainer_trusted(devices, kept))
     pairs = [
         machine_learning_curated(
             MachineLearningConfig(after_consent_only=after, match_device=match),

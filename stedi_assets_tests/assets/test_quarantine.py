@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from stedi_assets.orchestration.landing_assets import customer_landing
-from stedi_assets.tables import CUSTOMER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets_tests.assets.conftest import (
     ACCOUNTED_FOR,
     BROKEN,

@@ -6,8 +6,10 @@ import functools
 
 import pytest
 
-from stedi_assets import tables
 from stedi_assets.orchestration import trusted
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_TRUSTED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import (
     CLOCK,
     CUSTOMERS,
@@ -166,8 +168,8 @@ def test__trusted_tables__columns_are_those_declared(frame: Frame) -> None:
     customers = frame(CUSTOMERS, [])
     phones, devices = frame(PHONE_READINGS, []), frame(DEVICE_READINGS, [])
     for table, made in [
-        (tables.CUSTOMER_TRUSTED, customer_trusted(customers)),
-        (tables.ACCELEROMETER_TRUSTED, accelerometer_trusted(phones, customers)),
-        (tables.STEP_TRAINER_TRUSTED, step_trainer_trusted(devices, customers)),
+        (CUSTOMER_TRUSTED, customer_trusted(customers)),
+        (ACCELEROMETER_TRUSTED, accelerometer_trusted(phones, customers)),
+        (STEP_TRAINER_TRUSTED, step_trainer_trusted(devices, customers)),
     ]:
         assert made.dtypes == [(column.name, column.type) for column in table.columns]

@@ -14,7 +14,8 @@ from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse import maintenance as upkeep
 from stedi_assets.lakehouse.maintenance import Maintained
 from stedi_assets.orchestration import failures
-from stedi_assets.tables import CUSTOMER_TRUSTED, DELTA_TABLES, QUARANTINE_TABLES, TABLES
+from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
+from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets_tests.automation.test_sensors import materialize
 from stedi_assets_tests.rows import stored_rows
 from stedi_assets_tests.test_errors import Failing

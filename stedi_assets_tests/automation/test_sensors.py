@@ -21,7 +21,8 @@ from stedi_assets.orchestration import sensors
 from stedi_assets.orchestration.sensors import Cursor
 from stedi_assets.settings import Settings
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import CUSTOMER_LANDING, LANDING_TABLES, TABLES
+from stedi_assets.tables import LANDING_TABLES, TABLES
+from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets_tests.automation.conftest import settle
 
 Tick = Callable[..., Any]  # Dagster's own type of it says less than a tick has

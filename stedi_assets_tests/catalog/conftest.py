@@ -16,7 +16,7 @@ import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.console import duck
 from stedi_assets.settings import Settings
-from stedi_assets.tables import CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.conftest import PROJECT
 
 ANN = {"email": "ann@example.com", "serialNumber": "device-ann", "shareWithResearchAsOfDate": 5}

@@ -14,7 +14,8 @@ from stedi_assets.console import duck
 from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import upload as arrival
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.catalog.conftest import ANN, land, rows
 
 THREE = 'SELECT email, phone, shareWithResearchAsOfDate FROM customer_landing ORDER BY "email"'

@@ -14,7 +14,7 @@ from stedi_assets import storage
 from stedi_assets.console import duck
 from stedi_assets.errors import LakehouseError
 from stedi_assets.storage import s3
-from stedi_assets.tables import CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests.catalog.conftest import ANN, rows
 
 BOB = {"email": "bob@example.com", "serialNumber": "device-bob"}

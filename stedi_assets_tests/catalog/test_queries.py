@@ -10,7 +10,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from stedi_assets.tables import MACHINE_LEARNING_CURATED, TABLES
+from stedi_assets.tables import TABLES
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.catalog.conftest import land, rows
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import stored_rows

@@ -15,9 +15,9 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.orchestration.checks import suites
+from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
-from stedi_assets.tables.policy import NO_OPTION, Options
 from stedi_assets_tests.bound import bound
 from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import (

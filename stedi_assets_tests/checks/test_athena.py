@@ -11,18 +11,18 @@ import pytest
 import sqlglot
 from dagster import AssetCheckResult
 
-from stedi_assets import tables
 from stedi_assets.catalog.athena import Athena
 from stedi_assets.errors import LakehouseError
 from stedi_assets.orchestration.checks.athena_rows import query, row_count
 from stedi_assets.storage import aws as aws_resources
 from stedi_assets.tables import TABLES, Table
+from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests import aws_answers
 from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import function_of
 
-TABLE = tables.CUSTOMER_TRUSTED
-LANDING = tables.CUSTOMER_LANDING
+TABLE = CUSTOMER_TRUSTED
+LANDING = CUSTOMER_LANDING
 REQUIRED = {
     "customer_landing": "email",
     "accelerometer_landing": "user",

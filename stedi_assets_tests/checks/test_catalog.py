@@ -15,11 +15,13 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.checks.registered import registered
 from stedi_assets.storage import aws as aws_resources
 from stedi_assets.tables import Table
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import function_of
 
-TABLE = tables.MACHINE_LEARNING_CURATED
-LANDING = tables.STEP_TRAINER_LANDING
+TABLE = MACHINE_LEARNING_CURATED
+LANDING = STEP_TRAINER_LANDING
 COLUMNS = {column.name: column.type for column in TABLE.columns}
 ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double": pa.float64()}
 

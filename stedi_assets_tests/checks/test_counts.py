@@ -8,7 +8,10 @@ from pyspark.sql import DataFrame
 from stedi_assets import tables
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.checks import counts
-from stedi_assets.tables.policy import Options
+from stedi_assets.policy import Options
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_CURATED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import (
     CUSTOMERS,
     DEVICE_READINGS,
@@ -155,9 +158,9 @@ def test__counts__of_stored_tables_with_one_value_a_key(lakehouse: Lakehouse, fr
     people, phones, devices = (
         _stored(lakehouse, table, frame(table.ddl, made))
         for table, made in [
-            (tables.CUSTOMER_CURATED, [customer(ANN, "device-1", MORNING)]),
-            (tables.ACCELEROMETER_TRUSTED, [phone_reading(ANN), phone_reading(ANN)]),
-            (tables.STEP_TRAINER_TRUSTED, [device_reading("device-1")]),
+            (CUSTOMER_CURATED, [customer(ANN, "device-1", MORNING)]),
+            (ACCELEROMETER_TRUSTED, [phone_reading(ANN), phone_reading(ANN)]),
+            (STEP_TRAINER_TRUSTED, [device_reading("device-1")]),
         ]
     )
     options = Options()

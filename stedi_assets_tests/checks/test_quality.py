@@ -5,33 +5,37 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import functions as F
 
-from stedi_assets import tables
 from stedi_assets.orchestration.checks import quality
-from stedi_assets.tables import YEAR_2000, YEAR_2100, Table
+from stedi_assets.tables import Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.schema import YEAR_2000, YEAR_2100
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, pair, phone_reading, rows
 
 IMPLAUSIBLE = {
-    "user is null": (tables.ACCELEROMETER_TRUSTED, phone_reading(None)),
-    "timestamp is null": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", None)),
-    "timestamp in seconds": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", NOON // 1000)),
-    "timestamp in microseconds": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", NOON * 1000)),
-    "timestamp before 2000": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2000 - 1)),
-    "timestamp after 2100": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2100 + 1)),
-    "timestamp is negative": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", -1)),
-    "x is null": (tables.ACCELEROMETER_TRUSTED, ("a", NOON, None, 0.0, 0.0)),
-    "x is not a number": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", x=float("nan"))),
-    "y is infinite": (tables.ACCELEROMETER_TRUSTED, ("a", NOON, 0.0, float("inf"), 0.0)),
-    "z is minus infinite": (tables.ACCELEROMETER_TRUSTED, ("a", NOON, 0.0, 0.0, float("-inf"))),
-    "serial number is null": (tables.STEP_TRAINER_TRUSTED, device_reading(None)),
-    "distance is null": (tables.STEP_TRAINER_TRUSTED, (NOON, "device-1", None)),
-    "distance is zero": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=0)),
-    "distance is negative": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=-5)),
-    "e-mail is null": (tables.CUSTOMER_TRUSTED, customer(None)),
-    "device is null": (tables.STEP_TRAINER_TRUSTED, device_reading(None)),
-    "consent in seconds": (tables.CUSTOMER_TRUSTED, customer("a", consent=NOON // 1000)),
-    "update in seconds": (tables.CUSTOMER_TRUSTED, customer("a", updated=NOON // 1000)),
-    "pair of distance zero": (tables.MACHINE_LEARNING_CURATED, pair("device-1", distance=0)),
-    "pair not a number": (tables.MACHINE_LEARNING_CURATED, pair("device-1", x=float("nan"))),
+    "user is null": (ACCELEROMETER_TRUSTED, phone_reading(None)),
+    "timestamp is null": (ACCELEROMETER_TRUSTED, phone_reading("a", None)),
+    "timestamp in seconds": (ACCELEROMETER_TRUSTED, phone_reading("a", NOON // 1000)),
+    "timestamp in microseconds": (ACCELEROMETER_TRUSTED, phone_reading("a", NOON * 1000)),
+    "timestamp before 2000": (ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2000 - 1)),
+    "timestamp after 2100": (ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2100 + 1)),
+    "timestamp is negative": (ACCELEROMETER_TRUSTED, phone_reading("a", -1)),
+    "x is null": (ACCELEROMETER_TRUSTED, ("a", NOON, None, 0.0, 0.0)),
+    "x is not a number": (ACCELEROMETER_TRUSTED, phone_reading("a", x=float("nan"))),
+    "y is infinite": (ACCELEROMETER_TRUSTED, ("a", NOON, 0.0, float("inf"), 0.0)),
+    "z is minus infinite": (ACCELEROMETER_TRUSTED, ("a", NOON, 0.0, 0.0, float("-inf"))),
+    "serial number is null": (STEP_TRAINER_TRUSTED, device_reading(None)),
+    "distance is null": (STEP_TRAINER_TRUSTED, (NOON, "device-1", None)),
+    "distance is zero": (STEP_TRAINER_TRUSTED, device_reading("device-1", distance=0)),
+    "distance is negative": (STEP_TRAINER_TRUSTED, device_reading("device-1", distance=-5)),
+    "e-mail is null": (CUSTOMER_TRUSTED, customer(None)),
+    "device is null": (STEP_TRAINER_TRUSTED, device_reading(None)),
+    "consent in seconds": (CUSTOMER_TRUSTED, customer("a", consent=NOON // 1000)),
+    "update in seconds": (CUSTOMER_TRUSTED, customer("a", updated=NOON // 1000)),
+    "pair of distance zero": (MACHINE_LEARNING_CURATED, pair("device-1", distance=0)),
+    "pair not a number": (MACHINE_LEARNING_CURATED, pair("device-1", x=float("nan"))),
 }
 
 
@@ -43,13 +47,13 @@ def test__implausible__row(table: Table, row: tuple, frame: Frame) -> None:
 
 
 PLAUSIBLE = {
-    "first millisecond of 2000": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2000)),
-    "first millisecond of 2100": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2100)),
-    "acceleration is large": (tables.ACCELEROMETER_TRUSTED, phone_reading("a", x=-1e300)),
-    "least distance": (tables.STEP_TRAINER_TRUSTED, device_reading("device-1", distance=1)),
-    "consent is zero": (tables.CUSTOMER_TRUSTED, customer("a", consent=0)),
+    "first millisecond of 2000": (ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2000)),
+    "first millisecond of 2100": (ACCELEROMETER_TRUSTED, phone_reading("a", YEAR_2100)),
+    "acceleration is large": (ACCELEROMETER_TRUSTED, phone_reading("a", x=-1e300)),
+    "least distance": (STEP_TRAINER_TRUSTED, device_reading("device-1", distance=1)),
+    "consent is zero": (CUSTOMER_TRUSTED, customer("a", consent=0)),
     "name, phone and dates are null": (
-        tables.CUSTOMER_TRUSTED,
+        CUSTOMER_TRUSTED,
         customer("a", consent=None, name=None, phone=None, updated=None),
     ),
 }
@@ -65,13 +69,13 @@ def test__plausible__row(table: Table, row: tuple, frame: Frame) -> None:
 @pytest.mark.parametrize(
     ("ddl", "faults"),
     [
-        (tables.STEP_TRAINER_TRUSTED.ddl, []),
+        (STEP_TRAINER_TRUSTED.ddl, []),
         (
             "sensorReadingTime bigint, serialNumber string",
             ["distanceFromObject is missing"],
         ),
         (
-            f"{tables.STEP_TRAINER_TRUSTED.ddl}, battery int",
+            f"{STEP_TRAINER_TRUSTED.ddl}, battery int",
             ["battery is not declared"],
         ),
         (
@@ -88,7 +92,7 @@ def test__plausible__row(table: Table, row: tuple, frame: Frame) -> None:
     ],
 )
 def test__schema_faults(ddl: str, faults: list[str], frame: Frame) -> None:
-    assert quality.schema_faults(tables.STEP_TRAINER_TRUSTED, frame(ddl, [])) == faults
+    assert quality.schema_faults(STEP_TRAINER_TRUSTED, frame(ddl, [])) == faults
 
 
 def test__at_fault__each_row_counts_once(frame: Frame) -> None:
@@ -157,7 +161,7 @@ def test__count(landed: list[tuple], key: list[str], counted: tuple, frame: Fram
 
 def test__personal_values__in_each_columns_type(frame: Frame) -> None:
     landed = frame(
-        tables.CUSTOMER_LANDING.ddl,
+        CUSTOMER_LANDING.ddl,
         [
             customer("ann@example.com", name="Ann", phone="5550101"),
             customer("bob@example.com", name=None, phone="+1 555 0102"),
@@ -165,7 +169,7 @@ def test__personal_values__in_each_columns_type(frame: Frame) -> None:
     )
     values = {
         column: rows(known)
-        for (column,), known in quality.personal_values(tables.STEP_TRAINER_TRUSTED, landed)
+        for (column,), known in quality.personal_values(STEP_TRAINER_TRUSTED, landed)
     }
     assert values == {
         "sensorReadingTime": [(5550101,)],

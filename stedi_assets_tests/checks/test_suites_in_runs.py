@@ -15,8 +15,10 @@ from stedi_assets.orchestration import curated, trusted
 from stedi_assets.orchestration import landing_assets as landing
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.orchestration.table_assets import table_asset
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.tables import LANDING_TABLES
-from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets.tables.customer import CUSTOMER_TRUSTED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.bound import bound
 from stedi_assets_tests.checks.conftest import (
     ANN,
@@ -108,20 +110,20 @@ def test__run__one_person_one_reading(run: Run) -> None:
     assert result.success
 
 
-@table_asset(tables.CUSTOMER_TRUSTED)
+@table_asset(CUSTOMER_TRUSTED)
 def forgetful(customer_landing: DataFrame) -> DataFrame:
     """Forgets to ask for consent."""
     return customer_landing
 
 
-@table_asset(tables.STEP_TRAINER_TRUSTED)
+@table_asset(STEP_TRAINER_TRUSTED)
 def multiplying(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
     """Joins where it should only restrict."""
     people = customer_curated.select("serialNumber").unionAll(
         customer_curated.select("serialNumber")
     )
     return step_trainer_landing.join(people, "serialNumber").select(
-        *tables.STEP_TRAINER_TRUSTED.column_names
+        *STEP_TRAINER_TRUSTED.column_names
     )
 
 

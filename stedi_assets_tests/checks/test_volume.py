@@ -11,15 +11,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from stedi_assets import tables
 from stedi_assets.definitions import define
 from stedi_assets.lakehouse import delta
 from stedi_assets.landing import ledger
 from stedi_assets.orchestration.checks.volume import Volume
+from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.settings import Settings
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table
-from stedi_assets.tables.policy import NO_OPTION, Options
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.rows import (
     NOON,
     PSEUDONYMS,
@@ -29,7 +29,7 @@ from stedi_assets_tests.rows import (
 )
 
 CUSTOMERS, PHONES, DEVICES = LANDING_TABLES
-TRAINING = tables.MACHINE_LEARNING_CURATED
+TRAINING = MACHINE_LEARNING_CURATED
 PEOPLE, TIMES = 10, 20
 HOUR = 3_600_000
 Rows = dict[str, list[tuple]]

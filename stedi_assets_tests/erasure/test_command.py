@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.tables import CUSTOMER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import PSEUDONYMS

@@ -26,13 +26,8 @@ from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse import maintenance as upkeep
 from stedi_assets.orchestration.erase import ConfigRefused
 from stedi_assets.settings import Settings
-from stedi_assets.tables import (
-    DELTA_TABLES,
-    LANDING_TABLES,
-    MACHINE_LEARNING_CURATED,
-    QUARANTINE_TABLES,
-    Table,
-)
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, Table
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.checks.conftest import GOOD, LATER, land
 from stedi_assets_tests.rows import MORNING, PSEUDONYMS, stored_rows
 

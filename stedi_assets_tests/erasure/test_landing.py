@@ -17,7 +17,7 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import ledger
 from stedi_assets.landing import upload as arrival
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import ACCELEROMETER_LANDING
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.rows import PSEUDONYMS
 
 ANN = '{"user":"ann@example.com","timestamp":1655564376361,"x":1.0,"y":0.0,"z":0.0}'

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from stedi_assets.erasure import text
 from stedi_assets.erasure.people import Left, People
-from stedi_assets.tables import ACCELEROMETER_LANDING, CUSTOMER_LANDING, Table
+from stedi_assets.tables import Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets_tests.rows import PSEUDONYMS
 
 ANN = '{"user":"ann@example.com","timestamp":1655564376361,"x":1.0,"y":0.0,"z":0.0}'

@@ -13,15 +13,16 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame
 
-from stedi_assets import tables
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.tables import ACCELEROMETER_LANDING, TABLES, Table
-from stedi_assets.tables.policy import NO_OPTION
+from stedi_assets.policy import NO_OPTION
+from stedi_assets.tables import TABLES, Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.bound import bound
 from stedi_assets_tests.rows import DEVICE_READINGS, NOON, PSEUDONYMS, Frame, device_reading, rows
 
-TABLE = tables.STEP_TRAINER_TRUSTED
+TABLE = STEP_TRAINER_TRUSTED
 READINGS = [device_reading("device-1", NOON, 201), device_reading("device-2", NOON, 202)]
 Run = Callable[..., dg.ExecuteInProcessResult]
 Load = Callable[..., Any]

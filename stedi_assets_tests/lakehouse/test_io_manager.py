@@ -13,9 +13,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from stedi_assets import tables
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import curated
+from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 from stedi_assets_tests.lakehouse.conftest import KINDS, READINGS, TABLE, Load, Run, folder_of
 from stedi_assets_tests.rows import CUSTOMERS, DEVICE_READINGS, Frame, customer, rows
 
@@ -35,8 +36,8 @@ def test__write__keeps_nulls_and_any_text(lakehouse: Lakehouse, frame: Frame) ->
         customer("ann@example.com", consent=None, name=None, phone=None, updated=None),
         customer("zoë@example.com", name='Zoë "Z" O\'Neil, 女\n'),
     ]
-    lakehouse.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
-    assert rows(lakehouse.read(tables.CUSTOMER_TRUSTED)) == sorted(people, key=repr)
+    lakehouse.write(CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
+    assert rows(lakehouse.read(CUSTOMER_TRUSTED)) == sorted(people, key=repr)
 
 
 def test__write__again_changes_only_the_version(stored: Lakehouse, frame: Frame) -> None:
@@ -108,7 +109,7 @@ def test__load_input__only_some_columns(kind: type, stored: Lakehouse, load: Loa
 @pytest.fixture
 def landed(lakehouse: Lakehouse) -> Lakehouse:
     """A lakehouse with a landing file of two readings and half a third."""
-    path = folder_of(lakehouse, tables.STEP_TRAINER_LANDING) / "readings.json"
+    path = folder_of(lakehouse, STEP_TRAINER_LANDING) / "readings.json"
     path.parent.mkdir(parents=True)
     lines = [json.dumps(dict(zip(TABLE.column_names, row, strict=True))) for row in READINGS]
     path.write_text("\n".join([*lines, lines[0][:20]]) + "\n")
@@ -117,10 +118,10 @@ def landed(lakehouse: Lakehouse) -> Lakehouse:
 
 @KINDS
 def test__load_input__landing_as_annotated(kind: type, landed: Lakehouse, load: Load) -> None:
-    loaded = load(tables.STEP_TRAINER_LANDING, kind)
+    loaded = load(STEP_TRAINER_LANDING, kind)
     assert isinstance(loaded, kind)
     assert as_rows(loaded) == READINGS
-    some = load(tables.STEP_TRAINER_LANDING, kind, ["serialNumber"])
+    some = load(STEP_TRAINER_LANDING, kind, ["serialNumber"])
     assert as_rows(some) == [("device-1",), ("device-2",)]
 
 
@@ -145,7 +146,7 @@ def test__load_input__table_is_missing(kind: type, lakehouse: Lakehouse, load: L
 
 def test__load_input__landing_is_empty(lakehouse: Lakehouse, load: Load) -> None:
     with pytest.raises(dg.Failure, match=r"customer/landing has no \*\.json"):
-        load(tables.CUSTOMER_LANDING, DataFrame)
+        load(CUSTOMER_LANDING, DataFrame)
 
 
 def test__run__parent_is_missing(run: Run) -> None:

@@ -16,7 +16,8 @@ from stedi_assets.landing.fingerprint import fingerprint
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage.folder import StoredFile
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import ACCELEROMETER_LANDING, quarantine_of
+from stedi_assets.tables import quarantine_of
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.lakehouse.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
 from stedi_assets_tests.rows import rows

@@ -21,7 +21,7 @@ from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.ledger import LEDGER, Ledger
 from stedi_assets.storage import local
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import ACCELEROMETER_LANDING
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.assets.conftest import Landing
 from stedi_assets_tests.lakehouse.conftest import write
 from stedi_assets_tests.lines import ANN

@@ -8,9 +8,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from stedi_assets import tables
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import curated
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_TRUSTED
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.lakehouse.conftest import Run, folder_of
 from stedi_assets_tests.rows import (
     CUSTOMERS,
@@ -32,19 +35,19 @@ def parents(lakehouse: Lakehouse, frame: Frame) -> Lakehouse:
     """A lakehouse with the three parents of machine_learning_curated."""
     for table, ddl, made in [
         (
-            tables.STEP_TRAINER_TRUSTED,
+            STEP_TRAINER_TRUSTED,
             DEVICE_READINGS,
             [device_reading("device-1"), device_reading("device-2")],
         ),
-        (tables.ACCELEROMETER_TRUSTED, PHONE_READINGS, [phone_reading("ann@example.com")]),
-        (tables.CUSTOMER_CURATED, CUSTOMERS, [customer("ann@example.com", "device-1", MORNING)]),
+        (ACCELEROMETER_TRUSTED, PHONE_READINGS, [phone_reading("ann@example.com")]),
+        (CUSTOMER_CURATED, CUSTOMERS, [customer("ann@example.com", "device-1", MORNING)]),
     ]:
         lakehouse.write(table, frame(ddl, made), {})
     return lakehouse
 
 
 def test__materialization__metadata(parents: Lakehouse, run: Run) -> None:
-    table = tables.MACHINE_LEARNING_CURATED
+    table = MACHINE_LEARNING_CURATED
     [materialization] = run(curated.machine_learning_curated).asset_materializations_for_node(
         "machine_learning_curated"
     )
@@ -71,7 +74,7 @@ def test__materialization__metadata(parents: Lakehouse, run: Run) -> None:
 def test__materialization__no_row(parents: Lakehouse, run: Run, frame: Frame) -> None:
     """Dagster's history outlives an erasure, so it holds no serial number, date or reading."""
     people = [customer("ann@example.com", "device-1", consent=MORNING + 1, updated=MORNING + 2)]
-    parents.write(tables.CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
+    parents.write(CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
     for asset in (curated.customer_curated, curated.machine_learning_curated):
         for materialization in run(asset).asset_materializations_for_node(asset.key.path[-1]):
             told = repr({name: each.value for name, each in materialization.metadata.items()})
@@ -103,13 +106,13 @@ def test__materialization__lineage_of_a_restricted_table(
     parents: Lakehouse, run: Run, frame: Frame
 ) -> None:
     people = frame(CUSTOMERS, [customer("ann@example.com")])
-    parents.write(tables.CUSTOMER_TRUSTED, people, {})
+    parents.write(CUSTOMER_TRUSTED, people, {})
     [materialization] = run(curated.customer_curated).asset_materializations_for_node(
         "customer_curated"
     )
     lineage = materialization.metadata["dagster/column_lineage"].value
     assert isinstance(lineage, dg.TableColumnLineage)
-    assert set(lineage.deps_by_column) == set(tables.CUSTOMER_CURATED.column_names)
+    assert set(lineage.deps_by_column) == set(CUSTOMER_CURATED.column_names)
     for column, deps in lineage.deps_by_column.items():
         assert [(dep.asset_key.to_user_string(), dep.column_name) for dep in deps] == [
             ("customer_trusted", column)
@@ -122,10 +125,10 @@ def test__materialization__commit_keeps_run_and_options(
 ) -> None:
     config = {"machine_learning_curated": {"config": options}}
     result = run(curated.machine_learning_curated, config=config)
-    state = parents.state(tables.MACHINE_LEARNING_CURATED)
+    state = parents.state(MACHINE_LEARNING_CURATED)
     assert state is not None
     assert state.commit["run"] == result.run_id
     kept = curated.MachineLearningConfig(**state.commit["config"])
     assert kept == curated.MachineLearningConfig(**options)
     made = [pair("device-1")] if options else [pair("device-1"), pair("device-2")]
-    assert rows(parents.read(tables.MACHINE_LEARNING_CURATED)) == made
+    assert rows(parents.read(MACHINE_LEARNING_CURATED)) == made

@@ -19,7 +19,8 @@ from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.storage import address
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import ACCELEROMETER_LANDING, STEP_TRAINER_TRUSTED
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.lines import ANN, ANN_READ
 from stedi_assets_tests.rows import DEVICE_READINGS, device_reading, rows
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from stedi_assets.landing import reader
-from stedi_assets.tables import ACCELEROMETER_LANDING, LANDING_TABLES, STEP_TRAINER_LANDING
+from stedi_assets.tables import LANDING_TABLES
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 from stedi_assets_tests.lines import (
     ANN,
     ANN_READ,

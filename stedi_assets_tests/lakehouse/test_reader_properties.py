@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from stedi_assets.landing import reader
-from stedi_assets.tables import ACCELEROMETER_LANDING, LANDING_TABLES, Table
+from stedi_assets.tables import LANDING_TABLES, Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.lines import REASONS, lines_of, profile, rows_of
 
 # Shrinking would run the engine for minutes before a failure shows.

@@ -12,14 +12,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from stedi_assets.landing import reader
-from stedi_assets.tables import (
-    ACCELEROMETER_LANDING,
-    CUSTOMER_LANDING,
-    LANDING_TABLES,
-    STEP_TRAINER_LANDING,
-    TABLES,
-    Table,
-)
+from stedi_assets.tables import LANDING_TABLES, TABLES, Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 from stedi_assets_tests.lines import (
     ANN,
     CUSTOMER,

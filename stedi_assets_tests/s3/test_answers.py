@@ -22,7 +22,7 @@ from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.storage import faults, s3, s3_upload
 from stedi_assets.storage.folder import TAKEN, Folder, StoredFile, sha256_of
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import STEP_TRAINER_TRUSTED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import DEVICE_READINGS, rows
 from stedi_assets_tests.s3_proxy import Fault, Request, S3Proxy, Spoilt, s3_proxy
 

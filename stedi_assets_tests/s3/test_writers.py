@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from stedi_assets.demo_s3 import S3Server
-from stedi_assets.tables import STEP_TRAINER_TRUSTED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.runs import HANGING_SECONDS
 from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, failures, row_counts
 

@@ -11,36 +11,38 @@ from stedi_assets.landing import reader
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.tables import Table
+from stedi_assets.tables.schema import Check
 
-ALL_ACCOUNTED_FOR = "objects_accounted_for"
-MALFORMED_SHARE = "malformed_share"
-UNALTERED = "landed_files_unaltered"
-IMPLAUSIBLE_SHARE = "implausible_share"
-
-DESCRIPTIONS = {
-    ALL_ACCOUNTED_FOR: "Records and quarantined fragments add up to all that landed.",
-    MALFORMED_SHARE: (
-        "No more of what landed is unreadable than max_malformed_share allows; a warning if "
-        "anything is."
-    ),
-    UNALTERED: (
-        "No landed file was overwritten in place, which leaves no earlier version of it; a warning "
-        "in the run that finds one."
-    ),
-    IMPLAUSIBLE_SHARE: (
-        "No more records have a value out of its column's range, such as a time in seconds, than "
-        "max_implausible_share allows; a warning if any has."
-    ),
-}
+ALL_ACCOUNTED_FOR = Check(
+    "objects_accounted_for",
+    "Records and quarantined text add up to all that landed.",
+    blocking=True,
+)
+MALFORMED_SHARE = Check(
+    "malformed_share",
+    "No more of what landed is malformed than max_malformed_share allows; a warning if any is.",
+    blocking=True,
+)
+UNALTERED = Check(
+    "landed_files_unaltered",
+    "No landed file was overwritten in place, which leaves no earlier version of it; a warning in "
+    "the run that finds one.",
+)
+IMPLAUSIBLE_SHARE = Check(
+    "implausible_share",
+    "No more records have a value out of its column's range, such as a time in seconds, than "
+    "max_implausible_share allows; a warning if any has.",
+    blocking=True,
+)
 
 
 def specs(table: Table) -> list[dg.AssetCheckSpec]:
     """The checks of a landing table."""
     return [
         dg.AssetCheckSpec(
-            name, asset=table.name, blocking=name != UNALTERED, description=description
+            check.name, asset=table.name, blocking=check.blocking, description=check.description
         )
-        for name, description in DESCRIPTIONS.items()
+        for check in (ALL_ACCOUNTED_FOR, MALFORMED_SHARE, UNALTERED, IMPLAUSIBLE_SHARE)
     ]
 
 
@@ -53,7 +55,7 @@ def accounted_for(profile: LandingProfile, quarantined: int) -> AssetCheckResult
     """
     passed = profile.records + quarantined == profile.objects
     return AssetCheckResult(
-        check_name=ALL_ACCOUNTED_FOR,
+        check_name=ALL_ACCOUNTED_FOR.name,
         passed=passed,
         description=(
             None
@@ -76,7 +78,7 @@ def unaltered(overwritten: int) -> AssetCheckResult:
         overwritten: How many files have other content than when they were last looked at.
     """
     return AssetCheckResult(
-        check_name=UNALTERED,
+        check_name=UNALTERED.name,
         passed=not overwritten,
         severity=AssetCheckSeverity.WARN,
         description=(
@@ -114,7 +116,7 @@ def malformed_share(
             f"file out of {table.location}."
         )
     return AssetCheckResult(
-        check_name=MALFORMED_SHARE,
+        check_name=MALFORMED_SHARE.name,
         passed=passed and not profile.malformed,
         severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
         description=(
@@ -145,7 +147,7 @@ def implausible_share(table: Table, profile: LandingProfile, allowed: float) -> 
     passed = share <= allowed
     columns = ", ".join(f"{name} {rows:,}" for name, rows in profile.implausible_values.items())
     return AssetCheckResult(
-        check_name=IMPLAUSIBLE_SHARE,
+        check_name=IMPLAUSIBLE_SHARE.name,
         passed=passed and not profile.implausible,
         severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
         description=(

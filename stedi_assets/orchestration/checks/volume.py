@@ -16,20 +16,13 @@ from stedi_assets.erasure.record import records
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing.folder import LandingFolder
-from stedi_assets.tables import (
-    ACCELEROMETER_LANDING,
-    ACCELEROMETER_TRUSTED,
-    CUSTOMER_CURATED,
-    CUSTOMER_LANDING,
-    CUSTOMER_TRUSTED,
-    LANDING_TABLES,
-    MACHINE_LEARNING_CURATED,
-    STEP_TRAINER_LANDING,
-    STEP_TRAINER_TRUSTED,
-    Table,
-)
+from stedi_assets.policy import Options
+from stedi_assets.tables import LANDING_TABLES, Table
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING, ACCELEROMETER_TRUSTED
 from stedi_assets.tables.consent import person
-from stedi_assets.tables.policy import Options
+from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING, STEP_TRAINER_TRUSTED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

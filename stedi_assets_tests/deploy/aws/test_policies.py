@@ -10,14 +10,8 @@ import pytest
 from stedi_assets.erasure.record import RECORDS
 from stedi_assets.landing.erased import ERASED
 from stedi_assets.landing.ledger import LEDGER
-from stedi_assets.tables import (
-    DELTA_TABLES,
-    LANDING_TABLES,
-    MACHINE_LEARNING_CURATED,
-    QUARANTINE_TABLES,
-    TABLES,
-    Table,
-)
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.deploy.aws.conftest import ACCOUNT, KEY, REGION, Stack
 from stedi_assets_tests.deploy.aws.policy_prover import allowed_request
 

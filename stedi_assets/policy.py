@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -17,9 +17,33 @@ class Options:
         pseudonymise_devices: A pseudonym in place of serialNumber.
     """
 
-    after_consent_only: bool = False
-    match_device: bool = False
-    pseudonymise_devices: bool = False
+    after_consent_only: bool = field(
+        default=False,
+        metadata={
+            "description": (
+                "Keep only readings that took place after the user granted permission: "
+                "shareWithResearchAsOfDate < sensorReadingTime."
+            )
+        },
+    )
+    match_device: bool = field(
+        default=False,
+        metadata={
+            "description": (
+                "Keep only readings of a device that is registered to the phone's owner. Without "
+                "it, two people's readings of the same millisecond are paired with each other."
+            )
+        },
+    )
+    pseudonymise_devices: bool = field(
+        default=False,
+        metadata={
+            "description": (
+                "Replace serialNumber by a pseudonym: its HMAC-SHA256 under the secret "
+                "STEDI_PSEUDONYM_KEY. Rows stay the same otherwise."
+            )
+        },
+    )
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Options:

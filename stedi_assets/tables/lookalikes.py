@@ -1,4 +1,4 @@
-"""People whose addresses look like another's: one person, perhaps, whom our rule takes for two."""
+"""People whose addresses look like another's: perhaps one person whom the rule takes for two."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ MOST_ADDRESSES = 100_000
 LONGEST_ADDRESS = 320
 
 
-def count(customer_landing: DataFrame) -> int:
+def near_duplicates(customer_landing: DataFrame) -> int:
     """How many people's addresses are another person's by `consent.lookalike_of`.
 
     Looks at `MOST_ADDRESSES` of the people whose address is not ASCII, and at all others beside

@@ -1,44 +1,70 @@
-"""What a table's declaration promises of its rows."""
+"""The checks that follow from a table's declaration, and how rows at fault are counted."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from pyspark.sql import Column as Expression
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from stedi_assets.tables import TABLES, Table, plausible
+from stedi_assets.tables import plausible
+from stedi_assets.tables.schema import Check, Table
 
-# The columns of a table and the values that they are compared with.
-Values = tuple[Sequence[str], DataFrame]
+if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
+    from pyspark.sql import DataFrame
 
-KEYS = "keys"
-REFERENCES = "references"
-SCHEMA = "schema"
-VALUES = "values"
-NO_PERSONAL_DATA = "no_personal_data"
+    from stedi_assets.tables.subjects import Values
 
-DESCRIPTIONS = {
-    KEYS: "No two rows share a key.",
-    REFERENCES: "Every reference leads to a row of the table that it names.",
-    SCHEMA: "The columns and their types are just those declared.",
-    VALUES: "Required values are there, numbers are finite and in their plausible range.",
-    NO_PERSONAL_DATA: (
-        "No column is a personal one, and no value equals the name, e-mail or phone of a "
-        "customer that landed."
-    ),
-}
+CONSENT = Check(
+    "consent",
+    "No row belongs to a person without consent to research, judged by the customer records that "
+    "landed rather than by the tables this one was made from.",
+    "belong to no person who consents to research, by the customer records that landed.",
+    blocking=True,
+)
+COUNTS = Check(
+    "counts",
+    "As many rows as an independent recount of its parents gives.",
+    blocking=True,
+)
+SCHEMA = Check("schema", "The columns and their types are just those declared.")
+VALUES = Check(
+    "values",
+    "Required values are there, numbers are finite and in their plausible range.",
+    "lack a required value, or have a number that is not finite or out of its plausible range.",
+)
+KEYS = Check(
+    "keys",
+    "No two rows share a key.",
+    "repeat the key of another row.",
+    applies=lambda table: bool(table.key),
+)
+REFERENCES = Check(
+    "references",
+    "Every reference leads to a row of the table that it names.",
+    "refer to a row that is not in the table that they name.",
+    applies=lambda table: bool(table.references),
+)
+NO_PERSONAL_DATA = Check(
+    "no_personal_data",
+    "No column is personal data, and no value equals a personal one of a customer that landed.",
+    "have a column of personal data, or a value that equals a personal one of a customer that "
+    "landed.",
+    applies=lambda table: table.anonymous,
+)
+POLICY = Check(
+    "policy",
+    "The table was made under options that are at least as strict as the privacy policy.",
+    blocking=True,
+    applies=lambda table: table.has_options,
+)
+STRUCTURAL = (CONSENT, COUNTS, SCHEMA, VALUES, KEYS, REFERENCES, NO_PERSONAL_DATA, POLICY)
 
-FAULTS = {
-    KEYS: "repeat the key of another row.",
-    REFERENCES: "refer to a row that is not in the table that they name.",
-    VALUES: (
-        "lack a required value, or have a number that is not finite or out of its plausible range."
-    ),
-    NO_PERSONAL_DATA: (
-        "have a personal column, or a value that equals the name, e-mail or phone of a customer "
-        "that landed."
-    ),
-}
+
+def checks_of(table: Table) -> tuple[Check, ...]:
+    """The checks of a table that a rule makes: those that its declaration implies, and its own."""
+    return (*(check for check in STRUCTURAL if check.applies(table)), *table.checks)
 
 
 def at_fault(
@@ -136,17 +162,16 @@ def schema_faults(table: Table, frame: DataFrame) -> list[str]:
     return ["the columns are in another order"] if out_of_order else faults
 
 
-def personal_columns(frame: DataFrame) -> list[str]:
-    """The columns that some table declares to identify a person."""
-    personal = {c.name for table in TABLES.values() for c in table.columns if c.personal}
-    return [name for name in frame.columns if name in personal]
+def personal_values(table: Table, customers: Table, landed: DataFrame) -> list[Values]:
+    """For each column of a table the personal values that landed, in the column's type.
 
-
-def personal_values(table: Table, customer_landing: DataFrame) -> list[Values]:
-    """For each column the names, e-mails and phones that landed, in the column's type."""
-    values = customer_landing.select(
-        F.explode(F.array("customerName", "email", "phone")).alias("of")
-    )
+    Args:
+        table: The table.
+        customers: The declaration of what landed.
+        landed: The customer records.
+    """
+    personal = [column.name for column in customers.columns if column.personal]
+    values = landed.select(F.explode(F.array(*personal)).alias("of"))
     return [
         ([column.name], values.select(F.col("of").try_cast(column.type)).dropna())
         for column in table.columns

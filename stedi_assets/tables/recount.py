@@ -1,0 +1,133 @@
+"""Who agrees to research and how many rows tables must have, found another way than by the rules.
+
+Checks compare tables with these: aggregates where the rules rank, joins where they only restrict,
+consent judged anew. Only who a person and what a device is, they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from stedi_assets.tables.consent import UNKNOWN, device, person
+from stedi_assets.tables.schema import REPLACED, SUPERSEDED, YEAR_2000, Person, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
+    from pyspark.sql import DataFrame
+
+
+def people(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """Everyone who landed.
+
+    Args:
+        customer_landing: The customer records.
+        as_of: The time by which to judge (epoch milliseconds, UTC).
+
+    Returns:
+        `email`; whether the person `agrees`; whether their latest record has an `impossible` date;
+        how many `records` count.
+    """
+    # By the date all records of one date are grouped apart from older ones, without ranking any.
+    dated = (
+        _records(customer_landing, as_of)
+        .groupBy("email", "written")
+        .agg(
+            F.bool_and("agrees").alias("agrees"),
+            F.bool_or("odd").alias("impossible"),
+            F.sum(F.lit(1)).alias("records"),
+        )
+    )
+    return dated.groupBy("email").agg(
+        F.max_by("agrees", "written").alias("agrees"),
+        F.max_by("impossible", "written").alias("impossible"),
+        F.sum("records").alias("records"),
+    )
+
+
+def devices(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """The `email` and `serialNumber` of each device of everyone who landed, as for `people`."""
+    owned = _records(customer_landing, as_of).where("serialNumber is not null")
+    return owned.groupBy("email", "serialNumber").agg(F.count(F.lit(1)).alias("_records"))
+
+
+def customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """The rows of customer_trusted: a row a device of everyone who agrees, one if they have none.
+
+    Args:
+        customer_landing: The customer records.
+        as_of: When the table was made (epoch milliseconds, UTC).
+
+    Returns:
+        One row: `expected`; `impossible_consent`; `people`, who landed, and `people_agreeing` of
+        them; the `records` that count.
+    """
+    owned = devices(customer_landing, as_of).groupBy("email")
+    counted = owned.agg(F.count(F.lit(1)).alias("devices"))
+    return (
+        people(customer_landing, as_of)
+        .join(counted, "email", "left")
+        .agg(
+            total(F.when(F.col("agrees"), F.coalesce("devices", F.lit(1)))).alias("expected"),
+            F.count_if("impossible").alias("impossible_consent"),
+            F.count(F.lit(1)).alias("people"),
+            F.count_if("agrees").alias("people_agreeing"),
+            total("records").alias("records"),
+        )
+    )
+
+
+def kept_rows(table: Table, frames: Mapping[str, DataFrame]) -> DataFrame:
+    """The unique rows of a table's first parent that refer to others as the table declares.
+
+    Args:
+        table: The table, whose rule keeps these rows.
+        frames: The rows of its parents, by name.
+
+    Returns:
+        One row: `expected`, and how often others repeat one of these rows, `repeated`.
+    """
+    rows = frames[table.parents[0]].select(*table.column_names)
+    for subject in table.subjects:
+        if isinstance(subject, Person):
+            rows = rows.withColumn(subject.column, person(subject.column))
+    for column, (target, name) in table.references.items():
+        known = frames[target].select(F.col(name).alias(column)).distinct()
+        rows = known.join(rows, column).select(*table.column_names)
+    unique = rows.groupBy(*table.column_names).agg(F.sum(F.lit(1)).alias("times"))
+    count = F.count(F.lit(1))
+    return unique.agg(count.alias("expected"), (total("times") - count).alias("repeated"))
+
+
+def total(rows: Expression | str) -> Expression:
+    """A sum that is 0 where there are no rows."""
+    return F.coalesce(F.sum(rows), F.lit(0))
+
+
+def _records(customer_landing: DataFrame, as_of: int) -> DataFrame:
+    """The records that count, each with its person, device and what its dates say."""
+    updated, shared = "nullif(lastUpdateDate, 0)", "nullif(shareWithResearchAsOfDate, 0)"
+    possible = f"between {YEAR_2000} and {as_of}"
+    replaced = SUPERSEDED in customer_landing.columns
+    columns: list[Expression | str] = [
+        person("email").alias("email"),
+        device("serialNumber").alias("serialNumber"),
+        F.expr(
+            f"case when {updated} is null then 0 when {updated} < {YEAR_2000} then {UNKNOWN} "
+            f"else {updated} end"
+        ).alias("written"),
+        F.expr(f"ifnull({shared} {possible} and ifnull({updated} {possible}, true), false)").alias(
+            "agrees"
+        ),
+        F.expr(
+            f"ifnull(not {shared} {possible}, false) or ifnull(not {updated} {possible}, false)"
+        ).alias("odd"),
+    ]
+    if not replaced:
+        return customer_landing.select(columns).where("email is not null")
+    columns += [SUPERSEDED, F.coalesce(REPLACED, F.lit(-1)).alias("file")]
+    records = customer_landing.select(columns).where("email is not null")
+    each = records.groupBy("email", "file").agg(F.bool_and(SUPERSEDED).alias("uncorrected"))
+    return records.join(each, ["email", "file"]).where(f"uncorrected or not ({SUPERSEDED} and odd)")

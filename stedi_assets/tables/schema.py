@@ -1,0 +1,386 @@
+"""What a declaration says of a table: its columns, whose its rows are, and how they are made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Readings outside these years are a wrong unit (seconds, microseconds) or a clock never set.
+YEAR_2000 = 946_684_800_000
+YEAR_2100 = 4_102_444_800_000
+# What a rule may take besides tables: the time by which to judge consent (epoch milliseconds, UTC)
+# and the options of the run.
+AS_OF, OPTIONS = "as_of", "options"
+# Columns that a landing table has besides its own where some of its records are of files that
+# their source has replaced: whether a record is one of those; and which replaced file of the source
+# a record is of, current or superseded, by a number.
+SUPERSEDED, REPLACED = "_superseded", "_replaced"
+DATA_TEAM, INGEST_TEAM = "team:data-engineering", "team:ingest"
+
+
+class DeclarationError(ValueError):
+    """A mistake in a declaration, which names the table."""
+
+
+class Zone(StrEnum):
+    """How far a table has come, from raw files to what models train on."""
+
+    LANDING = "landing"
+    QUARANTINE = "quarantine"
+    TRUSTED = "trusted"
+    CURATED = "curated"
+
+
+class ColumnType(StrEnum):
+    """A column's type, by its name in Spark SQL, Glue, Athena and DuckDB alike."""
+
+    STRING = "string"
+    BIGINT = "bigint"
+    INT = "int"
+    DOUBLE = "double"
+    TIMESTAMP = "timestamp"
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The type in Arrow, and so in Delta."""
+        import pyarrow as pa
+
+        return {
+            ColumnType.STRING: pa.string(),
+            ColumnType.BIGINT: pa.int64(),
+            ColumnType.INT: pa.int32(),
+            ColumnType.DOUBLE: pa.float64(),
+            ColumnType.TIMESTAMP: pa.timestamp("us", "UTC"),
+        }[self]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and what its values may be.
+
+    Attributes:
+        name: The field's name in the JSON that lands.
+        type: Its type.
+        description: What it means, with its unit.
+        required: Whether a record without it is malformed.
+        personal: Whether it tells something of a person. Such a column never leaves the lakehouse
+            in logs, metadata or check results.
+        minimum: The least plausible value, or None for no bound.
+        maximum: The greatest plausible value, or None for no bound.
+        aliases: Other names that devices have used for the field.
+    """
+
+    name: str
+    type: ColumnType
+    description: str
+    required: bool = True
+    personal: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    aliases: tuple[str, ...] = ()
+
+
+def time(
+    name: str, description: str, *, required: bool = True, aliases: tuple[str, ...] = ()
+) -> Column:
+    """A column of times (epoch milliseconds, UTC)."""
+    return Column(
+        name,
+        ColumnType.BIGINT,
+        f"{description} (epoch milliseconds, UTC)",
+        required=required,
+        minimum=YEAR_2000,
+        maximum=YEAR_2100,
+        aliases=aliases,
+    )
+
+
+@dataclass(frozen=True)
+class Person:
+    """A row is a person's whose e-mail address is in a column."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that say whose a row is."""
+        return (self.column,)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A row is that of the people to whom the device in a column is registered.
+
+    Attributes:
+        column: The column of serial numbers.
+        pseudonymised: Whether it holds pseudonyms where the option pseudonymise_devices is on.
+    """
+
+    column: str
+    pseudonymised: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that say whose a row is."""
+        return (self.column,)
+
+
+@dataclass(frozen=True)
+class Through:
+    """A row is that of the subject of the row with the same values in a landing table.
+
+    Attributes:
+        table: The landing table's name.
+        columns: The columns that both have.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FreeText:
+    """A row may be anyone's: a column holds text that could not be read."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that say whose a row is."""
+        return (self.column,)
+
+
+Subject = Person | Device | Through | FreeText
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of a table's rows.
+
+    Attributes:
+        name: Its name in Dagster.
+        description: What holds where it passes.
+        fault: What is wrong with the rows or people that it finds, as the end of a sentence.
+        blocking: Whether what follows waits for it.
+        warns: Whether it only warns where it fails.
+        of: What it counts: `rows` of the table, or `people` who landed.
+        applies: Which tables have it, of a check that follows from declarations.
+        count: A function of frames that counts what is at fault, its parameters named like those of
+            a rule; None where the recount counts it along, in a column by the check's name.
+    """
+
+    name: str
+    description: str
+    fault: str = ""
+    blocking: bool = False
+    warns: bool = False
+    of: str = "rows"
+    applies: Callable[[Table], bool] = lambda _: True
+    count: Callable[..., int] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: where it is kept, what its rows are, whose they are and how they are made.
+
+    Attributes:
+        source: The source of its rows, the first folder of its location.
+        zone: The zone, the second folder of its location.
+        description: What one row is.
+        columns: Its columns, in order.
+        subjects: Whose a row is. All of them must agree to research.
+        key: The columns that no two rows share, or empty where rows have no key.
+        references: Column name to (table, column) that must hold its value.
+        time_column: The column that says when, by which a change can be limited in time.
+        superseded_count: Whether records of files that their source has replaced still count.
+        anonymous: Whether it may name no one: it has no personal column, and none of its values is
+            one that identifies a person.
+        rule: How rows are made: a function of frames, each parameter the name of a table, or
+            `as_of` or `options`. None for landing and quarantine.
+        recount: A function like the rule that counts its rows another way: one row, the column
+            `expected`, the checks that it counts along and further figures. None where it follows
+            from `references`: the rule keeps those rows of its first table that refer to others.
+        checks: The checks that only this table has.
+        owner: The team that answers for it.
+    """
+
+    source: str
+    zone: Zone
+    description: str
+    columns: tuple[Column, ...]
+    subjects: tuple[Subject, ...]
+    key: tuple[str, ...] = ()
+    references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    time_column: str | None = None
+    superseded_count: bool = False
+    anonymous: bool = False
+    rule: Callable[..., Any] | None = None
+    recount: Callable[..., Any] | None = None
+    checks: tuple[Check, ...] = ()
+    owner: str = DATA_TEAM
+
+    def __post_init__(self) -> None:
+        for mistake in _mistakes(self):
+            raise DeclarationError(f"The declaration of {self.name} is wrong: {mistake}.")
+
+    @property
+    def name(self) -> str:
+        """The asset's and the catalog's name for it."""
+        return f"{self.source}_{self.zone}"
+
+    @property
+    def location(self) -> str:
+        """The table's folder, relative to the lakehouse."""
+        return f"{self.source}/{self.zone}"
+
+    @property
+    def personal(self) -> bool:
+        """Whether any column is personal data."""
+        return any(column.personal for column in self.columns)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def ddl(self) -> str:
+        """The columns as a Spark DDL schema."""
+        return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
+
+    @property
+    def parents(self) -> list[str]:
+        """The names of the tables that it is made of."""
+        return [name for name in _parameters(self.rule) if name not in (AS_OF, OPTIONS)]
+
+    @property
+    def has_options(self) -> bool:
+        """Whether a run may choose options of its rule."""
+        return OPTIONS in _parameters(self.rule)
+
+    @property
+    def pseudonymised(self) -> list[str]:
+        """The columns that hold pseudonyms where the option pseudonymise_devices is on."""
+        return [s.column for s in self.subjects if isinstance(s, Device) and s.pseudonymised]
+
+
+def quarantine_of(landing: Table) -> Table:
+    """The table that holds what of a landing table could not be read."""
+    return Table(
+        landing.source,
+        Zone.QUARANTINE,
+        f"Text in {landing.location} that could not be read as a record.",
+        QUARANTINE_COLUMNS,
+        (FreeText("line"),),
+        owner=landing.owner,
+    )
+
+
+def files_of(landing: Table) -> str:
+    """The name of the files that land as a table, which a source makes."""
+    return f"{landing.source}_files"
+
+
+QUARANTINE_COLUMNS = (
+    Column(
+        "line",
+        ColumnType.STRING,
+        "What could not be read, as it landed; empty once erased",
+        personal=True,
+    ),
+    Column("reason", ColumnType.STRING, "Why: the field and the fault, without its value"),
+    Column(
+        "file", ColumnType.STRING, "Id of the landed file that it is in, by the ledger of landing"
+    ),
+    Column("lineNumber", ColumnType.BIGINT, "Number of its line in that file, from 1", minimum=1),
+    Column(
+        "byteOffset",
+        ColumnType.BIGINT,
+        "Where that line begins, in bytes of uncompressed content",
+    ),
+    Column("quarantinedAt", ColumnType.TIMESTAMP, "When it was quarantined (UTC)"),
+)
+
+
+def applied(
+    function: Callable[..., Any],
+    read: Callable[[str], Any],
+    as_of: int,
+    options: Any = None,
+) -> Any:
+    """What a rule, a recount or a check's count makes of the tables that its parameters name.
+
+    Args:
+        function: The function of frames.
+        read: Gives a table's rows by its name.
+        as_of: The time by which to judge consent (epoch milliseconds, UTC).
+        options: The options of the run.
+    """
+    given = {AS_OF: as_of, OPTIONS: options}
+    return function(
+        **{name: given[name] if name in given else read(name) for name in _parameters(function)}
+    )
+
+
+def require_whole(tables: Mapping[str, Table]) -> None:
+    """Makes sure that what tables say of each other is there.
+
+    Raises:
+        DeclarationError: If a table refers to a table or a column that is not declared.
+    """
+    for table in tables.values():
+        for mistake in _mistakes_among(table, tables):
+            raise DeclarationError(f"The declaration of {table.name} is wrong: {mistake}.")
+
+
+def _mistakes(table: Table) -> Iterator[str]:
+    names = table.column_names
+    derived = table.zone in (Zone.TRUSTED, Zone.CURATED)
+    if twice := {name for name in names if names.count(name) > 1}:
+        yield f"it has two columns {min(twice)}"
+    if not table.subjects:
+        yield "it has no subjects, so nobody could tell whose its rows are"
+    if derived and table.rule is None:
+        yield "it has no rule"
+    if table.anonymous and table.personal:
+        personal = next(column.name for column in table.columns if column.personal)
+        yield f"it may name no one, but its column {personal} is personal data"
+    named = {
+        "key": table.key,
+        "references": tuple(table.references),
+        "time_column": (table.time_column,) if table.time_column else (),
+        "subjects": tuple(name for each in table.subjects for name in each.columns),
+    }
+    for part, columns in named.items():
+        for name in columns:
+            if name not in names:
+                yield f"its {part} has a column {name}, which it does not have"
+
+
+def _mistakes_among(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    for parent in table.parents:
+        if parent not in tables:
+            yield f"its rule takes {parent}, which is no table"
+    targets = [
+        *table.references.values(),
+        *((s.table, name) for s in table.subjects if isinstance(s, Through) for name in s.columns),
+    ]
+    for target, column in targets:
+        if target not in tables:
+            yield f"it refers to {target}, which is no table"
+        elif column not in tables[target].column_names:
+            yield f"it refers to {target}.{column}, which is no column"
+    if table.rule is not None and table.recount is None:
+        first = tables[table.parents[0]] if table.parents else None
+        if first is None or first.column_names != table.column_names or not table.references:
+            yield "it has no recount, and does not keep the rows of its first table by references"
+
+
+def _parameters(function: Callable[..., Any] | None) -> list[str]:
+    return list(inspect.signature(function).parameters) if function else []

@@ -1,0 +1,50 @@
+"""Whose rows are: the values that are known of people and their devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pyspark.sql import DataFrame
+
+from stedi_assets.tables.consent import person
+from stedi_assets.tables.schema import Device, Person, Table, Through
+
+# The columns of a table and the values that they are compared with.
+Values = tuple[Sequence[str], DataFrame]
+
+
+def known(
+    table: Table,
+    people: DataFrame,
+    devices: DataFrame,
+    declared: Callable[[str], Table],
+    read: Callable[[str], DataFrame],
+) -> list[Values]:
+    """For each subject of a table its columns, and the values that they have for some people.
+
+    Args:
+        table: The table.
+        people: A column `email` of the people, as `consent.person` has it.
+        devices: A column `serialNumber` of their devices.
+        declared: Gives a table by its name.
+        read: Gives a table's rows by its name.
+    """
+    found: list[Values] = []
+    for subject in table.subjects:
+        if isinstance(subject, Person):
+            found.append((subject.columns, people.select("email").dropna().distinct()))
+        elif isinstance(subject, Device):
+            found.append((subject.columns, devices.select("serialNumber").dropna().distinct()))
+        elif isinstance(subject, Through):
+            rows = read(subject.table)
+            for columns, values in known(declared(subject.table), people, devices, declared, read):
+                rows = _restricted(rows, columns, values)
+            found.append((subject.columns, rows.select(*subject.columns)))
+    return found
+
+
+def _restricted(rows: DataFrame, columns: Sequence[str], values: DataFrame) -> DataFrame:
+    [column] = columns
+    of = values.toDF("_known")
+    who = person(column) if values.columns == ["email"] else rows[column]
+    return rows.join(of, who == of["_known"], "left_semi")
