@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import functools
 import gc
-import inspect
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import curated, trusted
+from stedi_assets.orchestration import table_assets
 from stedi_assets.orchestration.clock import Clock
-from stedi_assets.orchestration.curated import MachineLearningConfig
 from stedi_assets.orchestration.source import SourceData
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table, quarantine_of
-
-ASSETS = {**vars(trusted), **vars(curated)}
 
 
 def main(source: str, lakehouse: str) -> None:
@@ -45,14 +40,11 @@ def land(stored: Lakehouse, source: SourceData, table: Table) -> None:
 
 
 def make(stored: Lakehouse, table: Table) -> None:
-    """Computes a table by its asset's rule from the tables that the rule names."""
-    rule: Callable[..., Any] = inspect.unwrap(ASSETS[table.name].op.compute_fn.decorated_fn)
-    given = {"config": MachineLearningConfig(), "clock": Clock(), "pseudonyms": Pseudonyms("")}
-    taken = {
-        name: given[name] if name in given else stored.read(TABLES[name])
-        for name in inspect.signature(rule).parameters
-    }
-    stored.write(table, rule(**taken), {})
+    """Computes a table by its rule from the tables that the rule names."""
+    rows = table_assets.made(
+        table, lambda name: stored.read(TABLES[name]), Clock().now, NO_OPTION, Pseudonyms("")
+    )
+    stored.write(table, stored.spark.cached(rows), {})
 
 
 if __name__ == "__main__":

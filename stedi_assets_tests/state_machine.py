@@ -29,7 +29,6 @@ from pyspark.sql import functions as F
 
 from stedi_assets.lakehouse import delta
 from stedi_assets.orchestration import clock
-from stedi_assets.orchestration.checks import consenting as consent
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
@@ -233,7 +232,7 @@ class LakehouseMachine(RuleBasedStateMachine):
             return (self.now - 1) * 1_000_000
 
         time = SimpleNamespace(time_ns=time_ns)
-        with mock.patch.object(clock, "time", time), mock.patch.object(consent, "time", time):
+        with mock.patch.object(clock, "time", time):
             yield
 
     @property

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from stedi_assets.orchestration.checks import counts
 from stedi_assets.tables import consent
+from stedi_assets.tables import recount as recounts
 from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows
 
@@ -119,7 +119,7 @@ def test__devices__blank_serial_number_is_none(
     landed = [customer(ANN, blank), customer("bob@example.com", blank)]
     assert rows(consent.devices(frame(CUSTOMERS, landed))) == []
     assert [row[4] for row in agreeing(landed)] == [None, None]
-    [recount] = counts.customer_trusted(frame(CUSTOMERS, landed), NOW).collect()
+    [recount] = recounts.customers(frame(CUSTOMERS, landed), NOW).collect()
     assert recount.expected == 2
 
 
@@ -261,5 +261,5 @@ def test__consenting_customers__of_a_multitude_of_records(spark: SparkSession) -
     }
     assert len(found) == len(owned) == 7_710
     assert set(map(tuple, found)) == owned
-    [recount] = counts.customer_trusted(landed, NOW).collect()
+    [recount] = recounts.customers(landed, NOW).collect()
     assert (recount.expected, recount.people, recount.records) == (len(owned), people, records)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from stedi_assets import tables
 from stedi_assets.definitions import define, defs
-from stedi_assets.orchestration.curated import MachineLearningConfig
 from stedi_assets.orchestration.erase import ConfigRefused
-from stedi_assets.orchestration.landing_assets import LandingConfig
 from stedi_assets.settings import Settings
 from stedi_assets.tables import TABLES, Zone
 
@@ -84,14 +83,14 @@ def test__source_files__are_external_and_described(
 def test__asset__refers_to_its_own_code(name: str, specs: dict[str, dg.AssetSpec]) -> None:
     [reference] = specs[name].metadata["dagster/code_references"].code_references
     lines = Path(reference.file_path).read_text().splitlines()
-    zone = TABLES[name].zone
-    module = "landing_assets" if zone in (Zone.LANDING, Zone.QUARANTINE) else zone.value
-    assert reference.file_path.endswith(f"stedi_assets/orchestration/{module}.py")
-    if module == "landing_assets":  # one function, made for each source
-        assert lines[reference.line_number - 1].strip() == "@dg.multi_asset("
-    else:
-        assert lines[reference.line_number - 1] == f"@table_asset(tables.{name.upper()})"
-        assert lines[reference.line_number].startswith(f"def {name}(")
+    table = TABLES[name]
+    module, function = (
+        (f"tables/{table.source}", name)
+        if table.rule
+        else ("orchestration/landing_assets", "landing_asset")
+    )
+    assert reference.file_path.endswith(f"stedi_assets/{module}.py")
+    assert lines[reference.line_number - 1].startswith(f"def {function}(")
 
 
 @pytest.mark.parametrize("name", PARENTS)
@@ -152,16 +151,26 @@ def test__asset__description_tells_its_rule(
     assert rule.startswith(("Keeps", "Pairs"))
 
 
-@pytest.mark.parametrize("config", [MachineLearningConfig, LandingConfig])
-def test__run_options__are_described(config: type[dg.Config]) -> None:
-    assert config.model_fields
-    for option in config.model_fields.values():
+def _options(name: str) -> dict[str, dg.Field]:
+    """The run configuration that the job of everything takes for an asset."""
+    kind: Any = defs.resolve_job_def("materialize_lakehouse").run_config_schema.config_type
+    for part in ("ops", name, "config"):
+        kind = kind.fields[part].config_type
+    return dict(kind.fields)
+
+
+@pytest.mark.parametrize("name", ["machine_learning_curated", "customer_landing"])
+def test__run_options__are_described(name: str) -> None:
+    options = _options(name)
+    assert options
+    for option in options.values():
         assert option.description
         assert option.description.endswith(".")
 
 
 def test__run_options__are_off_by_default() -> None:
-    assert MachineLearningConfig().model_dump() == {
+    options = _options("machine_learning_curated")
+    assert {name: each.default_value for name, each in options.items()} == {
         "after_consent_only": False,
         "match_device": False,
         "pseudonymise_devices": False,

@@ -22,26 +22,20 @@ from stedi_assets import tables
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import curated, trusted
-from stedi_assets.orchestration import landing_assets as landing
 from stedi_assets.orchestration.source import SourceData
-from stedi_assets.policy import NO_OPTION
 from stedi_assets.storage import local
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
-from stedi_assets_tests.bound import bound
+from stedi_assets_tests.bound import ASSETS, bound
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.rows import (
-    CLOCK,
     MORNING,
     NOON,
     PLACE,
-    PSEUDONYMS,
     customer,
     device_reading,
     phone_reading,
 )
 
-ASSETS: list[Any] = [*dg.load_assets_from_modules([landing, trusted, curated])]
 STORED = (*QUARANTINE_TABLES, *DELTA_TABLES)
 # A run takes a second; the tables between these are written as these are.
 RECOVERED = (
@@ -106,13 +100,10 @@ def run(source: Path, spark_resource: SparkResource) -> Run:
         resources = {
             **bound(stored),
             "source": SourceData(path=str(source)),
-            "clock": CLOCK,
-            "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
-            "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
         }
         any_share = {"config": {"max_malformed_share": 1.0}}
         config = {"ops": {table.name: any_share for table in LANDING_TABLES}}
-        assert dg.materialize(ASSETS, resources=resources, run_config=config).success
+        assert dg.materialize(list(ASSETS.values()), resources=resources, run_config=config).success
 
     return materialize
 

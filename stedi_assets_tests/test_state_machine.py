@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import os
 import uuid
@@ -14,34 +13,25 @@ from typing import Any
 import dagster as dg
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from pyspark.sql import DataFrame
 from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import clock, curated, trusted
-from stedi_assets.orchestration import landing_assets as landing
-from stedi_assets.orchestration.curated import MachineLearningConfig
+from stedi_assets.orchestration import clock, table_assets
+from stedi_assets.orchestration.checks.tables import evaluate_in
 from stedi_assets.orchestration.landing_assets import LandingConfig
 from stedi_assets.orchestration.source import SourceData
-from stedi_assets.policy import NO_OPTION
+from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.settings import Settings
-from stedi_assets.tables import LANDING_TABLES, TABLES
-from stedi_assets_tests.bound import bound
-from stedi_assets_tests.checks.conftest import SUITES
-from stedi_assets_tests.model import Options
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES
+from stedi_assets_tests.bound import LANDING
+from stedi_assets_tests.model import Options as Chosen
 from stedi_assets_tests.rows import PSEUDONYMS, function_of
 from stedi_assets_tests.state_machine import Checked, LakehouseMachine
 
-LANDINGS = [landing.customer_landing, landing.accelerometer_landing, landing.step_trainer_landing]
-MADE = [
-    trusted.customer_trusted,
-    trusted.accelerometer_trusted,
-    curated.customer_curated,
-    trusted.step_trainer_trusted,
-    curated.machine_learning_curated,
-]
 EXAMPLES = settings().max_examples
 
 
@@ -56,37 +46,32 @@ def try_sequences(start: Callable[[], LakehouseMachine], examples: int) -> None:
 def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkResource) -> None:
     """As the functions of the assets and of the checks make them, which is quick."""
 
-    def run(source: Path, lakehouse: Path, options: Options) -> Iterator[Checked]:
+    def run(source: Path, lakehouse: Path, options: Chosen) -> Iterator[Checked]:
         run_id = str(uuid.uuid4())
         stored = Lakehouse(str(lakehouse), spark_resource)
-        config = MachineLearningConfig(after_consent_only=options[0], match_device=options[1])
+        chosen = Options(after_consent_only=options[0], match_device=options[1])
         now = clock.time_of_run(run_id)
-        resources = {
-            "context": SimpleNamespace(run=SimpleNamespace(run_id=run_id)),
-            **bound(stored),
-            "source": SourceData(path=str(source)),
-            "clock": SimpleNamespace(now=now),
-            "pseudonyms": PSEUDONYMS,
-            "policy": NO_OPTION,
-        }
+        for name, asset in LANDING.items():
+            made = function_of(asset)(
+                context=SimpleNamespace(run=SimpleNamespace(run_id=run_id)),
+                config=LandingConfig(max_malformed_share=1, max_implausible_share=1),
+                source=SourceData(path=str(source)),
+                lakehouse=stored,
+                catalog=None,
+                policy=NO_OPTION,
+            )
+            yield from ((name, check) for each in made for check in each.check_results or ())
 
-        def call(function: Callable, config: dg.Config | None = None) -> Any:
-            taken = inspect.signature(function).parameters
-            tables = {name: stored.read(TABLES[name]) for name in taken if name in TABLES}
-            known = {**resources, **tables, "config": config}
-            return function(**{name: known[name] for name in taken})
+        def read(name: str) -> DataFrame:
+            return stored.read(TABLES[name])
 
-        lenient = LandingConfig(max_malformed_share=1, max_implausible_share=1)
-        for asset in LANDINGS:
-            for made in call(function_of(asset), lenient):
-                yield from (
-                    (made.asset_key.to_user_string(), check) for check in made.check_results or ()
-                )
-        for asset in MADE:
-            name = asset.key.to_user_string()
-            commit = {"as_of": now, "config": config.model_dump()}
-            stored.write(TABLES[name], call(function_of(asset), config), commit)
-            yield from ((name, check) for check in call(function_of(SUITES[name])))
+        for table in DELTA_TABLES:
+            applied = chosen if table.has_options else NO_OPTION
+            frame = table_assets.made(table, read, now, applied, PSEUDONYMS)
+            commit = {"as_of": now, "config": applied.as_dict()}
+            stored.write(table, stored.spark.cached(frame), commit)
+            found = evaluate_in(stored, table, now, PSEUDONYMS, NO_OPTION)
+            yield from ((table.name, check) for check in found)
 
     try_sequences(lambda: LakehouseMachine(tmp_path, run), EXAMPLES // 6)
 
@@ -94,7 +79,7 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
 def test__tables__are_those_of_the_model_by_the_job(tmp_path: Path) -> None:
     """As `make materialize` makes them."""
 
-    def run(source: Path, lakehouse: Path, options: Options) -> Iterator[Checked]:
+    def run(source: Path, lakehouse: Path, options: Chosen) -> Iterator[Checked]:
         spark = os.environ.get("STEDI_TEST_SPARK_REMOTE", "")
         place = Settings(lakehouse_uri=str(lakehouse), source_data=str(source), spark_remote=spark)
         chosen = {"after_consent_only": options[0], "match_device": options[1]}

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from stedi_assets.orchestration.checks import counts
 from stedi_assets.tables import consent
+from stedi_assets.tables import recount as recounts
 from stedi_assets.tables.schema import REPLACED, SUPERSEDED
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import Landed, modelled
@@ -34,7 +34,7 @@ def agreeing(frame: Frame) -> Agreeing:
         landed = [(*row, False, 0) for row in current] + [(*row, True, 0) for row in superseded]
         landed += [(*row, False, None) for row in elsewhere]
         found = consent.consenting_customers(frame(SCHEMA, landed), NOW)
-        [recount] = counts.customer_trusted(frame(SCHEMA, landed), NOW).collect()
+        [recount] = recounts.customers(frame(SCHEMA, landed), NOW).collect()
         assert recount.expected == found.count()
         assert recount.people_agreeing == found.select("email").distinct().count()
         return sorted({row.email for row in found.collect()})

@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pyspark.sql import functions as F
 
 from stedi_assets import storage
 from stedi_assets.erasure import rewrite as landing
 from stedi_assets.erasure.people import Left, People
 from stedi_assets.erasure.record import Record
-from stedi_assets.erasure.whom import Whom, users_who_landed
+from stedi_assets.erasure.whom import Whom, people_who_landed
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse import maintenance as upkeep
@@ -27,12 +25,13 @@ from stedi_assets.tables import (
     DELTA_TABLES,
     LANDING_TABLES,
     QUARANTINE_TABLES,
+    TABLES,
     Table,
     consent,
     quarantine_of,
+    subjects,
 )
-from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
-from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.schema import Device, Person, Subject
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 JOB = "erase_withdrawn"
+HIDES = "pseudonymise_devices"
 AGAIN = f"Materialise the lakehouse, then run {JOB} again."
 # So many pieces of quarantine are in memory at once.
 PIECES_AT_ONCE = 1024
@@ -70,18 +70,14 @@ class Erasure:
         self.record = record
         self.record.people = sorted(asked)
         self.whom = Whom(lakehouse, pseudonyms, asked, record.began)
-        others = (users_who_landed(lakehouse), self._addresses_in_tables())
+        others = (people_who_landed(lakehouse), self._addresses_in_tables())
         self.whom.require_known(others, self._quarantined())
 
     def stale(self) -> str | None:
         """Which table was not made anew since someone left, in a sentence, if one is."""
         for table in self.tables(DELTA_TABLES):
             rows = self.lakehouse.read(table)
-            count = self._left_in(table, rows).count()
-            if table == MACHINE_LEARNING_CURATED and not count:
-                # A phone may be paired with another's device. The phones' table has passed by now.
-                phones = self.lakehouse.read(ACCELEROMETER_TRUSTED)
-                count = rows.join(phones, ["timestamp", "x", "y", "z"], "left_anti").count()
+            count = max(left.count() for left in self._left_in(table, rows))
             if count:
                 return (
                     f"{table.name} still has {count:,} rows of people who left."
@@ -105,12 +101,12 @@ class Erasure:
         found = set(self.record.people)
         any_files = False
         for table in self.tables(DELTA_TABLES):
-            name = _identifies(table)
             files = upkeep.superseded_files(self.lakehouse.uri_of(table))
             any_files |= bool(files)
-            if name != "serialNumber" and files:
-                left = self._left_in(table, self._data_files(table, files)).dropna().distinct()
-                found |= {row[0] for row in self.pseudonyms.of(left, name).collect()}
+            for person in _people(table) if files else []:
+                left = self._left_of(table, person, self._data_files(person, files))
+                who = left.dropna().distinct()
+                found |= {row[0] for row in self.pseudonyms.of(who, person.column).collect()}
         self.record.people = sorted(found)
         return any_files
 
@@ -191,7 +187,13 @@ class Erasure:
         with storage_faults(uri):
             stored = [file.uri for file in storage.open_folder(uri).files()]
         files = [name for name in stored if name.endswith(".parquet")]
-        return self._left_in(table, self._data_files(table, files)).count() if files else 0
+        if not files:
+            return 0
+        named = [each for each in table.subjects if isinstance(each, Person | Device)]
+        counts = [
+            self._left_of(table, each, self._data_files(each, files)).count() for each in named
+        ]
+        return max(counts)
 
     def _judged(self, landed: Table) -> Iterator[tuple[pa.RecordBatch, list[Left], People]]:
         """The quarantine of a landing table, what is left of each piece, and whom it was judged by.
@@ -219,25 +221,38 @@ class Erasure:
     def _addresses_in_tables(self) -> Iterator[DataFrame]:
         """The addresses in each table that has some, in its old versions too."""
         for table in self.tables(DELTA_TABLES):
-            if (name := _identifies(table)) != "serialNumber":
-                yield self.lakehouse.read(table).select(name)
+            for person in _people(table):
+                yield self.lakehouse.read(table).select(person.column)
                 if files := upkeep.superseded_files(self.lakehouse.uri_of(table)):
-                    yield self._data_files(table, files)
+                    yield self._data_files(person, files)
 
-    def _data_files(self, table: Table, uris: list[str]) -> DataFrame:
-        # Only the column that tells, since older files may lack others.
-        schema = f"`{_identifies(table)}` string"
+    def _data_files(self, subject: Person | Device, uris: list[str]) -> DataFrame:
+        # Only the column that says whose a row is, since older files may lack others.
+        schema = f"`{subject.column}` string"
         return self.lakehouse.spark_session.read.schema(schema).parquet(*uris)
 
-    def _left_in(self, table: Table, rows: DataFrame) -> DataFrame:
-        """The rows of people who have left: by their person or device."""
-        name = _identifies(table)
-        of_device = name == "serialNumber"
-        known = self.whom.staying.select(name if of_device else "email").dropna().distinct()
-        if of_device and self._options(table).get("pseudonymise_devices"):
-            known = self.pseudonyms.of(known, name)
-        who = rows.select(rows[name] if of_device else consent.person(name).alias(name))
-        return who.join(known.toDF("_known"), who[name] == F.col("_known"), "left_anti")
+    def _left_in(self, table: Table, rows: DataFrame) -> Iterator[DataFrame]:
+        """For each subject of a table, of some of its rows those of people who have left."""
+        for subject in table.subjects:
+            yield self._left_of(table, subject, rows)
+
+    def _left_of(self, table: Table, subject: Subject, rows: DataFrame) -> DataFrame:
+        """Of some rows of a table those of people who have left, by one of its subjects."""
+        staying = self.whom.staying
+        [(columns, known)] = subjects.known(
+            replace(table, subjects=(subject,)),
+            staying,
+            staying,
+            TABLES.__getitem__,
+            lambda name: self.lakehouse.read(TABLES[name]),
+        )
+        if set(columns) <= set(table.pseudonymised) and self._options(table).get(HIDES):
+            known = self.pseudonyms.of(known, columns[0])
+        values = known.toDF(*columns)
+        who = rows.select(*columns)
+        if isinstance(subject, Person):
+            who = who.withColumn(subject.column, consent.person(subject.column))
+        return who.join(values, list(columns), "left_anti")
 
     def _options(self, table: Table) -> dict[str, Any]:
         state = self.lakehouse.state(table)
@@ -260,9 +275,9 @@ class Erasure:
                 self.record.store_versions_kept.append(table.name)
 
 
-def _identifies(table: Table) -> str:
-    """The column that tells whose a row is."""
-    return next(n for n in ("email", "user", "serialNumber") if n in table.column_names)
+def _people(table: Table) -> list[Person]:
+    """The columns of a table that say which person a row is of."""
+    return [each for each in table.subjects if isinstance(each, Person)]
 
 
 def _blanked(piece: str, people: People, landed: Table) -> Left:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from stedi_assets.erasure import text as texts
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import Table, consent
+from stedi_assets.tables import LANDING_TABLES, Table, consent
+from stedi_assets.tables.schema import Person
 
 # A shorter serial number identifies a device only where it is called one.
 DISTINCTIVE = 6
@@ -181,9 +182,11 @@ class People:
             return None  # half a character, or a byte that is none: no one's address
 
 
-def owner_fields(table: Table) -> tuple[str, str]:
+def owner_fields(table: Table) -> list[str]:
     """The fields that say whose a record of a landing table is, the table's own first."""
-    return ("user", "email") if "user" in table.column_names else ("email", "user")
+    subjects = [each for known in (table, *LANDING_TABLES) for each in known.subjects]
+    fields = [each.column for each in subjects if isinstance(each, Person)]
+    return list(dict.fromkeys(fields))
 
 
 def _stands_in(name: str, words: list[str]) -> bool:

@@ -16,15 +16,16 @@ from stedi_assets.erasure.record import records
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import consent
-from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables import LANDING_TABLES, consent
 from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.schema import Person
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
     from pyspark.sql import DataFrame
 
-ADDRESS, PHONE, DEVICE, NAME = "address", "phone", "device", "name"
+# Other personal values, as a date of birth, are no one's alone.
+ADDRESS, PHONE, DEVICE, NAME, OTHER = "address", "phone", "device", "name", "other"
 
 
 @dataclass
@@ -141,21 +142,28 @@ class Whom:
         def of(kind: str, *, shared: bool) -> frozenset[str]:
             return frozenset(r.value for r in rows if r.kind == kind and bool(r.others) is shared)
 
+        def everyone_s(kind: str) -> frozenset[str]:
+            return of(kind, shared=False) | of(kind, shared=True)
+
         return People(
             self.pseudonyms,
             self.asked,
             addresses=of(ADDRESS, shared=False),
             phones=of(PHONE, shared=False),
             devices=of(DEVICE, shared=False),
-            shared=of(PHONE, shared=True) | of(DEVICE, shared=True),
-            names=of(NAME, shared=False) | of(NAME, shared=True),
+            shared=of(PHONE, shared=True) | of(DEVICE, shared=True) | everyone_s(OTHER),
+            names=everyone_s(NAME),
         )
 
 
-def users_who_landed(lakehouse: Lakehouse) -> Iterator[DataFrame]:
-    """The users of the phone readings that landed, if some did."""
-    if storage.open_folder(lakehouse.uri_of(ACCELEROMETER_LANDING)).json_lines():
-        yield lakehouse.read(ACCELEROMETER_LANDING).select("user")
+def people_who_landed(lakehouse: Lakehouse) -> Iterator[DataFrame]:
+    """The people whose records landed, by each source but the customers, which has some."""
+    for table in LANDING_TABLES:
+        for subject in table.subjects:
+            if table == CUSTOMER_LANDING or not isinstance(subject, Person):
+                continue
+            if storage.open_folder(lakehouse.uri_of(table)).json_lines():
+                yield lakehouse.read(table).select(subject.column)
 
 
 def _identifiers(customers: DataFrame, people: DataFrame) -> DataFrame:
@@ -166,7 +174,7 @@ def _identifiers(customers: DataFrame, people: DataFrame) -> DataFrame:
         people: A column `email` of the people, as `consent.person` has it.
 
     Returns:
-        `kind`, `value` (an address as `consent.person`, a phone as `text.phone_of`, a name in lower
+        `kind`, `value` (an address as `consent.person`, a phone as `text.phone_of`, others in lower
         case) and `others`, 1 if it is also that of someone else and 0 if not.
     """
     marked = people.distinct().withColumn("_theirs", F.lit(1))
@@ -178,6 +186,12 @@ def _identifiers(customers: DataFrame, people: DataFrame) -> DataFrame:
         NAME: F.lower(F.trim("customerName")),
     }
     values = [F.struct(F.lit(k).alias("kind"), v.alias("value")) for k, v in kinds.items()]
+    known = ("email", "phone", "customerName")
+    values += [
+        F.struct(F.lit(OTHER).alias("kind"), F.lower(F.trim(column.name)).alias("value"))
+        for column in CUSTOMER_LANDING.columns
+        if column.personal and column.name not in known
+    ]
     return (
         landed.join(marked, "email", "left")
         .select("_theirs", F.explode(F.array(*values)).alias("each"))

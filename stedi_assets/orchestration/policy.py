@@ -10,7 +10,7 @@ import dagster as dg
 from stedi_assets.errors import LakehouseError
 from stedi_assets.policy import Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables import DELTA_TABLES
 
 
 def policy_resource(policy: Options, pseudonyms: Pseudonyms) -> dg.ResourceDefinition:
@@ -37,14 +37,15 @@ def require_obeyed(policy: Options, run_config: Mapping[str, Any], pseudonyms: P
     Raises:
         LakehouseError: If it is weaker, or wants pseudonyms and there is no fit key.
     """
-    table = MACHINE_LEARNING_CURATED.name
-    asked = ((run_config.get("ops") or {}).get(table) or {}).get("config") or {}
-    refused = [name for name in policy.enabled if not asked.get(name, True)]
-    if refused:
-        raise LakehouseError(
-            f"The run configuration of {table} turns off {', '.join(refused)}, which the privacy "
-            f"policy requires ({settings_of(refused)}). Take that out of the run configuration; "
-            "nothing was written."
-        )
-    if policy.pseudonymise_devices or asked.get("pseudonymise_devices"):
-        pseudonyms.require_key()
+    ops = run_config.get("ops") or {}
+    for table in DELTA_TABLES:
+        asked = (ops.get(table.name) or {}).get("config") or {} if table.has_options else {}
+        refused = [name for name in policy.enabled if not asked.get(name, True)]
+        if refused:
+            raise LakehouseError(
+                f"The run configuration of {table.name} turns off {', '.join(refused)}, which the "
+                f"privacy policy requires ({settings_of(refused)}). Take that out of the run "
+                "configuration; nothing was written."
+            )
+        if policy.pseudonymise_devices or asked.get("pseudonymise_devices"):
+            pseudonyms.require_key()

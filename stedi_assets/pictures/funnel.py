@@ -7,38 +7,21 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stedi_assets import tables
 from stedi_assets.errors import LakehouseError
 from stedi_assets.pictures import chart
 from stedi_assets.pictures.chart import Picture
 from stedi_assets.pictures.figures import Figures
-from stedi_assets.tables import Table
-from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
-from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_LANDING, CUSTOMER_TRUSTED
-from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
-from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING, STEP_TRAINER_TRUSTED
+from stedi_assets.tables import TABLES, Table, Zone
+from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.schema import Device, Person
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
-# Whose customer records say who owns the devices of a table that names devices only.
-OWNERS = {
-    STEP_TRAINER_LANDING.name: CUSTOMER_LANDING,
-    STEP_TRAINER_TRUSTED.name: CUSTOMER_CURATED,
-    MACHINE_LEARNING_CURATED.name: CUSTOMER_CURATED,
-}
 COLUMNS = ("table", "zone", "rows", "people")
 CAPTION = (
     "A person is an e-mail address that landed. A device stands for the people who registered it; "
     "one with a pseudonym leads to no one."
-)
-STAGES = (
-    *tables.LANDING_TABLES,
-    CUSTOMER_TRUSTED,
-    ACCELEROMETER_TRUSTED,
-    STEP_TRAINER_TRUSTED,
-    CUSTOMER_CURATED,
-    MACHINE_LEARNING_CURATED,
 )
 
 
@@ -49,7 +32,7 @@ def figures(read: Callable[[Table], DataFrame]) -> Figures:
         read: Hands out a table's rows.
     """
     counts = []
-    for table in STAGES:
+    for table in stages():
         # The training table can be made where landing was cleared: its page then starts later.
         with contextlib.suppress(LakehouseError):
             counts.append(_counted(table, read))
@@ -62,7 +45,7 @@ def figures(read: Callable[[Table], DataFrame]) -> Figures:
             "rows": counted[table.name].rows,
             "people": _people(table, counted[table.name]),
         }
-        for table in STAGES
+        for table in stages()
         if table.name in counted
     ]
 
@@ -77,8 +60,17 @@ def pictures(figures: Figures) -> list[Picture]:
     ]
 
 
+def stages() -> list[Table]:
+    """The tables of the funnel: all but quarantine, zone by zone, the training table last."""
+    order = [Zone.LANDING, Zone.TRUSTED, Zone.CURATED]
+    return sorted(
+        (table for table in TABLES.values() if table.zone in order),
+        key=lambda table: order.index(table.zone),
+    )
+
+
 def _people(table: Table, counted: Row) -> int | None:
-    pseudonyms = table == MACHINE_LEARNING_CURATED and counted.rows and not counted.people
+    pseudonyms = table.pseudonymised and counted.rows and not counted.people
     return None if pseudonyms else counted.people
 
 
@@ -94,10 +86,22 @@ def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
 
     rows = current(read(table))
     rows_of_table = rows.agg(F.lit(table.name).alias("table"), F.count(F.lit(1)).alias("rows"))
-    if table.name in OWNERS:
-        owners = read(OWNERS[table.name])
-        people = owners.join(rows, owners.serialNumber == rows.serialNumber, "left_semi")
+    subject = table.subjects[0]
+    if isinstance(subject, Device):
+        owners = read(_owners(table, subject.column))
+        serials = rows.select(F.col(subject.column).alias("_serial"))
+        people = owners.join(serials, owners.serialNumber == serials["_serial"], "left_semi")
+        email = consent.person("email")
     else:
-        people = rows
-    email = consent.person("user" if "user" in people.columns else "email")
+        people, email = rows, consent.person(subject.columns[0])
     return rows_of_table.crossJoin(people.agg(F.count_distinct(email).alias("people")))
+
+
+def _owners(table: Table, column: str) -> Table:
+    """The table of people that says whose the devices in a column are, by its references."""
+    while column in table.references:
+        target, column = table.references[column]
+        table = TABLES[target]
+        if any(isinstance(subject, Person) for subject in table.subjects):
+            return table
+    return CUSTOMER_LANDING

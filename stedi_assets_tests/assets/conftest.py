@@ -10,12 +10,10 @@ import pytest
 
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration.landing_assets import accelerometer_landing
 from stedi_assets.orchestration.source import SourceData
-from stedi_assets.policy import NO_OPTION
 from stedi_assets.tables import Table, quarantine_of
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
-from stedi_assets_tests.bound import bound
+from stedi_assets_tests.bound import LANDING, bound
 
 BROKEN = '{"user":"cy@x.io","timestamp":"soon","x":2.0,"y":0.5,"z":3.0}'
 CUT_SHORT = '{"user":"di@x.io","times'
@@ -47,7 +45,7 @@ class Landing:
     def run(
         self,
         *,
-        asset: dg.AssetsDefinition = accelerometer_landing,
+        asset: dg.AssetsDefinition = LANDING["accelerometer_landing"],
         source: str | None = None,
         **config: float,
     ) -> dg.ExecuteInProcessResult:
@@ -57,7 +55,6 @@ class Landing:
             resources={
                 **bound(self.lakehouse),
                 "source": SourceData(path=str(self.source) if source is None else source),
-                "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
             },
             run_config={"ops": {asset.op.name: {"config": config}}},
             raise_on_error=False,

@@ -13,7 +13,6 @@ from deltalake import write_deltalake
 from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import replay
 from stedi_assets.landing.ledger import LEDGER
-from stedi_assets.orchestration.landing_assets import customer_landing
 from stedi_assets.storage import address
 from stedi_assets.storage.folder import StoredFile
 from stedi_assets.storage.local import LocalFolder
@@ -34,6 +33,7 @@ from stedi_assets_tests.assets.conftest import (
     materialization,
     quarantined,
 )
+from stedi_assets_tests.bound import LANDING
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ, CUSTOMER
 from stedi_assets_tests.rows import rows
 
@@ -97,12 +97,12 @@ def test__landing__damaged_customers_file_that_was_corrected(landing):
     landing.arrive("a.json.gz", table=CUSTOMER_LANDING)
     whole = gzip.compress(CUSTOMER.encode())
     path.write_bytes(whole[:-4])
-    assert "is damaged or cut short" in failure(landing.run(asset=customer_landing))
+    assert "is damaged or cut short" in failure(landing.run(asset=LANDING["customer_landing"]))
     path.write_bytes(whole)
     landing.arrive("b.json", CUSTOMER.replace("ann", "ben"), table=CUSTOMER_LANDING)
-    assert landing.run(asset=customer_landing).success
+    assert landing.run(asset=LANDING["customer_landing"]).success
     landing.arrive("b.json", CUSTOMER.replace("ann", "cid"), table=CUSTOMER_LANDING)
-    assert landing.run(asset=customer_landing).success
+    assert landing.run(asset=LANDING["customer_landing"]).success
     found = landing.lakehouse.read(CUSTOMER_LANDING).collect()
     assert sorted((row.email, row[SUPERSEDED]) for row in found) == [
         ("ann@x.io", False),

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from stedi_assets.orchestration import curated, trusted
-from stedi_assets.orchestration.curated import MachineLearningConfig
-from stedi_assets.tables.customer import CUSTOMER_CURATED
-from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.orchestration.table_assets import made
+from stedi_assets.policy import Options
+from stedi_assets.tables.accelerometer import accelerometer_trusted
+from stedi_assets.tables.customer import CUSTOMER_CURATED, customer_curated, customer_trusted
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED, machine_learning_curated
 from stedi_assets_tests.rows import (
     CLOCK,
     CUSTOMERS,
@@ -21,16 +22,11 @@ from stedi_assets_tests.rows import (
     Frame,
     customer,
     device_reading,
-    function_of,
     pair,
     phone_reading,
     rows,
 )
 
-customer_trusted = function_of(trusted.customer_trusted)
-accelerometer_trusted = function_of(trusted.accelerometer_trusted)
-customer_curated = function_of(curated.customer_curated)
-machine_learning_curated = function_of(curated.machine_learning_curated)
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
@@ -75,15 +71,14 @@ def paired(frame: Frame) -> Callable[..., list[tuple]]:
     def make(
         devices: list[tuple], phones: list[tuple], customers: list[tuple], **options: bool
     ) -> list[tuple]:
-        return rows(
-            machine_learning_curated(
-                config=MachineLearningConfig(**options),
-                step_trainer_trusted=frame(DEVICE_READINGS, devices),
-                accelerometer_trusted=frame(PHONE_READINGS, phones),
-                customer_curated=frame(CUSTOMERS, customers),
-                pseudonyms=PSEUDONYMS,
-            )
-        )
+        parents = {
+            "step_trainer_trusted": frame(DEVICE_READINGS, devices),
+            "accelerometer_trusted": frame(PHONE_READINGS, phones),
+            "customer_curated": frame(CUSTOMERS, customers),
+        }
+        chosen = Options(**options)
+        found = made(MACHINE_LEARNING_CURATED, parents.__getitem__, NOON, chosen, PSEUDONYMS)
+        return rows(found)
 
     return make
 
@@ -182,7 +177,7 @@ def test__machine_learning_curated__device_shared_with_one_who_does_not_agree(
         phone_reading(eve, NOON + 3),
         phone_reading(eve, NOON + 4),
     ]
-    agreeing = customer_trusted(frame(CUSTOMERS, landed), clock=CLOCK)
+    agreeing = customer_trusted(frame(CUSTOMERS, landed), as_of=CLOCK.now)
     phones = accelerometer_trusted(frame(PHONE_READINGS, moved), agreeing)
     devices = [device_reading("shared", NOON + later) for later in range(6)]
 
@@ -237,18 +232,12 @@ def test__machine_learning_curated__empty_input(
 
 def test__curated_tables__columns_are_those_declared(frame: Frame) -> None:
     customers, phones = frame(CUSTOMERS, []), frame(PHONE_READINGS, [])
-    pairs = machine_learning_curated(
-        config=MachineLearningConfig(),
-        step_trainer_trusted=frame(DEVICE_READINGS, []),
-        accelerometer_trusted=phones,
-        customer_curated=customers,
-        pseudonyms=PSEUDONYMS,
-    )
-    for table, made in [
+    pairs = machine_learning_curated(frame(DEVICE_READINGS, []), phones, customers, Options())
+    for table, found in [
         (CUSTOMER_CURATED, customer_curated(customers, phones)),
         (MACHINE_LEARNING_CURATED, pairs),
     ]:
-        assert made.dtypes == [(column.name, column.type) for column in table.columns]
+        assert found.dtypes == [(column.name, column.type) for column in table.columns]
 
 
 def test__machine_learning_curated__no_column_is_personal() -> None:

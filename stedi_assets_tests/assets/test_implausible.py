@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 
 from stedi_assets.landing.folder import LandingFolder
-from stedi_assets.orchestration.landing_assets import customer_landing, step_trainer_landing
 from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 from stedi_assets_tests.assets.conftest import Landing, check, materialization
+from stedi_assets_tests.bound import LANDING
 from stedi_assets_tests.conftest import Materialize
 from stedi_assets_tests.lines import ANN
 from stedi_assets_tests.test_pipeline import SAMPLE
@@ -86,7 +86,7 @@ def test__implausible_share__devices(
 ) -> None:
     line = f'{{"sensorReadingTime":{time},"serialNumber":"s-1","distanceFromObject":{distance}}}'
     landing.arrive("a.json", line, table=STEP_TRAINER_LANDING)
-    result = landing.run(asset=step_trainer_landing)
+    result = landing.run(asset=LANDING["step_trainer_landing"])
     assert check(result, SHARE).metadata["implausible"].value == implausible
 
 
@@ -108,7 +108,7 @@ def test__implausible_share__devices(
 def test__implausible_share__customers(landing: Landing, fields: str, implausible: int) -> None:
     line = '{"email":"ann@x.io","serialNumber":"s-1"' + (f",{fields}" if fields else "") + "}"
     landing.arrive("a.json", line, table=CUSTOMER_LANDING)
-    result = landing.run(asset=customer_landing)
+    result = landing.run(asset=LANDING["customer_landing"])
     assert check(result, SHARE).metadata["implausible"].value == implausible
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from stedi_assets.orchestration import curated, trusted
-from stedi_assets.orchestration.curated import MachineLearningConfig
+from stedi_assets import tables
+from stedi_assets.policy import Options
 from stedi_assets.tables import Table
-from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
-from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_TRUSTED
-from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED, accelerometer_trusted
+from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_TRUSTED, customer_curated
+from stedi_assets.tables.machine_learning import machine_learning_curated
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED, step_trainer_trusted
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import (
     OPTIONS,
@@ -32,18 +32,10 @@ from stedi_assets_tests.rows import (
     CUSTOMERS,
     DEVICE_READINGS,
     PHONE_READINGS,
-    PSEUDONYMS,
-    function_of,
 )
 from stedi_assets_tests.strategies import NOW
 
-customer_trusted = functools.partial(
-    function_of(trusted.customer_trusted), clock=SimpleNamespace(now=NOW)
-)
-accelerometer_trusted = function_of(trusted.accelerometer_trusted)
-customer_curated = function_of(curated.customer_curated)
-step_trainer_trusted = function_of(trusted.step_trainer_trusted)
-machine_learning_curated = function_of(curated.machine_learning_curated)
+customer_trusted = functools.partial(tables.customer.customer_trusted, as_of=NOW)
 
 
 @st.composite
@@ -80,11 +72,7 @@ def made(spark: SparkSession, landed: Landed) -> Tables:
     stepped = keep(STEP_TRAINER_TRUSTED, step_trainer_trusted(devices, kept))
     pairs = [
         machine_learning_curated(
-            MachineLearningConfig(after_consent_only=after, match_device=match),
-            stepped,
-            moved,
-            kept,
-            PSEUDONYMS,
+            stepped, moved, kept, Options(after_consent_only=after, match_device=match)
         ).select(F.lit(number), "*")
         for number, (after, match) in enumerate(OPTIONS)
     ]

@@ -9,7 +9,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from stedi_assets.orchestration.landing_assets import customer_landing
 from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets_tests.assets.conftest import (
     ACCOUNTED_FOR,
@@ -23,6 +22,7 @@ from stedi_assets_tests.assets.conftest import (
     materialization,
     quarantined,
 )
+from stedi_assets_tests.bound import LANDING
 from stedi_assets_tests.lines import ANN, BEN
 
 
@@ -122,6 +122,6 @@ def test__malformed_share__another_sources_file(landing):
 
 def test__landing__customer_without_consent_is_no_fault(landing):
     landing.arrive("a.json", '{"email":"ann@x.io","serialNumber":"s-1"}', table=CUSTOMER_LANDING)
-    result = landing.run(asset=customer_landing)
+    result = landing.run(asset=LANDING["customer_landing"])
     assert result.success
     assert check(result, MALFORMED_SHARE).passed

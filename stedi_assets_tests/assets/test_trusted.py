@@ -6,10 +6,10 @@ import functools
 
 import pytest
 
-from stedi_assets.orchestration import trusted
-from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets import tables
+from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED, accelerometer_trusted
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
-from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
+from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED, step_trainer_trusted
 from stedi_assets_tests.rows import (
     CLOCK,
     CUSTOMERS,
@@ -20,14 +20,11 @@ from stedi_assets_tests.rows import (
     Frame,
     customer,
     device_reading,
-    function_of,
     phone_reading,
     rows,
 )
 
-customer_trusted = functools.partial(function_of(trusted.customer_trusted), clock=CLOCK)
-accelerometer_trusted = function_of(trusted.accelerometer_trusted)
-step_trainer_trusted = function_of(trusted.step_trainer_trusted)
+customer_trusted = functools.partial(tables.customer.customer_trusted, as_of=CLOCK.now)
 
 
 def test__customer_trusted__consent_is_there(frame: Frame) -> None:

@@ -14,6 +14,7 @@ from sqlglot import exp
 from stedi_assets.catalog import ddl
 from stedi_assets.catalog.table_input import table_input
 from stedi_assets.tables import LANDING_TABLES, TABLES, Column, Table, Zone
+from stedi_assets.tables.schema import ColumnType, Person
 from stedi_assets_tests.conftest import PROJECT
 
 DDL = PROJECT / "sql" / "ddl"
@@ -82,7 +83,9 @@ def test__ddl__delta_has_only_what_athena_allows(table: Table) -> None:
 
 def test__ddl__quotes_and_backslashes_in_a_description() -> None:
     said = "the phone's \\ path"
-    table = Table("t", "s", Zone.LANDING, said, (Column("user", "string", said),))
+    table = Table(
+        "t", Zone.LANDING, said, (Column("user", ColumnType.STRING, said),), (Person("user"),)
+    )
 
     parsed = _parsed(ddl.create_table(table))
 

@@ -11,14 +11,14 @@ import pytest
 from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
+from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.profile import LandingProfile
-from stedi_assets.orchestration.checks import suites
+from stedi_assets.orchestration.checks.tables import evaluate_in
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
-from stedi_assets_tests.bound import bound
 from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import (
     CLOCK,
@@ -28,7 +28,6 @@ from stedi_assets_tests.rows import (
     Frame,
     customer,
     device_reading,
-    function_of,
     pair,
     phone_reading,
 )
@@ -59,14 +58,6 @@ GOOD = {
     "customer_curated": [ANN, BOB],
     "step_trainer_trusted": [ANNS_DEVICE, BOBS_DEVICE],
     "machine_learning_curated": [ANNS_PAIR, BOBS_PAIR],
-}
-
-SUITES = {
-    "customer_trusted": suites.customer_trusted_checks,
-    "accelerometer_trusted": suites.accelerometer_trusted_checks,
-    "customer_curated": suites.customer_curated_checks,
-    "step_trainer_trusted": suites.step_trainer_trusted_checks,
-    "machine_learning_curated": suites.machine_learning_curated_checks,
 }
 
 CHECKS = {
@@ -124,12 +115,23 @@ def land(folder: Path, table: Table, rows: list[tuple]) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
+class Shown(Lakehouse):
+    """A lakehouse whose tables read as a test says, whatever is stored of them."""
+
+    def __init__(self, uri: str, spark: SparkResource) -> None:
+        super().__init__(uri, spark)
+        self.shown: dict[str, DataFrame] = {}
+
+    def read(self, table: Table) -> DataFrame:
+        return self.shown[table.name] if table.name in self.shown else super().read(table)
+
+
 @pytest.fixture
-def landed(tmp_path: Path, lakehouse: Lakehouse) -> Lakehouse:
+def landed(tmp_path: Path, spark_resource: SparkResource) -> Shown:
     """The lakehouse with the good rows in its landing folders."""
     for table in LANDING_TABLES:
-        land(Path(lakehouse.uri), table, GOOD[table.name])
-    return lakehouse
+        land(tmp_path / "lakehouse", table, GOOD[table.name])
+    return Shown(str(tmp_path / "lakehouse"), spark_resource)
 
 
 @pytest.fixture
@@ -150,29 +152,14 @@ def land_in_bucket(tmp_path: Path, catalogued: Catalogued) -> Callable[..., None
 
 
 @pytest.fixture
-def check(frame: Frame, landed: Lakehouse) -> Check:
+def check(frame: Frame, landed: Shown) -> Check:
     """Runs the checks of a table on the good rows, but for the tables that are given."""
 
-    def run(
-        table: str,
-        policy: Options = NO_OPTION,
-        **changed: list[tuple] | DataFrame,
-    ) -> Results:
-        rules = function_of(SUITES[table])
-        rows = GOOD | changed
-        frames = {
-            name: frame(TABLES[name].ddl, given) if isinstance(given, list) else given
-            for name, given in rows.items()
-            if name in rules.__annotations__
-        }
-        resources = {
-            **bound(landed),
-            "clock": CLOCK,
-            "pseudonyms": PSEUDONYMS,
-            "policy": policy,
-        }
-        taken = {name: resources[name] for name in rules.__annotations__ if name in resources}
-        found = rules(**taken, **frames)
-        return {result.check_name: result for result in found}
+    def run(table: str, policy: Options = NO_OPTION, **changed: list[tuple] | DataFrame) -> Results:
+        for name, given in (GOOD | changed).items():
+            rows = frame(TABLES[name].ddl, given) if isinstance(given, list) else given
+            landed.shown[name] = rows
+        found = evaluate_in(landed, TABLES[table], CLOCK.now, PSEUDONYMS, policy)
+        return {str(result.check_name): result for result in found}
 
     return run

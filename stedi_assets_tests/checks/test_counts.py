@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration.checks import counts
 from stedi_assets.policy import Options
+from stedi_assets.tables import machine_learning, recount
 from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
 from stedi_assets.tables.customer import CUSTOMER_CURATED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
@@ -53,7 +53,7 @@ NOW = NOON + 1
     ],
 )
 def test__customer_trusted(landed: list[tuple], counted: tuple, frame: Frame) -> None:
-    assert rows(counts.customer_trusted(frame(CUSTOMERS, landed), NOW)) == [counted]
+    assert rows(recount.customers(frame(CUSTOMERS, landed), NOW)) == [counted]
 
 
 def test__accelerometer_trusted__repeated_customers(frame: Frame) -> None:
@@ -62,7 +62,7 @@ def test__accelerometer_trusted__repeated_customers(frame: Frame) -> None:
         [phone_reading(ANN), phone_reading(ANN), phone_reading(BOB), phone_reading(EVE)],
     )
     people = frame(CUSTOMERS, [customer(ANN), customer(ANN, "device-2"), customer(BOB)])
-    assert rows(counts.accelerometer_trusted(readings, people)) == [(2, 1)]
+    assert rows(kept(ACCELEROMETER_TRUSTED, readings, people)) == [(2, 1)]
 
 
 def test__customer_curated__repeated_records_and_readings(frame: Frame) -> None:
@@ -71,7 +71,7 @@ def test__customer_curated__repeated_records_and_readings(frame: Frame) -> None:
         [customer(ANN), customer(ANN), customer(ANN, updated=NOON), customer(BOB)],
     )
     readings = frame(PHONE_READINGS, [phone_reading(ANN), phone_reading(ANN, NOON + 1)])
-    assert rows(counts.customer_curated(people, readings)) == [(2,)]
+    assert rows(kept(CUSTOMER_CURATED, people, readings)) == [(2, 1)]
 
 
 def test__step_trainer_trusted__shared_device(frame: Frame) -> None:
@@ -80,7 +80,7 @@ def test__step_trainer_trusted__shared_device(frame: Frame) -> None:
         [device_reading("device-1"), device_reading("device-1"), device_reading("device-2")],
     )
     people = frame(CUSTOMERS, [customer(ANN, "device-1"), customer(BOB, "device-1")])
-    assert rows(counts.step_trainer_trusted(readings, people)) == [(1, 1)]
+    assert rows(kept(STEP_TRAINER_TRUSTED, readings, people)) == [(1, 1)]
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test__machine_learning_curated(options: dict, expected: tuple, frame: Frame)
         ],
     )
     config = Options(**options)
-    assert rows(counts.machine_learning_curated(devices, phones, people, config)) == [expected]
+    assert rows(machine_learning.recount(devices, phones, people, config)) == [expected]
 
 
 @pytest.mark.parametrize(("match_device", "counted"), [(False, (1, 1)), (True, (0, 0))])
 def test__machine_learning_curated__owner_of_no_device(
     match_device: bool, counted: tuple, frame: Frame
 ) -> None:
-    found = counts.machine_learning_curated(
+    found = machine_learning.recount(
         frame(DEVICE_READINGS, [device_reading("device-bob")]),
         frame(PHONE_READINGS, [phone_reading(ANN)]),
         frame(CUSTOMERS, [customer(ANN, None)]),
@@ -140,7 +140,7 @@ def test__machine_learning_curated__owner_of_no_device(
 
 
 def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
-    counted = counts.machine_learning_curated(
+    counted = machine_learning.recount(
         frame(DEVICE_READINGS, []),
         frame(PHONE_READINGS, []),
         frame(CUSTOMERS, []),
@@ -164,13 +164,17 @@ def test__counts__of_stored_tables_with_one_value_a_key(lakehouse: Lakehouse, fr
         ]
     )
     options = Options()
-    assert rows(counts.accelerometer_trusted(phones, people)) == [(1, 1)]
-    assert rows(counts.customer_curated(people, phones)) == [(1,)]
-    assert rows(counts.step_trainer_trusted(devices, people)) == [(1, 0)]
-    pairs = counts.machine_learning_curated(devices, phones, people, options)
+    assert rows(kept(ACCELEROMETER_TRUSTED, phones, people)) == [(1, 1)]
+    assert rows(kept(CUSTOMER_CURATED, people, phones)) == [(1, 0)]
+    assert rows(kept(STEP_TRAINER_TRUSTED, devices, people)) == [(1, 0)]
+    pairs = machine_learning.recount(devices, phones, people, options)
     assert rows(pairs) == [(2, 0, 0, 1, 2)]
 
 
 def _stored(lakehouse: Lakehouse, table: tables.Table, made: DataFrame) -> DataFrame:
     lakehouse.write(table, made, {})
     return lakehouse.read(table)
+
+
+def kept(table: tables.Table, *parents: DataFrame) -> DataFrame:
+    return recount.kept_rows(table, dict(zip(table.parents, parents, strict=True)))

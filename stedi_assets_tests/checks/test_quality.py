@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import functions as F
 
-from stedi_assets.orchestration.checks import quality
-from stedi_assets.tables import Table
+from stedi_assets.tables import Table, checks
 from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
@@ -42,7 +41,7 @@ IMPLAUSIBLE = {
 @pytest.mark.parametrize(("table", "row"), IMPLAUSIBLE.values(), ids=IMPLAUSIBLE.keys())
 def test__implausible__row(table: Table, row: tuple, frame: Frame) -> None:
     given = frame(table.ddl, [row])
-    found = given.where(quality.implausible(table, given))
+    found = given.where(checks.implausible(table, given))
     assert found.count() == 1
 
 
@@ -62,7 +61,7 @@ PLAUSIBLE = {
 @pytest.mark.parametrize(("table", "row"), PLAUSIBLE.values(), ids=PLAUSIBLE.keys())
 def test__plausible__row(table: Table, row: tuple, frame: Frame) -> None:
     given = frame(table.ddl, [row])
-    found = given.where(~quality.implausible(table, given))
+    found = given.where(~checks.implausible(table, given))
     assert rows(found) == [row]
 
 
@@ -92,35 +91,35 @@ def test__plausible__row(table: Table, row: tuple, frame: Frame) -> None:
     ],
 )
 def test__schema_faults(ddl: str, faults: list[str], frame: Frame) -> None:
-    assert quality.schema_faults(STEP_TRAINER_TRUSTED, frame(ddl, [])) == faults
+    assert checks.schema_faults(STEP_TRAINER_TRUSTED, frame(ddl, [])) == faults
 
 
 def test__at_fault__each_row_counts_once(frame: Frame) -> None:
     readings = frame("device string, time bigint", [("a", 1), ("a", 1), ("b", 2), ("c", 3)])
     known = frame("device string", [("a",), ("a",), ("d",)])
-    assert rows(quality.at_fault(readings, among=[(["device"], known)])) == [(2,)]
-    assert rows(quality.at_fault(readings, not_among=[(["device"], known)])) == [(2,)]
-    assert rows(quality.at_fault(readings)) == [(0,)]
-    assert rows(quality.at_fault(readings.limit(0), among=[(["device"], known)])) == [(0,)]
+    assert rows(checks.at_fault(readings, among=[(["device"], known)])) == [(2,)]
+    assert rows(checks.at_fault(readings, not_among=[(["device"], known)])) == [(2,)]
+    assert rows(checks.at_fault(readings)) == [(0,)]
+    assert rows(checks.at_fault(readings.limit(0), among=[(["device"], known)])) == [(0,)]
 
 
 def test__at_fault__null_is_not_found(frame: Frame) -> None:
     readings = frame("device string, time bigint", [("a", 1), (None, 1), (None, 2)])
     devices = (["device"], frame("device string", [("a",), (None,)]))
     times = (["time"], frame("time bigint", [(1,), (None,)]))
-    assert rows(quality.at_fault(readings, among=[devices])) == [(2,)]
-    assert rows(quality.at_fault(readings, not_among=[devices])) == [(1,)]
+    assert rows(checks.at_fault(readings, among=[devices])) == [(2,)]
+    assert rows(checks.at_fault(readings, not_among=[devices])) == [(1,)]
     for lookups in ([devices, times], [times, devices]):
-        assert rows(quality.at_fault(readings, among=lookups)) == [(2,)]
-        assert rows(quality.at_fault(readings, not_among=lookups)) == [(2,)]
+        assert rows(checks.at_fault(readings, among=lookups)) == [(2,)]
+        assert rows(checks.at_fault(readings, not_among=lookups)) == [(2,)]
 
 
 def test__at_fault__in_all_and_in_none(frame: Frame) -> None:
     numbers = frame("one int, other int", [(1, 1), (1, 2), (2, 1), (2, 2), (2, 2)])
     ones = frame("one int", [(1,)])
     lookups = [(["one"], ones), (["other"], ones)]
-    assert rows(quality.at_fault(numbers, among=lookups)) == [(4,)]
-    assert rows(quality.at_fault(numbers, not_among=lookups)) == [(3,)]
+    assert rows(checks.at_fault(numbers, among=lookups)) == [(4,)]
+    assert rows(checks.at_fault(numbers, not_among=lookups)) == [(3,)]
 
 
 def test__at_fault__columns_are_looked_up_together(frame: Frame) -> None:
@@ -128,7 +127,7 @@ def test__at_fault__columns_are_looked_up_together(frame: Frame) -> None:
     known = (["device", "time"], frame("device string, time bigint", [("a", 1), ("b", 2)]))
     anything = (["time"], frame("time bigint", [(1,), (2,)]))
     for lookups in ([known], [known, anything], [anything, known]):
-        assert rows(quality.at_fault(readings, among=lookups)) == [(1,)]
+        assert rows(checks.at_fault(readings, among=lookups)) == [(1,)]
 
 
 def test__at_fault__a_column_that_is_not_there_finds_nothing(frame: Frame) -> None:
@@ -136,9 +135,9 @@ def test__at_fault__a_column_that_is_not_there_finds_nothing(frame: Frame) -> No
     times = (["time"], frame("time bigint", [(1,)]))
     devices = (["device"], frame("device string", [("a",)]))
     for lookups in ([times], [times, devices], [devices, times]):
-        assert rows(quality.at_fault(readings, among=lookups)) == [(1,)]
-    assert rows(quality.at_fault(readings, not_among=[times])) == [(0,)]
-    assert rows(quality.at_fault(readings, not_among=[times, devices])) == [(1,)]
+        assert rows(checks.at_fault(readings, among=lookups)) == [(1,)]
+    assert rows(checks.at_fault(readings, not_among=[times])) == [(0,)]
+    assert rows(checks.at_fault(readings, not_among=[times, devices])) == [(1,)]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test__at_fault__a_column_that_is_not_there_finds_nothing(frame: Frame) -> No
 )
 def test__count(landed: list[tuple], key: list[str], counted: tuple, frame: Frame) -> None:
     readings = frame("device string, time bigint", landed)
-    found = quality.count(readings, key, {"negative": F.col("time") < 0})
+    found = checks.count(readings, key, {"negative": F.col("time") < 0})
     assert found.columns == [*(["keys"] if key else []), "rows", "negative"]
     assert rows(found) == [counted]
 
@@ -169,12 +168,16 @@ def test__personal_values__in_each_columns_type(frame: Frame) -> None:
     )
     values = {
         column: rows(known)
-        for (column,), known in quality.personal_values(STEP_TRAINER_TRUSTED, landed)
+        for (column,), known in checks.personal_values(
+            STEP_TRAINER_TRUSTED, CUSTOMER_LANDING, landed
+        )
     }
     assert values == {
         "sensorReadingTime": [(5550101,)],
         "serialNumber": [
             ("+1 555 0102",),
+            ("1980-02-29",),
+            ("1980-02-29",),
             ("5550101",),
             ("Ann",),
             ("ann@example.com",),

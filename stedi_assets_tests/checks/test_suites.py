@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from stedi_assets_tests.bound import SUITES
 from stedi_assets_tests.checks.conftest import (
     ANN,
     CHECKS,
     EVE,
     EVES_PHONE,
     GOOD,
-    SUITES,
     ZOE,
     Check,
     faults,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -11,15 +12,12 @@ from pyspark.sql import DataFrame
 
 from stedi_assets import tables
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import curated, trusted
-from stedi_assets.orchestration import landing_assets as landing
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.orchestration.table_assets import table_asset
-from stedi_assets.policy import NO_OPTION
 from stedi_assets.tables import LANDING_TABLES
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
-from stedi_assets_tests.bound import bound
+from stedi_assets_tests.bound import ASSETS, LANDING, MADE, SUITES, bound
 from stedi_assets_tests.checks.conftest import (
     ANN,
     ANNS_DEVICE,
@@ -27,13 +25,10 @@ from stedi_assets_tests.checks.conftest import (
     BOBS_DEVICE,
     CHECKS,
     GOOD,
-    SUITES,
     land,
 )
 from stedi_assets_tests.rows import (
-    CLOCK,
     NOON,
-    PSEUDONYMS,
     device_reading,
 )
 
@@ -49,20 +44,12 @@ def run(tmp_path: Path, lakehouse: Lakehouse) -> Run:
     ) -> dg.ExecuteInProcessResult:
         for table in LANDING_TABLES:
             land(tmp_path / "source", table, landed.get(table.name, GOOD[table.name]))
-        replaced = {asset.key for asset in instead}
-        assets = [
-            asset
-            for asset in dg.load_assets_from_modules([landing, trusted, curated])
-            if isinstance(asset, dg.AssetsDefinition) and not replaced & asset.keys
-        ]
+        assets = ASSETS | {asset.key.to_user_string(): asset for asset in instead}
         return dg.materialize(
-            [*assets, *instead, *SUITES.values()],
+            [*assets.values(), *SUITES.values()],
             resources={
                 **bound(lakehouse),
                 "source": SourceData(path=str(tmp_path / "source")),
-                "clock": CLOCK,
-                "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
-                "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
             },
             raise_on_error=False,
         )
@@ -110,14 +97,12 @@ def test__run__one_person_one_reading(run: Run) -> None:
     assert result.success
 
 
-@table_asset(CUSTOMER_TRUSTED)
-def forgetful(customer_landing: DataFrame) -> DataFrame:
+def without_consent(customer_landing: DataFrame) -> DataFrame:
     """Forgets to ask for consent."""
     return customer_landing
 
 
-@table_asset(STEP_TRAINER_TRUSTED)
-def multiplying(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
+def multiplied(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
     """Joins where it should only restrict."""
     people = customer_curated.select("serialNumber").unionAll(
         customer_curated.select("serialNumber")
@@ -127,6 +112,8 @@ def multiplying(step_trainer_landing: DataFrame, customer_curated: DataFrame) ->
     )
 
 
+forgetful = table_asset(replace(CUSTOMER_TRUSTED, rule=without_consent))
+multiplying = table_asset(replace(STEP_TRAINER_TRUSTED, rule=multiplied))
 LANDED = {table.name for table in (*tables.LANDING_TABLES, *tables.QUARANTINE_TABLES)}
 
 
@@ -171,14 +158,11 @@ def test__run__of_a_single_check_evaluates_no_other(run: Run, lakehouse: Lakehou
     """As the button beside a check in the UI does."""
     assert run().success
     key = dg.AssetCheckKey(dg.AssetKey("customer_trusted"), "keys")
-    landed = [landing.customer_landing, landing.accelerometer_landing, landing.step_trainer_landing]
     result = dg.materialize(
-        [trusted.customer_trusted, *landed, SUITES["customer_trusted"]],
+        [MADE["customer_trusted"], *LANDING.values(), SUITES["customer_trusted"]],
         resources={
             **bound(lakehouse),
             "source": SourceData(path=""),
-            "clock": CLOCK,
-            "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
         },
         selection=dg.AssetSelection.checks(key),
     )

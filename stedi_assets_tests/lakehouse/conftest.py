@@ -15,12 +15,11 @@ from pyspark.sql import DataFrame
 
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.policy import NO_OPTION
 from stedi_assets.tables import TABLES, Table
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.bound import bound
-from stedi_assets_tests.rows import DEVICE_READINGS, NOON, PSEUDONYMS, Frame, device_reading, rows
+from stedi_assets_tests.rows import DEVICE_READINGS, NOON, Frame, device_reading, rows
 
 TABLE = STEP_TRAINER_TRUSTED
 READINGS = [device_reading("device-1", NOON, 201), device_reading("device-2", NOON, 202)]
@@ -75,8 +74,6 @@ def run(lakehouse: Lakehouse, spark_resource: SparkResource) -> Run:
             selection=[asset],
             resources={
                 **bound(fresh),
-                "pseudonyms": dg.ResourceDefinition.hardcoded_resource(PSEUDONYMS),
-                "policy": dg.ResourceDefinition.hardcoded_resource(NO_OPTION),
             },
             run_config={"ops": config or {}},
         )

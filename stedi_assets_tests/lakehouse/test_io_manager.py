@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import curated
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
+from stedi_assets_tests.bound import MADE
 from stedi_assets_tests.lakehouse.conftest import KINDS, READINGS, TABLE, Load, Run, folder_of
 from stedi_assets_tests.rows import CUSTOMERS, DEVICE_READINGS, Frame, customer, rows
 
@@ -151,4 +151,4 @@ def test__load_input__landing_is_empty(lakehouse: Lakehouse, load: Load) -> None
 
 def test__run__parent_is_missing(run: Run) -> None:
     with pytest.raises(dg.Failure, match=r"\w+_(trusted|curated) is not in the lakehouse yet"):
-        run(curated.machine_learning_curated)
+        run(MADE["machine_learning_curated"])

@@ -9,11 +9,12 @@ import dagster as dg
 import pytest
 
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import curated
+from stedi_assets.policy import Options
 from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
 from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_TRUSTED
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
+from stedi_assets_tests.bound import MADE
 from stedi_assets_tests.lakehouse.conftest import Run, folder_of
 from stedi_assets_tests.rows import (
     CUSTOMERS,
@@ -48,7 +49,7 @@ def parents(lakehouse: Lakehouse, frame: Frame) -> Lakehouse:
 
 def test__materialization__metadata(parents: Lakehouse, run: Run) -> None:
     table = MACHINE_LEARNING_CURATED
-    [materialization] = run(curated.machine_learning_curated).asset_materializations_for_node(
+    [materialization] = run(MADE["machine_learning_curated"]).asset_materializations_for_node(
         "machine_learning_curated"
     )
     told: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
@@ -75,14 +76,14 @@ def test__materialization__no_row(parents: Lakehouse, run: Run, frame: Frame) ->
     """Dagster's history outlives an erasure, so it holds no serial number, date or reading."""
     people = [customer("ann@example.com", "device-1", consent=MORNING + 1, updated=MORNING + 2)]
     parents.write(CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
-    for asset in (curated.customer_curated, curated.machine_learning_curated):
+    for asset in (MADE["customer_curated"], MADE["machine_learning_curated"]):
         for materialization in run(asset).asset_materializations_for_node(asset.key.path[-1]):
             told = repr({name: each.value for name, each in materialization.metadata.items()})
             assert not re.search(f"ann@|device-1|{NOON}|{MORNING}|{MORNING + 1}", told)
 
 
 def test__materialization__lineage_of_each_column(parents: Lakehouse, run: Run) -> None:
-    [materialization] = run(curated.machine_learning_curated).asset_materializations_for_node(
+    [materialization] = run(MADE["machine_learning_curated"]).asset_materializations_for_node(
         "machine_learning_curated"
     )
     lineage = materialization.metadata["dagster/column_lineage"].value
@@ -107,7 +108,7 @@ def test__materialization__lineage_of_a_restricted_table(
 ) -> None:
     people = frame(CUSTOMERS, [customer("ann@example.com")])
     parents.write(CUSTOMER_TRUSTED, people, {})
-    [materialization] = run(curated.customer_curated).asset_materializations_for_node(
+    [materialization] = run(MADE["customer_curated"]).asset_materializations_for_node(
         "customer_curated"
     )
     lineage = materialization.metadata["dagster/column_lineage"].value
@@ -124,11 +125,10 @@ def test__materialization__commit_keeps_run_and_options(
     options: dict, parents: Lakehouse, run: Run
 ) -> None:
     config = {"machine_learning_curated": {"config": options}}
-    result = run(curated.machine_learning_curated, config=config)
+    result = run(MADE["machine_learning_curated"], config=config)
     state = parents.state(MACHINE_LEARNING_CURATED)
     assert state is not None
     assert state.commit["run"] == result.run_id
-    kept = curated.MachineLearningConfig(**state.commit["config"])
-    assert kept == curated.MachineLearningConfig(**options)
+    assert Options.of(state.commit["config"]) == Options(**options)
     made = [pair("device-1")] if options else [pair("device-1"), pair("device-2")]
     assert rows(parents.read(MACHINE_LEARNING_CURATED)) == made

@@ -6,16 +6,18 @@ import pytest
 
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.tables import Column, Table, Zone
+from stedi_assets.tables.schema import ColumnType, Person
 
 TABLE = Table(
-    "readings",
     "phone",
     Zone.TRUSTED,
     "A reading of a phone.",
     (
-        Column("userEmail", "string", "Who moved", personal=True),
-        Column("movedAt", "bigint", "When"),
+        Column("userEmail", ColumnType.STRING, "Who moved", personal=True),
+        Column("movedAt", ColumnType.BIGINT, "When"),
     ),
+    subjects=(Person("userEmail"),),
+    rule=lambda phone_landing: phone_landing,
 )
 URI = "s3://bucket/prefix/phone/trusted"
 FIRST = {"recordCount": "3", "version": "0"}

@@ -12,11 +12,14 @@ from stedi_assets.catalog.table_input import JSON_LINES
 from stedi_assets.errors import LakehouseError
 from stedi_assets.storage import aws as aws_resources
 from stedi_assets.tables import Column, Table, Zone
+from stedi_assets.tables.schema import ColumnType
 from stedi_assets_tests import aws_answers
 from stedi_assets_tests.resources.conftest import FIRST, TABLE, URI
 
 LANDING = dataclasses.replace(TABLE, zone=Zone.LANDING)
-WIDER = dataclasses.replace(TABLE, columns=(*TABLE.columns, Column("x", "double", "How far")))
+WIDER = dataclasses.replace(
+    TABLE, columns=(*TABLE.columns, Column("x", ColumnType.DOUBLE, "How far"))
+)
 SECOND = {"recordCount": "5", "version": "1"}
 
 

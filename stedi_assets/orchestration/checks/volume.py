@@ -17,17 +17,13 @@ from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing.folder import LandingFolder
 from stedi_assets.policy import Options
-from stedi_assets.tables import LANDING_TABLES, Table
-from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING, ACCELEROMETER_TRUSTED
+from stedi_assets.tables import LANDING_TABLES, TABLES, Column, Table, Zone
 from stedi_assets.tables.consent import person
-from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_LANDING, CUSTOMER_TRUSTED
-from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
-from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING, STEP_TRAINER_TRUSTED
+from stedi_assets.tables.schema import Check, Person
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-VOLUME = "volume"
 # As much as may be malformed or implausible. With the same rules and options every row of the last
 # version is there again, but for the reasons that are counted, so that what is left is a fault.
 MAX_UNEXPLAINED_SHARE = 0.01
@@ -35,10 +31,12 @@ WITHDRAWAL, ERASURE, REPLACED_FILE = "withdrawal", "erasure", "replaced_file"
 CHANGED_CODE, CHANGED_OPTIONS = "changed_code", "changed_options"
 # The one option that removes no row.
 HIDES = "pseudonymise_devices"
-DESCRIPTION = (
+VOLUME = Check(
+    "volume",
     "The table loses no more than 1 % of its rows, and does not become empty, without a reason: "
     "consent withdrawn, people erased, a source file replaced, other code or other options. Judged "
-    "before the table is written: what is refused leaves the last version in its place."
+    "before the table is written: what is refused leaves the last version in its place.",
+    blocking=True,
 )
 
 
@@ -83,7 +81,7 @@ class Volume:
             figures |= {"accepted_rows": self.accepted_rows, "unexplained": self.unexplained}
         return dg.AssetCheckResult(
             asset_key=self.table.name,
-            check_name=VOLUME,
+            check_name=VOLUME.name,
             passed=self.passed,
             description=self._description(),
             metadata={"rows": self.rows, **figures},
@@ -112,7 +110,9 @@ class Volume:
 
 def spec(table: Table) -> dg.AssetCheckSpec:
     """The check of a derived table."""
-    return dg.AssetCheckSpec(VOLUME, asset=table.name, blocking=True, description=DESCRIPTION)
+    return dg.AssetCheckSpec(
+        VOLUME.name, asset=table.name, blocking=VOLUME.blocking, description=VOLUME.description
+    )
 
 
 def landed(lakehouse: Lakehouse) -> dict[str, dict[str, Any]]:
@@ -165,7 +165,7 @@ def judge(
         return Volume(table, rows, before, {CHANGED_OPTIONS: before - rows})
     # Pseudonyms differ by option and by key: rows that may have some are compared without.
     hidden = HIDES in options.enabled + earlier.enabled
-    columns = [name for name in _columns(table) if not (hidden and name == "serialNumber")]
+    columns = [name for name in _columns(table) if not (hidden and name in table.pseudonymised)]
     lost = lakehouse.spark.cached(_lost(lakehouse.read(table), frame, columns))
     explained = _explained(lakehouse, table, lost, last, commit)
     return Volume(table, rows, before, {name: count for name, count in explained.items() if count})
@@ -198,9 +198,23 @@ def _explained(
 
 
 def _columns(table: Table) -> list[str]:
-    """By what rows are compared: of customers the key, since a newer record changes the rest."""
-    of_customers = table in (CUSTOMER_TRUSTED, CUSTOMER_CURATED)
-    return list(table.key) if of_customers else table.column_names
+    """By what rows are compared: of people by the key, since a newer record changes the rest."""
+    return list(table.key) if _is_of_people(table) else table.column_names
+
+
+def _is_of_people(table: Table) -> bool:
+    """Whether a row stands for a person by their latest record, rather than for a record."""
+    return any(
+        _origin(table, column)[0].superseded_count for column in table.key or table.column_names[:1]
+    )
+
+
+def _origin(table: Table, column: str) -> tuple[Table, str]:
+    """The landing table that a column's values come from, and their column there."""
+    if table.zone is Zone.LANDING:
+        return table, column
+    parents = (TABLES[name] for name in table.parents)
+    return _origin(next(each for each in parents if column in each.column_names), column)
 
 
 def _lost(last: DataFrame, frame: DataFrame, columns: list[str]) -> DataFrame:
@@ -211,28 +225,42 @@ def _lost(last: DataFrame, frame: DataFrame, columns: list[str]) -> DataFrame:
         frame.select(*columns, F.lit(-1).alias("_rows"))
     )
     # A person may have no device, and joins find no null.
-    known = each.fillna("", ["serialNumber"]) if "serialNumber" in columns else each
+    texts = [name for name, kind in each.dtypes if kind == "string"]
+    known = each.fillna("", texts) if texts else each
     return known.groupBy(*columns).agg(F.sum("_rows").alias("_rows")).where("_rows > 0")
 
 
 def _origins(lakehouse: Lakehouse, table: Table) -> list[tuple[Table, DataFrame]]:
     """The landing tables of a table's rows, each with the columns by which a row is found in it."""
-    customers, phones, devices = (lakehouse.read(each) for each in LANDING_TABLES)
-    if table == STEP_TRAINER_TRUSTED:
-        return [(STEP_TRAINER_LANDING, devices)]
-    phones = phones.withColumn("user", person("user"))
-    if table == ACCELEROMETER_TRUSTED:
-        return [(ACCELEROMETER_LANDING, phones)]
-    if table == MACHINE_LEARNING_CURATED:
-        moved = phones.select("timestamp", "x", "y", "z")
-        return [(ACCELEROMETER_LANDING, moved), (STEP_TRAINER_LANDING, devices)]
-    owned = customers.select(person("email").alias("email"), "serialNumber").fillna("")
-    people = owned.select("email")
-    registered = owned.union(people.selectExpr("email", "''"))
-    if table == CUSTOMER_TRUSTED:
-        return [(CUSTOMER_LANDING, registered)]
-    moved = phones.select("user").toDF("email")
-    return [(CUSTOMER_LANDING, registered), (ACCELEROMETER_LANDING, moved)]
+    from pyspark.sql import functions as F
+
+    columns = _columns(table)
+    found: dict[str, dict[str, str]] = {}
+    for column in columns:
+        landing, name = _origin(table, column)
+        found.setdefault(landing.name, {})[column] = name
+    if _is_of_people(table):
+        # A person's row goes with the last row that refers to them.
+        for column, (target, name) in table.references.items():
+            landing, origin = _origin(TABLES[target], name)
+            found.setdefault(landing.name, {})[column] = origin
+    origins = []
+    for landed, names in found.items():
+        landing = TABLES[landed]
+        people = {s.column for s in landing.subjects if isinstance(s, Person)}
+        optional = [n for n in names if not _column(landing, names[n]).required]
+        values = {n: person(o) if o in people else F.col(o) for n, o in names.items()}
+        rows = lakehouse.read(landing).select(*[v.alias(name) for name, v in values.items()])
+        if optional:
+            # Someone may have none, beside those that their records name.
+            none = rows.withColumns({name: F.lit(None).cast("string") for name in optional})
+            rows = rows.union(none).fillna("", optional)
+        origins.append((landing, rows))
+    return origins
+
+
+def _column(table: Table, name: str) -> Column:
+    return next(column for column in table.columns if column.name == name)
 
 
 def _counted(lost: DataFrame, columns: list[str]) -> tuple[int, int]:
