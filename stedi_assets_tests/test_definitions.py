@@ -250,7 +250,7 @@ def test__definitions__import_is_light_and_silent() -> None:
     assert fresh.stderr == ""
     assert fresh.returncode == 0
     loaded = set(fresh.stdout.split())
-    assert "stedi_assets.orchestration.checks.suites" in loaded
+    assert "stedi_assets.orchestration.checks.tables" in loaded
     waiting = {
         "boto3",
         "deltalake",

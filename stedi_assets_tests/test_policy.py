@@ -28,6 +28,7 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.settings import PROJECT, Settings
 from stedi_assets.storage.local import LocalFolder
+from stedi_assets.tables import recount
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.rows import PSEUDONYMS
@@ -376,7 +377,8 @@ def test__weaker_versions__stay_while_a_blocking_check_fails(
     assert project.run().success
     with monkeypatch.context() as patched:
         # Judged long before anyone consented, nobody agrees.
-        patched.setattr("stedi_assets.orchestration.checks.consenting._now", lambda: 0)
+        people = recount.people
+        patched.setattr(recount, "people", lambda landed, _: people(landed, 0))
         failed = project.run(HIDDEN, only=[TABLE.name])
     assert not check(failed, "consent").passed
     assert project.serials() > RAW

@@ -137,7 +137,9 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
 
     asset: dg.AssetsDefinition = dg.asset(
         name=table.name,
-        code_version=code.digest(_own_code(table), repr(policy)),
+        code_version=code.digest(
+            _own_code(table), repr(policy if table.has_options else NO_OPTION)
+        ),
         automation_condition=FLOWS_ON,
         check_specs=[volume.spec(table)],
         output_required=False,  # there is none where the check fails

@@ -28,6 +28,7 @@ WARNINGS = {
 FURTHER = {
     "customer_trusted": {"people": 4, "people_agreeing": 2, "records": 4},
     "accelerometer_trusted": {"repeated": 0},
+    "customer_curated": {"repeated": 0},
     "step_trainer_trusted": {"repeated": 0},
     "machine_learning_curated": {"people": 2, "fewest_rows_of_a_person": 1},
 }

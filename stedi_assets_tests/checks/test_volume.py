@@ -368,7 +368,9 @@ def test__changed_code__is_a_reason_for_all_that_is_made_by_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.land(PHONES, recorded()[PHONES.name][100:])
-    monkeypatch.setattr("stedi_assets.landing.folder.reader_version", lambda table: "another")
+    monkeypatch.setattr(
+        "stedi_assets.orchestration.table_assets.reader_version", lambda table: "another"
+    )
 
     result = project.run()
 

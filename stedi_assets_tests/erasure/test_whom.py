@@ -21,6 +21,7 @@ def test__identifiers__phone(phone: str, frame: Frame) -> None:
         whom.PHONE: text.phone_of(phone),
         whom.DEVICE: "d",
         whom.NAME: "example person",
+        whom.OTHER: "1980-02-29",
     }
 
 
@@ -30,7 +31,7 @@ def test__identifiers__what_is_no_phone_is_no_ones(phone: str, frame: Frame) -> 
     customers = frame(CUSTOMERS, [customer("ann@example.com", "d", phone=phone)])
     people = frame("email string", [("ann@example.com",)])
     found = {row.kind for row in whom._identifiers(customers, people).collect()}
-    assert found == {whom.ADDRESS, whom.DEVICE, whom.NAME}
+    assert found == {whom.ADDRESS, whom.DEVICE, whom.NAME, whom.OTHER}
 
 
 def test__identifiers__shared_with_others(frame: Frame) -> None:
@@ -51,4 +52,5 @@ def test__identifiers__shared_with_others(frame: Frame) -> None:
         "of-both": 1,
         "8015550100": 1,
         "example person": 1,
+        "1980-02-29": 1,
     }
