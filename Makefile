@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl replay pseudonyms \
+.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
 	demo-s3 demo-s3-stop bench lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
@@ -47,13 +47,17 @@ sql: $(INSTALLED)
 sql-ddl: $(INSTALLED)
 	$(BIN)/python -m stedi_assets.catalog.ddl
 
+# What follows from the declarations outside of the package: DDL, policies, the README's tables.
+generate: $(INSTALLED)
+	@$(BIN)/python -m docs.generate
+
 # Reads e-mail addresses, one a line, until end of file.
 pseudonyms: $(INSTALLED)
 	@$(BIN)/python -m stedi_assets.erasure
 
 # SOURCE=accelerometer prints the lines that its quarantine tells of, as they landed.
 replay: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.landing.replay $(SOURCE)
+	@$(BIN)/python -m stedi_assets.lakehouse.replay $(SOURCE)
 
 demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/python -m stedi_assets.demo_s3 start

@@ -153,7 +153,7 @@ def test__setting__is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
         "report",
         "dev 3999",
         "erasure",
-        "landing.replay customer",
+        "lakehouse.replay customer",
         "console.shell --query x",
     ],
 )

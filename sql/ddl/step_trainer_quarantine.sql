@@ -1,6 +1,6 @@
--- A piece of step_trainer/landing that could not be read.
+-- Text in step_trainer/landing that could not be read as a record.
 --
--- line string: What could not be read, as it landed; blank once erased (personal data)
+-- line string: What could not be read, as it landed; empty once erased (personal data)
 -- reason string: Why: the field and the fault, without its value
 -- file string: Id of the landed file that it is in, by the ledger of landing
 -- linenumber bigint: Number of its line in that file, from 1

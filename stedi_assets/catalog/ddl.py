@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from stedi_assets.catalog.table_input import table_input
-from stedi_assets.orchestration.metadata import PERSONAL_DATA
 from stedi_assets.settings import PROJECT
 from stedi_assets.tables import TABLES, Table, Zone
+from stedi_assets.tables.schema import PERSONAL_DATA
 
 # What the reader of the DDL fills in, in the notation of envsubst.
 DATABASE = "${database}"
@@ -75,14 +75,18 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
+def write(folder: Path) -> None:
+    """Writes `<table>.sql` for each table into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in TABLES.values():
+        (folder / f"{table.name}.sql").write_text(create_table(table), encoding="utf-8")
+
+
 def main() -> None:
-    """Writes `<table>.sql` for each table into the folder that `--out` names."""
+    """Writes the DDL into the folder that `--out` names."""
     parser = argparse.ArgumentParser(prog="stedi_assets.catalog.ddl", description=__doc__)
     parser.add_argument("--out", type=Path, default=PROJECT / "sql" / "ddl", help="the folder")
-    out: Path = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
-    for table in TABLES.values():
-        (out / f"{table.name}.sql").write_text(create_table(table), encoding="utf-8")
+    write(parser.parse_args().out)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ class Erasure:
         assert state is not None
         if set(state.columns) != set(table.column_names):
             raise LakehouseError(f"{table.name} was made by another release. {AGAIN}")
-        schema = delta.arrow_schema(table)
+        schema = table.arrow_schema
         count = ambiguous = 0
         found = set(self.record.people)
         with tempfile.TemporaryDirectory() as scratch:

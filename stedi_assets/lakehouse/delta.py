@@ -17,7 +17,7 @@ from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
-    from pyarrow import RecordBatch, Schema
+    from pyarrow import RecordBatch
     from pyarrow.dataset import Dataset
     from pyspark.sql import DataFrame
 
@@ -195,20 +195,6 @@ def _damaged(uri: str) -> LakehouseError:
     )
 
 
-def arrow_schema(table: Table) -> Schema:
-    """The columns of a table as Arrow has them."""
-    import pyarrow as pa
-
-    types = {
-        "string": pa.string(),
-        "bigint": pa.int64(),
-        "int": pa.int32(),
-        "double": pa.float64(),
-        "timestamp": pa.timestamp("us", "UTC"),
-    }
-    return pa.schema([(column.name, types[column.type]) for column in table.columns])
-
-
 def _nothing() -> Iterator[RecordBatch]:
     return iter(())
 
@@ -231,7 +217,7 @@ def _overwrite_by_batches(
     try:
         write_deltalake(
             uri,
-            pa.RecordBatchReader.from_batches(arrow_schema(table), read()),
+            pa.RecordBatchReader.from_batches(table.arrow_schema, read()),
             mode="overwrite",
             schema_mode="overwrite",
             storage_options=storage.open_folder(uri).delta_options(),

@@ -125,8 +125,6 @@ def _judged(batch: list[Line], table: Table, spark: SparkSession, now: int) -> l
     import pyarrow as pa
     from pyspark.sql import functions as F
 
-    from stedi_assets.lakehouse.delta import arrow_schema
-
     suspects = pa.table(
         {
             "value": [line.text for line in batch],
@@ -144,7 +142,7 @@ def _judged(batch: list[Line], table: Table, spark: SparkSession, now: int) -> l
         "byteOffset",
     )
     columns = found.toArrow()
-    schema = arrow_schema(quarantine_of(table))
+    schema = quarantine_of(table).arrow_schema
     quarantined = pa.array([now] * columns.num_rows, schema.field("quarantinedAt").type)
     named = columns.append_column("quarantinedAt", quarantined).select(schema.names)
     return list(named.cast(schema).to_batches())

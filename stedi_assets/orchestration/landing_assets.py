@@ -19,6 +19,7 @@ from stedi_assets.orchestration.source import SourceData
 from stedi_assets.orchestration.table_assets import definition
 from stedi_assets.policy import Options
 from stedi_assets.tables import LANDING_TABLES, Table, files_of, quarantine_of
+from stedi_assets.tables.schema import PERSONAL_DATA
 
 
 class LandingConfig(dg.Config):
@@ -53,7 +54,7 @@ def source_files(landing: Table) -> dg.AssetSpec:
         group_name="source",
         kinds={"json"},
         owners=[landing.owner],
-        tags={metadata.PERSONAL_DATA: str(landing.personal).lower(), "source": landing.source},
+        tags={PERSONAL_DATA: str(landing.personal).lower(), "source": landing.source},
         description=(
             f"JSON lines that the source makes, under `{landing.location}` of the source folder. "
             f"`{landing.name}` takes them as they are."

@@ -9,8 +9,8 @@ import dagster as dg
 
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.tables import Column, Table, files_of
+from stedi_assets.tables.schema import PERSONAL_DATA
 
-PERSONAL_DATA = "personal_data"
 LINEAGE = "dagster/column_lineage"
 ORIGIN = "from"
 POLICY = "privacy_policy"

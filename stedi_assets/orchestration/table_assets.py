@@ -25,7 +25,7 @@ from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import TABLES, Table, Zone, code
-from stedi_assets.tables.schema import applied
+from stedi_assets.tables.schema import PERSONAL_DATA, applied
 
 # The daily schedule makes every table: a table warns when a run of it is missing, and fails when
 # two are.
@@ -60,7 +60,7 @@ def definition(
         "kinds": kinds,
         "owners": [table.owner],
         "tags": {
-            metadata.PERSONAL_DATA: "true" if table.personal else "false",
+            PERSONAL_DATA: "true" if table.personal else "false",
             "source": table.source,
         },
         "description": f"{table.description}\n\n{rule}".strip(),

@@ -54,7 +54,8 @@ class _FormattedAsTuples(ast.NodeTransformer):
     """Formatted strings as tuples of their parts: Pythons differ in how they quote within one."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
-        parts = [self.visit(part) for part in node.values]
+        # Python 3.12 ends a format with an empty text.
+        parts = [self.visit(part) for part in node.values if ast.unparse(part) != "''"]
         return ast.Tuple(elts=parts, ctx=ast.Load())
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:

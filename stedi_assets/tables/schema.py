@@ -21,6 +21,8 @@ AS_OF, OPTIONS = "as_of", "options"
 # their source has replaced: whether a record is one of those; and which replaced file of the source
 # a record is of, current or superseded, by a number.
 SUPERSEDED, REPLACED = "_superseded", "_replaced"
+# The tag of columns and tables that tell something of a person.
+PERSONAL_DATA = "personal_data"
 DATA_TEAM, INGEST_TEAM = "team:data-engineering", "team:ingest"
 
 
@@ -253,6 +255,13 @@ class Table:
     def ddl(self) -> str:
         """The columns as a Spark DDL schema."""
         return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The columns as Arrow has them."""
+        import pyarrow as pa
+
+        return pa.schema([(column.name, column.type.arrow) for column in self.columns])
 
     @property
     def parents(self) -> list[str]:

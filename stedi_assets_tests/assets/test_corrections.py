@@ -11,7 +11,7 @@ import pytest
 from deltalake import write_deltalake
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.landing import replay
+from stedi_assets.lakehouse import replay
 from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.storage import address
 from stedi_assets.storage.folder import StoredFile

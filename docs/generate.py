@@ -1,0 +1,77 @@
+"""Writes anew what follows from the declarations outside of the package: `make generate`.
+
+That is the DDL of `sql/ddl`, the lists of folders in the policies of `deploy/aws`, and the table of
+tables in the README.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from stedi_assets.catalog import ddl
+from stedi_assets.tables import TABLES, Table, Zone
+
+PROJECT = Path(__file__).resolve().parent.parent
+POLICIES = PROJECT / "deploy" / "aws" / "lakehouse.yaml"
+README = PROJECT / "README.md"
+# A line of a list of folders: what stands before and after a table's location.
+FOLDER = re.compile(
+    rf"(?P<before> +- !Sub \S*)/(?P<source>\w+)/(?P<zone>{'|'.join(Zone)})(?P<after>/\S*)"
+)
+TABLE_OF_TABLES = re.compile(
+    r"(?<=\| table \| folder \| rows \|\n\| --- \| --- \| --- \|\n)(\|.*\n)+"
+)
+
+
+def policies(text: str, tables: Sequence[Table]) -> str:
+    """The policies with each list of folders as the tables are declared.
+
+    A list of several sources holds the folders of all tables in its zones.
+    """
+
+    def kind(line: str) -> tuple[str, str] | None:
+        found = FOLDER.fullmatch(line)
+        return (found["before"], found["after"]) if found else None
+
+    rewritten: list[str] = []
+    for place, group in groupby(text.split("\n"), kind):
+        lines = list(group)
+        found = [match for match in map(FOLDER.fullmatch, lines) if match]
+        if place and len({each["source"] for each in found}) > 1:
+            zones = {each["zone"] for each in found}
+            before, after = place
+            lines = [f"{before}/{t.location}{after}" for t in by_source(tables) if t.zone in zones]
+        rewritten += lines
+    return "\n".join(rewritten)
+
+
+def readme(text: str, tables: Sequence[Table]) -> str:
+    """The README with the table of all tables but quarantine."""
+    rows = [
+        f"| `{table.name}` | `{table.location}` | {table.description} |\n"
+        for table in tables
+        if table.zone is not Zone.QUARANTINE
+    ]
+    return TABLE_OF_TABLES.sub(lambda _: "".join(rows), text)
+
+
+def by_source(tables: Sequence[Table]) -> list[Table]:
+    """Tables source by source, in each from landing to curated."""
+    sources = list(dict.fromkeys(table.source for table in tables))
+    zones = list(Zone)
+    return sorted(tables, key=lambda t: (sources.index(t.source), zones.index(t.zone)))
+
+
+def main() -> None:
+    """Writes all of it."""
+    tables = list(TABLES.values())
+    ddl.write(PROJECT / "sql" / "ddl")
+    POLICIES.write_text(policies(POLICIES.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    README.write_text(readme(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
