@@ -167,5 +167,5 @@ def test__run__that_meets_a_table_of_another_schema(
     result = run()
 
     said = failures(result)
-    assert "An unexpected SparkRuntimeException at suites.py:" in said["customer_trusted_checks"]
+    assert "An unexpected SparkRuntimeException at " in said["customer_trusted_checks"]
     assert leaks.told(kept, EVERYONE) == []

@@ -63,8 +63,8 @@ def test__register__glue_refuses(
         catalog.register(TABLE, URI, FIRST)
 
     assert str(raised.value) == (
-        f"{catalog.database}.readings cannot be registered in the Glue Data Catalog: {meaning}. "
-        "Then run the job register_in_catalog; readings itself is written."
+        f"{catalog.database}.phone_trusted cannot be registered in the Glue Data Catalog: {meaning}. "
+        "Then run the job register_in_catalog; phone_trusted itself is written."
     )
 
 
@@ -107,9 +107,9 @@ def test__find__glue_cannot_be_reached(
 
     said = str(raised.value)
     assert said.startswith(
-        f"stedi.readings cannot be looked up in the Glue Data Catalog: {meaning}"
+        f"stedi.phone_trusted cannot be looked up in the Glue Data Catalog: {meaning}"
     )
-    assert said.endswith("Then run the check again; readings itself is written.")
+    assert said.endswith("Then run the check again; phone_trusted itself is written.")
 
 
 @pytest.mark.parametrize(
