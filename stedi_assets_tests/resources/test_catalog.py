@@ -150,10 +150,10 @@ def test__register__table_of_another_is_left_alone(
 
     assert catalog.find(TABLE) == before
     assert str(raised.value) == (
-        f"Glue has a table {catalog.database}.phone_trusted that this project did not make (it lacks "
-        "the parameter created_by=stedi_assets), so it was left alone. Rename or drop it, or set "
-        "STEDI_GLUE_DATABASE to another database, then run the job register_in_catalog; phone_trusted "
-        "itself is written."
+        f"Glue has a table {catalog.database}.phone_trusted that this project did not make (it "
+        "lacks the parameter created_by=stedi_assets), so it was left alone. Rename or drop it, or "
+        "set STEDI_GLUE_DATABASE to another database, then run the job register_in_catalog; "
+        "phone_trusted itself is written."
     )
 
 

@@ -63,8 +63,8 @@ def test__register__glue_refuses(
         catalog.register(TABLE, URI, FIRST)
 
     assert str(raised.value) == (
-        f"{catalog.database}.phone_trusted cannot be registered in the Glue Data Catalog: {meaning}. "
-        "Then run the job register_in_catalog; phone_trusted itself is written."
+        f"{catalog.database}.phone_trusted cannot be registered in the Glue Data Catalog: "
+        f"{meaning}. Then run the job register_in_catalog; phone_trusted itself is written."
     )
 
 
