@@ -15,7 +15,7 @@ from benchmarks.measure import Taken, run
 from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
 from stedi_assets.sample.files import write_sample
-from stedi_assets.sample.recipe import Recipe
+from stedi_assets.sample.spec import SampleSpec
 
 ROUNDS = 3
 # JSON lines, their copy in landing, and what the run that needs most has on disk besides.
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for scale in scales:
             source = options.work / "source"
-            rows = write_sample(source, Recipe(scale=scale))["rows"]
+            rows = write_sample(source, SampleSpec(scale=scale))["rows"]
             if not found:
                 compare(contenders, source, rows, rounds=1)  # files and compiled modules are cold
             found[scale] = results.Scale(

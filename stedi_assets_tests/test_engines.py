@@ -18,7 +18,7 @@ from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.sample.files import write_sample
-from stedi_assets.sample.recipe import Recipe
+from stedi_assets.sample.spec import SampleSpec
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES
 from stedi_assets_tests.conftest import PROJECT, Materialize
 from stedi_assets_tests.lines import ANN
@@ -63,7 +63,7 @@ HARD = {
 def hard(tmp_path: Path) -> Path:
     """A sample with repeated and malformed records, and lines that engines differ on."""
     source = tmp_path / "source"
-    write_sample(source, Recipe(malformed=0.002, duplicates=0.01))
+    write_sample(source, SampleSpec(malformed=0.002, duplicates=0.01))
     (source / "manifest.json").unlink()  # which does not tell of what follows
     for name, content in HARD.items():
         (source / name).write_bytes(content)

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stedi_assets.errors import LakehouseError
 from stedi_assets.sample.files import write_sample
-from stedi_assets.sample.recipe import Recipe
+from stedi_assets.sample.spec import SampleSpec
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(arguments))
     out: Path = options.pop("out")
     try:
-        manifest = write_sample(out, Recipe(**options))
-    except OSError as error:
+        manifest = write_sample(out, SampleSpec(**options))
+    except (OSError, LakehouseError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     files = sum(source["files"] for source in manifest["sources"].values())

@@ -1,27 +1,26 @@
-"""The invented people of a sample, their devices and their phones."""
+"""The invented people of a sample, and what their phones and devices record."""
 
 from __future__ import annotations
 
+import functools
 import itertools
-import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from random import Random
 from typing import Any, NamedTuple
 
-from stedi_assets.sample.recipe import (
-    CONSENT,
-    PEOPLE,
-    ROWS_AT_TIME,
-    ROWS_OF_PERSON,
-    TIMES,
-    Recipe,
-)
-from stedi_assets.tables import Table
-from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
-from stedi_assets.tables.customer import CUSTOMER_LANDING
-from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
+from stedi_assets.sample.spec import SampleSpec
+
+PEOPLE = 956
+# When people consent, relative to their recording: how many of a cohort.
+CONSENT = {"before": 96, "during": 368, "after": 18, "never": 474}
+TIMES = 30
+# Accelerations at one person's timestamp: at how many timestamps of a cohort. The sums are 28,680
+# timestamps and 81,273 accelerations.
+ROWS_AT_TIME = {3: 24_011, 2: 4_540, 1: 120, 4: 6, 5: 2, 6: 1}
+ROWS_OF_PERSON = range(77, 91)
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -49,103 +48,95 @@ VECTORS = [
     f'"x":{x},"y":{y},"z":{z}'
     for x, y, z in itertools.product((-1.0, 0.0, 1.0), (-1.0, 0.0, 1.0), (-1.0, 0.0))
 ]
-
-Customer = dict[str, Any]
-
-
-class Acceleration(NamedTuple):
-    """A phone's reading.
-
-    Attributes:
-        user: Its owner's e-mail address.
-        timestamp: Epoch milliseconds.
-        vector: The fields x, y and z, as JSON.
-    """
-
-    user: str
-    timestamp: int
-    vector: str
+CONSENTED = "shareWithResearchAsOfDate"
 
 
-class Distance(NamedTuple):
-    """A Step Trainer's reading.
+class Moment(NamedTuple):
+    """What a person's phone and device record in one millisecond.
 
     Attributes:
-        time: Epoch milliseconds.
-        serial_number: The device's.
-        distance: To the object, in the device's unit.
+        time: Epoch milliseconds, UTC.
+        distance: What the device measures, in its unit.
+        vectors: The phone's accelerations, each the fields x, y and z as JSON.
     """
 
     time: int
-    serial_number: str
     distance: int
+    vectors: list[str]
 
 
-class Cohort(NamedTuple):
-    """The well-formed records of 956 people.
+class Person(NamedTuple):
+    """A customer with a phone and a device.
 
     Attributes:
-        customers: Records as they land, with their JSON's fields.
-        accelerations: The phones' readings.
-        distances: The devices' readings.
+        customer: The customer record that lands.
+        moments: The recording, in order.
     """
 
-    customers: list[Customer]
-    accelerations: list[Acceleration]
-    distances: list[Distance]
+    customer: dict[str, Any]
+    moments: list[Moment]
 
-    def lines(self) -> Iterator[tuple[Table, list[str]]]:
-        """Yields each landing table with its records as JSON."""
-        yield CUSTOMER_LANDING, [json.dumps(customer) for customer in self.customers]
-        yield (
-            ACCELEROMETER_LANDING,
-            [
-                f'{{"user":"{user}","timestamp":{timestamp},{vector}}}'
-                for user, timestamp, vector in self.accelerations
-            ],
-        )
-        yield (
-            STEP_TRAINER_LANDING,
-            [
-                f'{{"sensorReadingTime":{time},"serialNumber":"{serial_number}",'
-                f'"distanceFromObject":{distance}}}'
-                for time, serial_number, distance in self.distances
-            ],
-        )
+    @property
+    def email(self) -> str:
+        """The phone's user."""
+        return str(self.customer["email"])
+
+    @property
+    def serial_number(self) -> str:
+        """The device's."""
+        return str(self.customer["serialNumber"])
 
 
-def make_cohort(recipe: Recipe, number: int) -> Cohort:
-    """Makes up the people of a cohort, with the recipe's withdrawals and duplicates.
+@dataclass(frozen=True)
+class Cohort:
+    """956 people.
+
+    Attributes:
+        spec: What determines the sample.
+        number: Which cohort, from 0.
+        people: The people.
+        withdrawals: Later records of some of them, which withdraw consent.
+    """
+
+    spec: SampleSpec
+    number: int
+    people: Sequence[Person]
+    withdrawals: Sequence[dict[str, Any]]
+
+    @functools.cached_property
+    def consenting(self) -> Sequence[Person]:
+        """The people who have consented and not withdrawn."""
+        withdrawn = {record["email"] for record in self.withdrawals}
+        return [p for p in self.people if CONSENTED in p.customer and p.email not in withdrawn]
+
+    def random(self, purpose: str) -> Random:
+        """Random numbers for one purpose, such as a source's records."""
+        return self.spec.random(self.number, purpose)
+
+
+def make_cohort(spec: SampleSpec, number: int) -> Cohort:
+    """Invents the people of a cohort.
 
     Args:
-        recipe: What determines the sample.
+        spec: What determines the sample.
         number: Which cohort, from 0.
-
-    Returns:
-        Its records, with times in epoch milliseconds.
     """
-    random = recipe.random(number, "people")
-    cohort = Cohort([], [], [])
+    random = spec.random(number, "people")
     consents = [kind for kind, people in CONSENT.items() for _ in range(people)]
     random.shuffle(consents)
     names = random.sample(NAMES, PEOPLE)
+    people = []
     for name, consent, rows in zip(names, consents, _rows_at_times(random), strict=True):
         step = random.randint(*STEP)
         start = FIRST_HOUR + number * HOUR + random.randrange(STARTS)
         times = range(start, start + TIMES * step, step)
         customer = _make_customer(random, name, number, consent, times)
-        user, serial_number = customer["email"], customer["serialNumber"]
-        cohort.customers.append(customer)
-        for time, count in zip(times, rows, strict=True):
-            cohort.distances.append(Distance(time, serial_number, random.choice(DISTANCES)))
-            for vector in random.sample(VECTORS, count):
-                cohort.accelerations.append(Acceleration(user, time, vector))
-    cohort.customers.extend(_withdrawals(recipe, number, cohort.customers))
-    random = recipe.random(number, "duplicates")
-    for records in cohort:
-        again: list[Any] = random.sample(records, round(recipe.duplicates * len(records)))
-        records.extend(again)
-    return cohort
+        moments = [
+            Moment(time, random.choice(DISTANCES), random.sample(VECTORS, count))
+            for time, count in zip(times, rows, strict=True)
+        ]
+        people.append(Person(customer, moments))
+    return Cohort(spec, number, people, _withdrawals(spec, number, people))
 
 
 def _rows_at_times(random: Random) -> list[list[int]]:
@@ -159,7 +150,7 @@ def _rows_at_times(random: Random) -> list[list[int]]:
 
 def _make_customer(
     random: Random, name: tuple[str, str], cohort: int, consent: str, times: range
-) -> Customer:
+) -> dict[str, Any]:
     first, last = times[0], times[-1]
     match consent:
         case "before":
@@ -172,7 +163,7 @@ def _make_customer(
         case _:
             updated = random.randrange(first, times[TIMES // 2])
     registered = updated - (random.randint(1, MINUTE) if random.random() < 0.05 else 0)
-    # Names come again in the next cohort; its number keeps the addresses apart.
+    # The next cohort has the same names; its number keeps the addresses apart.
     address = ".".join((*name, str(cohort)) if cohort else name).lower()
     area, subscriber = random.randint(200, 989), random.randint(0, 99)
     customer = {
@@ -185,20 +176,19 @@ def _make_customer(
         "lastUpdateDate": updated,
     }
     if consent != "never":
-        customer["shareWithResearchAsOfDate"] = updated
+        customer[CONSENTED] = updated
     for audience in ("Public", "Friends"):
         if random.random() < 0.5:
             customer[f"shareWith{audience}AsOfDate"] = updated
     return customer
 
 
-def _withdrawals(recipe: Recipe, number: int, customers: Sequence[Customer]) -> list[Customer]:
-    random = recipe.random(number, "withdrawn")
-    consenting = [one for one in customers if "shareWithResearchAsOfDate" in one]
+def _withdrawals(spec: SampleSpec, number: int, people: list[Person]) -> list[dict[str, Any]]:
+    random = spec.random(number, "withdrawn")
+    consenting = [person.customer for person in people if CONSENTED in person.customer]
     withdrawals = []
-    for customer in random.sample(consenting, round(recipe.withdrawn * len(consenting))):
+    for customer in random.sample(consenting, round(spec.withdrawn * len(consenting))):
         later = customer["lastUpdateDate"] + random.randint(10 * MINUTE, 30 * MINUTE)
-        withdrawal = customer | {"lastUpdateDate": later}
-        del withdrawal["shareWithResearchAsOfDate"]
-        withdrawals.append(withdrawal)
+        withdrawals.append({**customer, "lastUpdateDate": later})
+        del withdrawals[-1][CONSENTED]
     return withdrawals

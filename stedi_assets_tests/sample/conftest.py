@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,12 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from stedi_assets.sample import Recipe, cohort, recipe, write_sample
+from stedi_assets.sample import cohort
+from stedi_assets.sample.files import write_sample
+from stedi_assets.sample.spec import SampleSpec
 from stedi_assets.tables import LANDING_TABLES, Table
 
 SEED = 7
 TYPES = {"string": str, "bigint": int, "int": int, "double": float}
-HARD = Recipe(seed=SEED, malformed=0.01, duplicates=0.02, withdrawn=0.1)
+HARD = SampleSpec(seed=SEED, malformed=0.01, duplicates=0.02, withdrawn=0.1)
 
 
 @dataclass
@@ -47,43 +48,37 @@ class Sample:
         ]
 
 
-def _sample(folder: Path, recipe: Recipe) -> Sample:
-    return Sample(folder, write_sample(folder, recipe))
-
-
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return _sample(tmp_path_factory.mktemp("plain"), Recipe(seed=SEED))
+    return _sample(tmp_path_factory, SampleSpec(seed=SEED))
 
 
 @pytest.fixture(scope="session")
 def hard(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return _sample(tmp_path_factory.mktemp("hard"), HARD)
-
-
-@pytest.fixture(scope="session")
-def double(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return _sample(tmp_path_factory.mktemp("double"), Recipe(seed=SEED, scale=2))
+    return _sample(tmp_path_factory, HARD)
 
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     with pytest.MonkeyPatch.context() as monkeypatch:
         shrink_cohorts(monkeypatch)
-        return _sample(tmp_path_factory.mktemp("many"), replace(HARD, scale=5))
+        return _sample(tmp_path_factory, replace(HARD, scale=5))
+
+
+def _sample(folders: pytest.TempPathFactory, spec: SampleSpec) -> Sample:
+    folder = folders.mktemp("sample")
+    return Sample(folder, write_sample(folder, spec))
 
 
 def shrink_cohorts(monkeypatch: pytest.MonkeyPatch) -> None:
     few_people = {
         "PEOPLE": 40,
         "CONSENT": {"before": 4, "during": 15, "after": 1, "never": 20},
-        "CONSENTING": 20,
         "ROWS_AT_TIME": {3: 1_000, 2: 200},
         "STARTS": 10_000,
     }
-    for module, (name, value) in itertools.product((recipe, cohort), few_people.items()):
-        if hasattr(module, name):
-            monkeypatch.setattr(module, name, value)
+    for name, value in few_people.items():
+        monkeypatch.setattr(cohort, name, value)
 
 
 def record_of(text: str, table: Table) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stedi_assets.sample import Recipe, make_cohort
+from stedi_assets.sample.cohort import make_cohort
+from stedi_assets.sample.spec import SampleSpec
 from stedi_assets_tests.sample.conftest import SEED, Sample
 
 
@@ -80,7 +81,7 @@ def test__write_sample__consent_comes_before_during_and_after_the_recording(plai
 
 def test__make_cohort__another_seed_gives_other_people(plain: Sample) -> None:
     customers, _, _ = plain.frames
-    others = pd.DataFrame(make_cohort(Recipe(seed=SEED + 1), 0).customers)
+    others = pd.DataFrame(p.customer for p in make_cohort(SampleSpec(seed=SEED + 1), 0).people)
     assert set(customers.serialNumber).isdisjoint(others.serialNumber)
     assert (customers.email != others.email).mean() > 0.9
     assert (customers.registrationDate != others.registrationDate).mean() > 0.9
