@@ -59,7 +59,7 @@ def run(job, config=None):
     return defs.resolve_job_def(job).execute_in_process(config or {}, raise_on_error=False)
 
 def landed():
-    lines = pathlib.Path(lakehouse, "heart_rate", "landing").glob("*.json")
+    lines = pathlib.Path(lakehouse, "heart_rate", "landing").glob("heart_rate*.json")
     return [json.loads(line)["user"] for file in lines for line in file.read_text().splitlines()]
 
 first = run("materialize_lakehouse")
@@ -89,7 +89,8 @@ found["erasures"] = [
     run("materialize_lakehouse").success,
     run("erase_withdrawn", erasing).success,
 ]
-found["left"] = [person in landed(), person in Lakehouse(lakehouse, spark).arrow(rates)["user"].to_pylist()]
+users = Lakehouse(lakehouse, spark).arrow(rates)["user"].to_pylist()
+found["left"] = [person in landed(), person in users]
 spark.stop()
 print(json.dumps(found))
 """
