@@ -22,7 +22,7 @@ test: $(INSTALLED)
 # They skip where there is no Java 17, or the jars cannot be fetched.
 test-jvm: $(INSTALLED)
 	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py \
-		$(patsubst %,lakehouse/test_%.py,reader reader_values reader_properties landing arrival) \
+		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml

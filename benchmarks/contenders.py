@@ -12,7 +12,6 @@ import pyarrow.dataset
 from deltalake import DeltaTable
 
 from stedi_assets.lakehouse import delta
-from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table, quarantine_of
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -66,7 +65,7 @@ class Contender:
         if table in DELTA_TABLES:
             return int(DeltaTable(output / table.location).count())
         state = delta.state(f"file://{output}/{quarantine_of(table).location}")
-        profile = LandingProfile.of(state.commit) if state else None
+        profile = state.commit.profile if state else None
         return profile.records if profile else 0
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.contenders import PROJECT
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.landing import reader
+from stedi_assets.landing import conforming, reader
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 
 ROUNDS = 3
@@ -34,10 +34,10 @@ def main(source: str = str(PROJECT / "data")) -> None:
         consume(lines.select(F.from_json("value", table.ddl).alias("of")).select("of.*"))
 
     def profile() -> None:
-        lines.agg(F.count_if(reader.is_tidy(table))).collect()
+        lines.agg(F.count_if(conforming.is_conforming(table))).collect()
 
     def read_once_profiled() -> None:
-        consume(reader.read_tidy(spark.spark_session, files, table))
+        consume(conforming.read_conforming(spark.spark_session, files, table))
 
     def parsed_with_care() -> None:
         reader.count(lines, table)

@@ -10,6 +10,7 @@ import gc
 import sys
 
 from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import table_assets
 from stedi_assets.orchestration.clock import Clock
@@ -36,7 +37,7 @@ def land(stored: Lakehouse, source: SourceData, table: Table) -> None:
     folder.ingest(source.folder(table), settle_seconds=0)
     profile = folder.profile
     malformed = functools.partial(folder.malformed, profile)
-    stored.write(quarantine_of(table), malformed, {"landing": profile.as_dict()})
+    stored.write(quarantine_of(table), malformed, Commit(profile=profile))
 
 
 def make(stored: Lakehouse, table: Table) -> None:
@@ -44,7 +45,7 @@ def make(stored: Lakehouse, table: Table) -> None:
     rows = table_assets.made(
         table, lambda name: stored.read(TABLES[name]), Clock().now, NO_OPTION, Pseudonyms("")
     )
-    stored.write(table, stored.spark.cached(rows), {})
+    stored.write(table, stored.spark.cached(rows))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from stedi_assets.landing import reader
+from stedi_assets.landing import conforming, reader
 from stedi_assets.tables import Table
 
 ANN = '{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":-2.5,"z":0.0}'
@@ -35,21 +35,21 @@ def lines_of(spark: SparkSession, lines: list[str]) -> DataFrame:
 
 
 def profile(spark: SparkSession, table: Table, lines: list[str]) -> tuple[int, int, bool]:
-    """Objects, fragments, and whether every line is tidy."""
+    """Objects, malformed ones, and whether every line conforms."""
     frame = lines_of(spark, lines)
-    untidy = frame.where(~reader.is_tidy(table)).count()
-    return (*reader.count(frame, table), untidy == 0)
+    other = frame.where(~conforming.is_conforming(table)).count()
+    return (*reader.count(frame, table), other == 0)
 
 
 def rows_of(spark: SparkSession, table: Table, lines: list[str]) -> list[Any]:
-    """What each piece of some lines is parsed as."""
-    return reader.parse(reader.fragments(lines_of(spark, lines)), table).collect()
+    """What each text in some lines is parsed as."""
+    return reader.parse(reader.split(lines_of(spark, lines)), table).collect()
 
 
 def read(
     spark: SparkSession, table: Table, *lines: str
 ) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]]]:
-    """The records of some lines, and the fragments with their reasons, both in order."""
+    """The records of some lines, and the malformed ones with their reasons, both in order."""
     rows = rows_of(spark, table, list(lines))
     width = len(table.columns)
     records = [tuple(row)[:width] for row in rows if row[reader.REASON] is None]

@@ -28,6 +28,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.orchestration import clock
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
 from stedi_assets_tests import strategies
@@ -308,7 +309,7 @@ def _dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
     """Kills a run before it writes a table, while it writes the rows, or as soon as it has."""
     overwrite = delta.overwrite
 
-    def dies(uri: str, table: Table, rows: Any, commit: dict, version: int) -> delta.TableState:
+    def dies(uri: str, table: Table, rows: Any, commit: Commit, version: int) -> delta.TableState:
         if table == at and moment == "within" and rows is not None:
             with contextlib.suppress(PySparkException, Killed):
                 overwrite(uri, table, _failing(rows, table), commit, version)

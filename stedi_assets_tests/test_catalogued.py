@@ -105,7 +105,7 @@ def test__catalogued__lakehouse_in_a_folder(environment: dict[str, str], tmp_pat
 
 
 def test__register__tables_that_are_there_only(catalogued: Catalogued) -> None:
-    catalogued.write(TABLES["customer_trusted"], None, {})
+    catalogued.write(TABLES["customer_trusted"], None)
     defs = definitions.define(
         Settings(
             catalogued.uri, source_data="", spark_remote="", glue_database=_database(catalogued)
@@ -120,14 +120,14 @@ def test__register__tables_that_are_there_only(catalogued: Catalogued) -> None:
 
 def test__write__tells_where_the_table_is_registered(catalogued: Catalogued) -> None:
     table = TABLES["customer_trusted"]
-    catalogued.write(table, None, {})
+    catalogued.write(table, None)
 
     assert catalogued.register(table) == {"glue_table": f"{_database(catalogued)}.customer_trusted"}
 
 
 def test__write__without_a_catalog(lakehouse: Lakehouse) -> None:
     table = TABLES["customer_trusted"]
-    lakehouse.write(table, None, {})
+    lakehouse.write(table, None)
 
     assert register(None, lakehouse, table) == {}
 

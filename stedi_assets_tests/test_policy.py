@@ -24,6 +24,7 @@ from stedi_assets.erasure.erasure import Erasure
 from stedi_assets.erasure.record import Record
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.settings import PROJECT, Settings
@@ -181,7 +182,7 @@ def test__policy__is_obeyed_by_a_run_without_configuration(project: Project, job
     result = project.run(STRICT, job=job)
 
     assert result.success
-    assert project.state().commit["config"] == STRICT.as_dict()
+    assert project.state().commit.config == STRICT
     assert project.serials() and not project.serials() & RAW
     shown = metadata(result)
     assert shown["privacy_policy"] == shown["options"] == str(STRICT)
@@ -218,11 +219,7 @@ def test__run__stricter_than_the_policy_holds_once(project: Project) -> None:
         "pseudonymise_devices: for this run alone. Set STEDI_PSEUDONYMISE_DEVICES=true to have "
         "every run obey it."
     )
-    assert project.state().commit["config"] == {
-        "after_consent_only": False,
-        "match_device": True,
-        "pseudonymise_devices": True,
-    }
+    assert project.state().commit.config == Options(match_device=True, pseudonymise_devices=True)
     assert check(result, "policy").passed
 
 
@@ -355,7 +352,7 @@ def test__weaker_versions__are_deleted_once_the_checks_have_passed(project: Proj
     assert not [serial for serial in RAW if serial in project.log()]
     assert deleted(result) == 2
     assert project.state().rows == 2
-    assert project.state().commit["config"] == HIDDEN.as_dict()
+    assert project.state().commit.config == HIDDEN
     # From then on history is kept as ever.
     kept = project.state().version
     again = project.run(HIDDEN)
@@ -421,7 +418,7 @@ def test__weaker_versions__of_an_earlier_release_are_deleted(
     assert project.run().success
     stored = Lakehouse(str(project.lakehouse), spark_resource)
     hidden = PSEUDONYMS.of(stored.read(TABLE), "serialNumber")
-    stored.write(TABLE, hidden, {"config": HIDDEN.as_dict()})
+    stored.write(TABLE, hidden, Commit(config=HIDDEN))
     assert project.serials() > RAW
 
     assert project.run(HIDDEN).success

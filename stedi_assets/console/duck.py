@@ -14,7 +14,6 @@ from stedi_assets import storage
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.landing import ledger
-from stedi_assets.landing.erased import erased_digests
 from stedi_assets.storage.faults import fault
 from stedi_assets.tables import TABLES, Column, Table, Zone
 
@@ -140,7 +139,7 @@ def _add(connection: DuckDBPyConnection, uri: str, table: Table) -> bool:
     if table.zone is Zone.LANDING:
         folder = storage.open_folder(place)
         stored = folder.files()
-        landed = ledger.read(folder, stored, erased_digests(folder, stored)).by_name
+        landed = ledger.read(folder, stored).by_name
         files = [
             f"{PROTOCOL}://{table.location}/{file.name}"
             for file in folder.json_lines(stored)

@@ -1,12 +1,12 @@
 """The embedded engine: Sail, a Spark Connect server in this very process, closed to all others.
 
-Sail listens on loopback and asks nobody who they are: whoever reaches its port runs queries and
-code as this user. Loopback keeps out other machines, not other users of this one. So the engine
-accepts one connection, this process's own, and stops listening before the first query.
+Sail has no authentication: whoever reaches its port on loopback, so any user of this machine, runs
+queries and code as this user. So the engine accepts one connection, this process's own, and stops
+listening before the first query.
 
-On Linux nobody else gets in at any time: what Sail could accept before the kernel drops whatever
-does not come from our port is ended before Sail is let accept it. On other systems anyone may
-connect for the milliseconds until the listener is closed; the engine is stopped then.
+On Linux nobody else gets in at any time: Sail's `accept` is suspended until the kernel drops what
+does not come from our port, and what connected before is closed. On other systems anyone may
+connect for the milliseconds until the listener is closed; then the engine is stopped.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ Address = tuple[str, int]
 class EmbeddedEngine:
     """A running engine and the one connection to it.
 
-    PySpark speaks to a Unix socket in a folder of this user, and two threads pass on what it says:
-    gRPC cannot choose the port that it connects from, by which Linux admits this connection alone.
+    PySpark connects to a Unix socket in a folder of this user, which two threads join to the
+    engine's: gRPC cannot choose its source port, by which Linux admits this connection alone.
 
     Raises:
         LakehouseError: If another process connected before the engine stopped listening.
@@ -74,8 +74,8 @@ class EmbeddedEngine:
         self._connection.bind((HOST, 0))
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server = SparkConnectServer(ip=HOST, port=0)
-        # A process that ends without a stop, as by an error, would wait for ever for an answer to
-        # what PySpark says of its caches then, since the pumps are gone.
+        # Without a stop a process would never end: PySpark waits at exit for an answer about its
+        # caches, when the pumps are gone.
         atexit.register(self.stop)
         try:
             with ThreadPoolExecutor(1) as starter:
@@ -87,11 +87,7 @@ class EmbeddedEngine:
             raise
 
     def session(self, config: dict[str, Any]) -> SparkSession:
-        """The session on the connection; call it once.
-
-        Args:
-            config: Settings of the session.
-        """
+        """The session on the connection, with settings; call it once."""
         from pyspark.sql.connect.session import SparkSession as ConnectSession
 
         # By this, PySpark's functions know that they build expressions for Spark Connect.
@@ -108,7 +104,7 @@ class EmbeddedEngine:
         return bool(self._server.running)
 
     def stop(self) -> None:
-        """Ends the connection and then the engine, which would wait for connections to end."""
+        """Ends the connection and then the engine, which waits for connections to end."""
         atexit.unregister(self.stop)
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
@@ -118,7 +114,7 @@ class EmbeddedEngine:
         self._server.stop()
 
     def _start(self) -> int | None:
-        # In its cluster modes Sail's workers accept connections too, and go on doing so.
+        # In its cluster modes Sail's workers accept connections too, and continue to.
         alone = os.environ.get("SAIL_MODE", "local") == "local"
         held = linux.hold_accept() if alone else None
         self._server.start(background=True)
@@ -126,7 +122,9 @@ class EmbeddedEngine:
 
     def _take(self, server: Address, held: int | None) -> None:
         """Connects, stops the server from listening, and makes sure that nobody else connected."""
-        [listener] = [fd for fd, end in _sockets() if _name(end) == server and _listens(end)]
+        listens = (socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        ours = ((fd, end) for fd, end in _sockets() if _name(end) == server)
+        [listener] = [fd for fd, end in ours if end.getsockopt(*listens)]
         own = _name(self._connection)
         linux.admit_only(listener, own[1])
         if held is not None:
@@ -135,7 +133,12 @@ class EmbeddedEngine:
             self._connection.connect(server)
             if held is not None:
                 linux.let_accept(held, CONNECT_SECONDS)
-            self._await_accepted(server, own)
+            # A connection that is not accepted yet would end with the listener.
+            give_up = time.monotonic() + CONNECT_SECONDS
+            while own not in {peer for peer, _ in _accepted(server)}:
+                if time.monotonic() > give_up:
+                    raise TimeoutError
+                time.sleep(0.001)
             if held is not None:  # it finds nobody, after which Sail no longer asks
                 linux.let_accept(held, CONNECT_SECONDS)
         except TimeoutError:
@@ -149,14 +152,6 @@ class EmbeddedEngine:
                 os.close(held)
         if _cut_off_strangers(server, own):
             raise LakehouseError(STRANGER)
-
-    def _await_accepted(self, server: Address, own: Address) -> None:
-        """Waits, since a connection that was not yet accepted would end with the listener."""
-        give_up = time.monotonic() + CONNECT_SECONDS
-        while own not in {peer for peer, _ in _accepted(server)}:
-            if time.monotonic() > give_up:
-                raise TimeoutError
-            time.sleep(0.001)
 
     def _open_channel(self) -> grpc.Channel:
         """PySpark's channel, connected through a Unix socket that is gone afterwards."""
@@ -206,7 +201,7 @@ def _builder_of(channel: grpc.Channel) -> DefaultChannelBuilder:
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    """Passes on what comes from one socket to another, until either ends; then both end."""
+    """Copies what one socket receives to another, until either ends; then both end."""
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with contextlib.suppress(OSError):
         while count := source.recv_into(buffer):
@@ -233,24 +228,13 @@ def _name(end: socket.socket) -> Address:
     return host.removeprefix("::ffff:"), port
 
 
-def _listens(end: socket.socket) -> bool:
-    return bool(end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-
-
-def _peer(end: socket.socket) -> Address | None:
-    """The other end's address; None where there is none."""
-    try:
-        host, port, *_ = end.getpeername()
-    except OSError:
-        return None
-    return host.removeprefix("::ffff:"), port
-
-
 def _accepted(server: Address) -> Iterator[tuple[Address, socket.socket]]:
     """The connections that the server has accepted, each with its other end's address."""
     for _, end in _sockets():
-        if _name(end) == server and (peer := _peer(end)):
-            yield peer, end
+        if _name(end) == server:
+            with contextlib.suppress(OSError):  # by the listener, or one that has ended
+                host, port, *_ = end.getpeername()
+                yield (host.removeprefix("::ffff:"), port), end
 
 
 def _drop_waiting(listener: int) -> None:

@@ -19,13 +19,13 @@ DELTA_JARS = {
     "4.2": "io.delta:delta-spark_4.2_2.13:4.4.0",
 }
 
-# PySpark would note for each expression the line of code that made it, which takes longer than to
-# make it. Whatever an engine says of that line is withheld anyway.
+# PySpark would record for each expression the line of code that made it, which takes longer than to
+# make it, and no message of this project shows that line.
 NO_CALL_SITES = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 
 
 def settings() -> dict[str, str]:
-    """The settings of a Spark on one machine that reads and writes Delta tables."""
+    """The settings of a JVM Spark on one machine that reads and writes Delta tables."""
     import pyspark
 
     return {
@@ -35,7 +35,7 @@ def settings() -> dict[str, str]:
         # The defaults, 200 and 50, are a cluster's: each is a task, however small the table.
         "spark.sql.shuffle.partitions": str(os.cpu_count()),
         "spark.databricks.delta.snapshotPartitions": "1",
-        # Spark's parts speak to each other by ports too, with a secret that it makes at its start.
+        # Its processes connect to each other by ports, with a secret that it makes at its start.
         "spark.authenticate": "true",
         "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
@@ -54,11 +54,11 @@ def require_java() -> None:
     """
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    said = ""
+    printed = ""
     if java and Path(java).exists():
         answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-        said = answer.stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
+        printed = answer.stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', printed)
     if found is None or int(found[1]) < JAVA_VERSION:
         version = f"Java {found[1]}" if found else "none"
         raise LakehouseError(

@@ -14,7 +14,7 @@ def available(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
 
     Args:
         cgroups: Where Linux shows control groups, of version 1 or 2.
-        own: Where it tells which of them this process is in.
+        own: Where it shows which of them this process is in.
     """
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for line in own.read_text().splitlines() if own.exists() else []:

@@ -23,11 +23,11 @@ from stedi_assets.storage.address import without_userinfo
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
-# Of the memory there is, for what queries hold; files being read and written take theirs besides.
+# The share of memory for queries; files being read and written take theirs besides.
 ENGINE_SHARE = 0.4
-# The engine's allocator gives back at once what is freed, so that one large step leaves nothing to
-# the next. Batches of a quarter of Sail's size are small enough for it to use their memory again
-# instead, which is faster. The allocator reads its settings as the engine is loaded.
+# The engine's allocator returns freed memory at once, so that a large step leaves none occupied.
+# Batches of a quarter of Sail's size are small enough to reuse their memory, which is faster. The
+# allocator reads its settings when the engine is loaded.
 MEMORY_SETTINGS = {
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     "MIMALLOC_PURGE_DELAY": "0",
@@ -74,17 +74,17 @@ class SparkResource(LazyPySparkResource):
         self._spark_session = builder.create()
 
     def cached(self, frame: DataFrame) -> DataFrame:
-        """Keeps a frame's rows at hand on this machine or its cluster until the session stops.
+        """A frame whose rows are cached, on this machine or its cluster, until the session stops.
 
         Sail, which does not cache, writes them to a folder that only this user can read.
         """
         if self._engine is None:
             self._cached.append(frame.cache())
             return self._cached[-1]
-        held: Any = frame.localCheckpoint()
+        cached: Any = frame.localCheckpoint()
         # PySpark binds it to the thread's active session, which may be that of another engine.
-        held._session = held._plan._spark_session = frame.sparkSession
-        return cast(DataFrame, held)
+        cached._session = cached._plan._spark_session = frame.sparkSession
+        return cast(DataFrame, cached)
 
     def _start_embedded(self) -> EmbeddedEngine:
         os.environ.setdefault("RUST_LOG", "error")
@@ -112,7 +112,7 @@ class SparkResource(LazyPySparkResource):
     def stop(self) -> None:
         """Stops the session and the engine that this resource started."""
         if self._spark_session is not None:
-            self._forget()
+            self._unpersist()
             self._spark_session.stop()
             self._spark_session = None
         if self._engine is not None:
@@ -120,8 +120,8 @@ class SparkResource(LazyPySparkResource):
             self._engine = None
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _forget(self) -> None:
-        """Removes what is cached: the cache is the server's, and outlives the session."""
+    def _unpersist(self) -> None:
+        """Removes what is cached: the cache is the server's and outlives the session."""
         from grpc import RpcError
         from pyspark.errors import PySparkException
 
@@ -131,7 +131,7 @@ class SparkResource(LazyPySparkResource):
 
 
 def _remove_abandoned() -> None:
-    """Removes what runs that were killed had at hand."""
+    """Removes what runs that were killed had cached."""
     for scratch in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*"):
         process = scratch.name.removeprefix(SCRATCH).partition("-")[0]
         try:

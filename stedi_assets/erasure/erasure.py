@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stedi_assets import storage
 from stedi_assets.erasure import rewrite as landing
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 JOB = "erase_withdrawn"
-HIDES = "pseudonymise_devices"
 AGAIN = f"Materialise the lakehouse, then run {JOB} again."
 # So many pieces of quarantine are in memory at once.
 PIECES_AT_ONCE = 1024
@@ -157,9 +156,9 @@ class Erasure:
             LakehouseError: If someone still is, or the table was written meanwhile.
         """
         uri = self.lakehouse.uri_of(table)
-        self.record.tables[table.name] = asdict(upkeep.forget_history(uri))
+        self.record.tables[table.name] = asdict(upkeep.delete_old_versions(uri))
         self._forget_versions(table)
-        if why := upkeep.why_superseded(uri):
+        if why := upkeep.why_old_files_remain(uri):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.")
         if count := self._count_left(table, uri):
             raise LakehouseError(f"{table.name} has {count:,} rows of people who left. {AGAIN}")
@@ -246,7 +245,9 @@ class Erasure:
             TABLES.__getitem__,
             lambda name: self.lakehouse.read(TABLES[name]),
         )
-        if set(columns) <= set(table.pseudonymised) and self._options(table).get(HIDES):
+        state = self.lakehouse.state(table)
+        hidden = state is not None and state.commit.config.pseudonymise_devices
+        if hidden and set(columns) <= set(table.pseudonymised):
             known = self.pseudonyms.of(known, columns[0])
         values = known.toDF(*columns)
         who = rows.select(*columns)
@@ -254,15 +255,11 @@ class Erasure:
             who = who.withColumn(subject.column, consent.person(subject.column))
         return who.join(values, list(columns), "left_anti")
 
-    def _options(self, table: Table) -> dict[str, Any]:
-        state = self.lakehouse.state(table)
-        return dict(state.commit.get("config", {})) if state else {}
-
     def _clock_of(self, table: Table) -> str:
         """That a table was made with a clock ahead of this one, by which consent was judged."""
         state = self.lakehouse.state(table)
-        made = state.commit.get("as_of", 0) if state else 0
-        if made <= self.record.began:
+        made = state.commit.as_of if state else None
+        if made is None or made <= self.record.began:
             return ""
         return (
             f" It was made by a clock that said {_utc(made)}, later than now: that one was fast, "
@@ -271,7 +268,7 @@ class Erasure:
 
     def _forget_versions(self, table: Table) -> None:
         with storage_faults(uri := self.lakehouse.uri_of(table)):
-            if not storage.open_folder(uri).forget_versions():
+            if not storage.open_folder(uri).delete_noncurrent_versions():
                 self.record.store_versions_kept.append(table.name)
 
 

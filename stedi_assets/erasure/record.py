@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from stedi_assets import storage
 from stedi_assets.storage import address
-from stedi_assets.storage.folder import Folder, sha256_of
+from stedi_assets.storage.folder import Folder
 
 RECORDS = "customer/erasures"
 
@@ -81,12 +79,8 @@ class Record:
 
     def keep(self, lakehouse: str) -> None:
         """Writes it, in place of what was written of the same run before."""
-        folder = _folder(lakehouse)
-        name = f"{self.began}-{self.run}.json"
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch, name)
-            path.write_text(json.dumps(asdict(self)) + "\n")
-            folder.upload(path, name, sha256_of(path), replaces=folder.file(name))
+        folder, name = _folder(lakehouse), f"{self.began}-{self.run}.json"
+        folder.write(name, json.dumps(asdict(self)) + "\n", replaces=folder.file(name))
 
 
 def records(lakehouse: str) -> Iterator[dict[str, Any]]:

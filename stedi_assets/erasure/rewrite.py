@@ -13,8 +13,9 @@ from typing import BinaryIO, cast
 from stedi_assets.erasure.people import People
 from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import ledger as ledgers
-from stedi_assets.landing.erased import erased_digests, note_erased
+from stedi_assets.landing.erased import note_erased
 from stedi_assets.landing.ledger import LandedFile
+from stedi_assets.landing.names import versioned
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import Folder, StoredFile, sha256_of
 from stedi_assets.tables import Table
@@ -59,7 +60,7 @@ def clear(folder: Folder, people: People, table: Table) -> Erased:
             or as it shall be.
     """
     stored = folder.files()
-    before = ledger = ledgers.read(folder, stored, erased_digests(folder, stored))
+    before = ledger = ledgers.read(folder, stored)
     erased = Erased()
     try:
         for file in folder.json_lines(stored):
@@ -79,9 +80,7 @@ def clear(folder: Folder, people: People, table: Table) -> Erased:
                 ledger = ledger.with_files([landed.model_copy(update=known)])
     finally:
         if ledger != before:
-            stored = folder.files()
-            noted = erased_digests(folder, stored)
-            ledgers.keep(folder, ledgers.observed(ledger, folder, stored, noted))
+            ledgers.save(folder, ledgers.updated(ledger, folder, folder.files()))
     return erased
 
 
@@ -135,7 +134,8 @@ def _erase(
                 f"A file of {folder.uri} was replaced while people were erased from it. It is "
                 "untouched; run the job again."
             )
-        note_erased(folder, {folder.digest(file), landed.landed_sha256 or folder.digest(file)})
+        was = folder.digest(file)
+        note_erased(folder, {was, landed.landed_sha256 or was})
         # A run that was killed may have left it under its other name, without fewer people.
         before = file if name == file.name else folder.file(name)
         folder.upload(changed, name, digest, replaces=before)
@@ -156,7 +156,7 @@ def _names(landed: LandedFile, people: People) -> tuple[str, str]:
     source = f"{people.pseudonyms.of_text(landed.source)[:16]}{dot}{suffix}"
     if landed.name == landed.source:
         return source, source
-    return ledgers.versioned(source, people.pseudonyms.of_text(landed.name), ()), source
+    return versioned(source, people.pseudonyms.of_text(landed.name), ()), source
 
 
 def _verified(path: Path, file: StoredFile, people: People, table: Table) -> tuple[int, str]:
@@ -179,8 +179,8 @@ def _lines(source: BinaryIO, folder: Folder, file: StoredFile) -> Iterator[bytes
         yield from source
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise LakehouseError(
-            f"{folder.tell(file, folder.json_lines())} cannot be read: it is damaged or was cut "
-            "short. Replace it by a whole copy, then run the job again."
+            f"{folder.describe(file, folder.json_lines())} cannot be read: it is damaged or was "
+            "cut short. Replace it by a whole copy, then run the job again."
         ) from None
 
 

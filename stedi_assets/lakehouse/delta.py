@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stedi_assets import storage
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.storage.faults import INCOMPLETE, fault, storage_faults
 from stedi_assets.storage.folder import Folder, StoredFile
 from stedi_assets.tables import Table
@@ -24,20 +25,21 @@ if TYPE_CHECKING:
     # A frame, or what makes Arrow batches, which takes no engine; None for no rows.
     Rows = DataFrame | Callable[[], Iterator[RecordBatch]] | None
 
-# The key under which Spark's Delta writers keep what a writer says of its commit.
+# The key under which Spark's Delta writers keep what `commit` says of a commit.
 COMMIT_METADATA = "userMetadata"
+COMMIT = r"json\Z"
 
 
 @dataclass(frozen=True)
 class TableState:
-    """A table's last good version, as its log tells.
+    """A table's last good version, by its log.
 
     Attributes:
         version: The Delta version.
         rows: How many rows it has.
-        files: How many files hold them.
-        size_bytes: How many bytes those have.
-        commit: What the writer said of the commit.
+        files: How many files they are in.
+        size_bytes: The size of those files.
+        commit: What the writer kept with the commit.
         columns: Its columns' names and Spark SQL types, in order.
     """
 
@@ -45,15 +47,15 @@ class TableState:
     rows: int
     files: int
     size_bytes: int
-    commit: dict[str, Any]
+    commit: Commit
     columns: dict[str, str]
 
 
 def open_table(uri: str) -> DeltaTable | None:
     """The table at an URI, or None where there is none.
 
-    delta-rs takes an answer of the object store that is cut for an empty log, or a shorter one,
-    so what it finds is compared with a listing that is known to be whole.
+    delta-rs takes an answer of the object store that is cut short for an empty or a shorter log, so
+    what it finds is compared with a listing that is known to be whole.
 
     Raises:
         LakehouseError: If its log is damaged, or cannot be read.
@@ -66,7 +68,9 @@ def open_table(uri: str) -> DeltaTable | None:
     table = _load(uri, log)
     if table is not None and _lacks_a_commit(listed):
         raise _damaged(uri)
-    if (-1 if table is None else table.version()) < _newest_commit(listed):
+    # A commit without content was not made.
+    made = (version for version, size in _versions(listed, COMMIT).items() if size)
+    if (-1 if table is None else table.version()) < max(made, default=-1):
         raise fault(uri, OSError(INCOMPLETE)) or _damaged(uri)
     return table
 
@@ -78,18 +82,14 @@ def state(uri: str) -> TableState | None:
         LakehouseError: If its log is damaged, or cannot be read.
     """
     table = open_table(uri)
-    return _state(table, last_said(table)) if table else None
+    return _state(table, Commit.read(last_kept(table))) if table else None
 
 
 def dataset(uri: str, table: DeltaTable) -> Dataset:
-    """The rows of an open table, not read yet.
+    """The rows of the open table at an URI, not read yet.
 
-    They are read through Arrow's own file system: with the one of delta-rs, which is the default,
-    the interpreter aborts at its exit now and then.
-
-    Args:
-        uri: Where the table is.
-        table: The table at one of its versions.
+    They are read through Arrow's own file system: with that of delta-rs, which is the default, the
+    interpreter aborts at its exit now and then.
 
     Raises:
         LakehouseError: If the table uses a feature of Delta that Arrow cannot read.
@@ -105,17 +105,15 @@ def dataset(uri: str, table: DeltaTable) -> Dataset:
         ) from None
 
 
-def overwrite(
-    uri: str, table: Table, rows: Rows, commit: dict[str, Any], version: int
-) -> TableState:
-    """Replaces a table by other rows, in one atomic commit.
+def overwrite(uri: str, table: Table, rows: Rows, commit: Commit, version: int) -> TableState:
+    """Replaces the table at an URI by other rows, in one atomic commit.
 
     Args:
-        uri: Where the table is, or will be.
+        uri: Where it is, or will be.
         table: The declaration of its columns.
         rows: Its new rows.
         commit: What to keep with the commit.
-        version: The table's version as last seen, or -1 where there was none.
+        version: Its version as last read, or -1 where there was none.
 
     Returns:
         The state that was written, even if another writer has replaced it by now.
@@ -123,18 +121,18 @@ def overwrite(
     Raises:
         LakehouseError: If the table cannot be written; it stays at its last good version.
     """
-    said = json.dumps(commit)
+    kept = commit.text
     while True:
         with storage_faults(uri):
             # An engine would create it for everyone to read.
             storage.open_folder(uri).create()
             if rows is None or callable(rows):
-                _overwrite_by_batches(uri, table, rows or _nothing, said)
+                _overwrite_by_batches(uri, table, rows or (lambda: iter(())), kept)
             else:
-                options = {"overwriteSchema": "true", COMMIT_METADATA: said}
+                options = {"overwriteSchema": "true", COMMIT_METADATA: kept}
                 rows.write.format("delta").mode("overwrite").options(**options).save(uri)
         with storage_faults(uri):
-            ours, added = _commit_of(said, uri, version + 1)
+            ours, added = _commit_of(kept, uri, version + 1)
         written = _load(uri, storage.open_folder(uri))
         if written is None or written.version() < ours:
             raise fault(uri, OSError(INCOMPLETE)) or _damaged(uri)
@@ -148,8 +146,8 @@ def overwrite(
         version = ours
 
 
-def _commit_of(said: str, uri: str, first: int) -> tuple[int, int]:
-    """The version that a commit became, by its own words, and how many files it added.
+def _commit_of(kept: str, uri: str, first: int) -> tuple[int, int]:
+    """The version with what we kept, from one on, and how many files it added.
 
     delta-rs misnumbers a log that grows.
     """
@@ -158,12 +156,12 @@ def _commit_of(said: str, uri: str, first: int) -> tuple[int, int]:
         name = f"{version:020}.json"
         with log.open(StoredFile(name, f"{log.uri}/{name}", 0)) as lines:
             actions = [json.loads(line) for line in lines]
-        if any(each.get("commitInfo", {}).get(COMMIT_METADATA) == said for each in actions):
+        if any(each.get("commitInfo", {}).get(COMMIT_METADATA) == kept for each in actions):
             return version, sum("add" in each for each in actions)
     raise AssertionError(f"no commit of {uri} is ours")
 
 
-def _state(table: DeltaTable, commit: dict[str, Any]) -> TableState:
+def _state(table: DeltaTable, commit: Commit) -> TableState:
     files = table.get_add_actions(flatten=True)
     return TableState(
         version=table.version(),
@@ -195,12 +193,8 @@ def _damaged(uri: str) -> LakehouseError:
     )
 
 
-def _nothing() -> Iterator[RecordBatch]:
-    return iter(())
-
-
 def _overwrite_by_batches(
-    uri: str, table: Table, batches: Callable[[], Iterator[RecordBatch]], said: str
+    uri: str, table: Table, batches: Callable[[], Iterator[RecordBatch]], kept: str
 ) -> None:
     import pyarrow as pa
     from deltalake import CommitProperties, write_deltalake
@@ -221,40 +215,38 @@ def _overwrite_by_batches(
             mode="overwrite",
             schema_mode="overwrite",
             storage_options=storage.open_folder(uri).delta_options(),
-            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: said}),
+            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: kept}),
         )
     except BaseException:
-        if faults:  # which delta-rs would tell as a fault of its own
+        if faults:  # which delta-rs would report as a fault of its own
             raise faults[0] from None
         raise
 
 
 def _columns(table: DeltaTable) -> dict[str, str]:
-    """The columns in the words of Spark SQL, where Delta's own differ."""
+    """The columns' Spark SQL types; Delta names two of them otherwise."""
     names = {"long": "bigint", "integer": "int"}
     found = {field.name: json.loads(field.type.to_json()) for field in table.schema().fields}
     return {name: names.get(str(type), str(type)) for name, type in found.items()}
 
 
-def last_said(table: DeltaTable) -> dict[str, Any]:
-    """What the last writer said; maintenance, which commits too, says nothing."""
+def last_kept(table: DeltaTable) -> str:
+    """What the last writer kept with its commit; maintenance, which commits too, keeps nothing."""
     for limit in (1, None):
         for entry in table.history(limit):
-            if said := entry.get(COMMIT_METADATA):
-                return dict(json.loads(said))
-    return {}
+            if kept := entry.get(COMMIT_METADATA):
+                return str(kept)
+    return ""
 
 
-def _newest_commit(log: Sequence[StoredFile]) -> int:
-    """The version of the newest commit, or -1; one without content was not made."""
-    commits = [file.name for file in log if re.fullmatch(r"\d{20}\.json", file.name) and file.size]
-    return max((int(name[:20]) for name in commits), default=-1)
+def _versions(log: Sequence[StoredFile], kind: str) -> dict[int, int]:
+    """The versions with a log file of a kind, and the files' sizes."""
+    matching = (file for file in log if re.match(rf"\d{{20}}\.{kind}", file.name))
+    return {int(file.name[:20]): file.size for file in matching}
 
 
 def _lacks_a_commit(log: Sequence[StoredFile]) -> bool:
     """Whether a commit between the last checkpoint and the newest commit is gone."""
-    names = [file.name for file in log]
-    commits = {int(name[:20]) for name in names if re.fullmatch(r"\d{20}\.json", name)}
-    checkpoints = [int(name[:20]) for name in names if re.match(r"\d{20}\.checkpoint\.", name)]
-    needed = range(max(checkpoints, default=-1) + 1, max(commits, default=-1) + 1)
-    return not commits.issuperset(needed)
+    commits = _versions(log, COMMIT)
+    last_checkpoint = max(_versions(log, r"checkpoint\."), default=-1)
+    return not commits.keys() >= {*range(last_checkpoint + 1, max(commits, default=-1) + 1)}

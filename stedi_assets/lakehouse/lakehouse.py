@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stedi_assets import storage
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta, maintenance
+from stedi_assets.lakehouse.commit import UNKNOWN, Commit
 from stedi_assets.landing.folder import LandingFolder, current
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage import address
@@ -75,7 +76,7 @@ class Lakehouse:
         quarantine = quarantine_of(table)
         if quarantine.name not in self._profiles:
             state = self.state(quarantine)
-            profile = LandingProfile.of(state.commit) if state else None
+            profile = state.commit.profile if state else None
             if profile is None or not self.landing(table).knows(profile):
                 return None
             self._profiles[quarantine.name] = profile
@@ -123,7 +124,7 @@ class Lakehouse:
         return delta.dataset(uri, stored).to_table(columns)
 
     def write(
-        self, table: Table, rows: DataFrame | delta.Rows, commit: dict[str, Any]
+        self, table: Table, rows: DataFrame | delta.Rows, commit: Commit = UNKNOWN
     ) -> delta.TableState:
         """Replaces a table by other rows, in one atomic commit.
 
@@ -149,25 +150,25 @@ class Lakehouse:
             self._frames[table.name] = rows
         return written
 
-    def delete_weaker_versions(self, table: Table) -> maintenance.Forgotten:
-        """Deletes a table's older versions, if any was made under weaker options.
+    def delete_weaker_versions(self, table: Table) -> maintenance.Deleted:
+        """Deletes a table's old versions, if any was made under weaker options.
 
-        Nothing is deleted if another run has written the table since this one looked at it.
+        Nothing is deleted if another run has written the table since this one read its log.
 
         Raises:
-            LakehouseError: If storage fails; the current version is whole, and to call this again
+            LakehouseError: If storage fails; the current version is whole, and the next call
                 deletes the rest.
         """
         state, uri = self.state(table), self.uri_of(table)
-        until = state.commit.get("weaker_until") if state else None
+        until = state.commit.weaker_until if state else None
         if state is None or until is None or not maintenance.keeps_versions_until(uri, until):
-            return maintenance.Forgotten()
+            return maintenance.Deleted()
         now = delta.state(uri)
         if now is None or now.version != state.version:
-            return maintenance.Forgotten()
-        deleted = maintenance.forget_history(uri)
+            return maintenance.Deleted()
+        deleted = maintenance.delete_old_versions(uri)
         with storage_faults(uri):
-            storage.open_folder(uri).forget_versions()
+            storage.open_folder(uri).delete_noncurrent_versions()
         self._states.pop(table.name)
         return deleted
 

@@ -1,4 +1,4 @@
-"""The upkeep of Delta tables: joins small files, and forgets what was."""
+"""Maintenance of Delta tables: joins small files, and deletes old versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stedi_assets.policy import Options
 from stedi_assets.storage.faults import fault, storage_faults
 from stedi_assets.storage.folder import StoredFile
 
-# No write takes longer; a file this old that no version knows is of one that was killed.
+# No write takes longer: a file this old that is in no version is of a write that was killed.
 WRITE_HOURS = 1
 
 
@@ -61,12 +61,12 @@ def maintain(uri: str, retention_hours: int) -> Maintained | None:
 
 
 @dataclass(frozen=True)
-class Forgotten:
-    """What a table lost when it forgot its history.
+class Deleted:
+    """What was deleted with a table's old versions.
 
     Attributes:
-        files: How many data files were deleted.
-        versions: How many versions can no longer be read.
+        files: How many data files.
+        versions: How many versions.
     """
 
     files: int = 0
@@ -77,16 +77,15 @@ def weaker_until(last: delta.TableState | None, options: Options) -> int | None:
     """The last version of a table that was made under weaker options than its next; None if none.
 
     Args:
-        last: Its current version, which says the same of itself. One by an earlier release does
-            not, so that any of its versions may be weaker.
+        last: Its current version, with whose commit the same is kept. Where that is not known, any
+            version may be weaker.
         options: Those of the next version.
     """
     if last is None or not options.enabled:
         return None
-    if options.beyond(Options.of(last.commit.get("config", {}))):
+    if options.beyond(last.commit.config):
         return last.version
-    until: int | None = last.commit.get("weaker_until", last.version)
-    return until
+    return last.commit.weaker_until if last.commit.knows_weaker else last.version
 
 
 def keeps_versions_until(uri: str, version: int) -> bool:
@@ -95,7 +94,7 @@ def keeps_versions_until(uri: str, version: int) -> bool:
 
 
 def superseded_files(uri: str) -> list[str]:
-    """The URIs of a table's data files that only older versions need, or none does.
+    """The URIs of a table's data files that its current version does not need.
 
     Raises:
         LakehouseError: If its log is damaged or its storage fails.
@@ -103,8 +102,8 @@ def superseded_files(uri: str) -> list[str]:
     return [file.uri for file in _superseded(uri)]
 
 
-def why_superseded(uri: str) -> str | None:
-    """Why a table that forgot its history has data files besides those of its version, if it does.
+def why_old_files_remain(uri: str) -> str | None:
+    """Why data files of old versions remain after those were deleted; None if none does.
 
     Raises:
         LakehouseError: If its log is damaged or its storage fails.
@@ -122,19 +121,15 @@ def why_superseded(uri: str) -> str | None:
     )
 
 
-def forget_history(uri: str) -> Forgotten:
-    """Leaves a table its current version alone: no older data file, and no older log file.
+def delete_old_versions(uri: str) -> Deleted:
+    """Deletes all of a table but its current version: older data files and older log files.
 
-    The log goes too, since it tells the least and the greatest value of each file's columns.
-
-    Args:
-        uri: Where the table is. Files that no version knows go once they are an hour old: until
-            then another writer may be about to commit them. A clock that was fast when they were
-            written does not count.
+    The log too, since it has the least and the greatest value of each file's columns. Data files in
+    no version are deleted once they are an hour old: until then another writer may be about to
+    commit them. It is safe to re-run after a crash, and deletes the rest.
 
     Raises:
-        LakehouseError: If its log is damaged or its storage fails; the current version is whole,
-            and to call this again forgets the rest.
+        LakehouseError: If its log is damaged or its storage fails; the current version is whole.
     """
     from deltalake import CommitProperties, PostCommitHookProperties
     from deltalake.exceptions import DeltaError
@@ -142,19 +137,17 @@ def forget_history(uri: str) -> Forgotten:
     table = delta.open_table(uri)
     superseded = _superseded(uri)
     if table is None or not (superseded or _log_before(uri, table.version())):
-        return Forgotten()
-    said = CommitProperties(
-        custom_metadata={delta.COMMIT_METADATA: json.dumps(delta.last_said(table))}
-    )
+        return Deleted()
+    kept = CommitProperties(custom_metadata={delta.COMMIT_METADATA: delta.last_kept(table)})
     by_hand = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
     versions = table.version()
     try:
         with storage_faults(uri):
             storage.open_folder(uri).remove(_removable(uri, superseded))
         table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
-        # What the last writer said must stand in the one commit that is left.
+        # What the last writer kept must be in the one commit that is left.
         table.create_write_transaction(
-            [], "append", table.schema(), commit_properties=said, post_commithook_properties=by_hand
+            [], "append", table.schema(), commit_properties=kept, post_commithook_properties=by_hand
         )
         table = delta.open_table(uri)
         assert table is not None
@@ -164,7 +157,7 @@ def forget_history(uri: str) -> Forgotten:
             log.remove(_log_before(uri, table.version()))
     except (DeltaError, OSError) as error:
         raise fault(uri, error) or error from None
-    return Forgotten(len(superseded) - len(_superseded(uri)), versions)
+    return Deleted(len(superseded) - len(_superseded(uri)), versions)
 
 
 def _superseded(uri: str) -> list[StoredFile]:
@@ -178,9 +171,9 @@ def _superseded(uri: str) -> list[StoredFile]:
 def _removable(uri: str, superseded: list[StoredFile]) -> list[str]:
     """The names of the superseded files that no writer is about to commit.
 
-    That is told by the log where it names them, not by when it says that they were replaced: the
-    clock of who replaced them may have been fast. The log does not name what a killed run left; of
-    that a file of the future is one of such a clock.
+    Those are the ones that the log names; when it says that they were replaced does not matter,
+    since the clock of who replaced them may have been fast. Of those it does not name, which a
+    killed run left, a file of the future was written by such a clock.
     """
     named = _named_in_log(uri)
     ahead = time.time_ns() + WRITE_HOURS * 3600 * 10**9

@@ -45,7 +45,7 @@ def lines(lakehouse: str, table: Table) -> Iterator[bytes]:
         numbers[row["file"]].add(row["lineNumber"])
     folder = storage.open_folder(f"{lakehouse}/{table.location}")
     files = {file.name: file for file in folder.files()}
-    names = {file.id: file.name for file in ledger.kept(folder, list(files.values())).files}
+    names = {file.id: file.name for file in ledger.load(folder, list(files.values())).files}
     for id, wanted in numbers.items():
         if names.get(id) not in files:
             raise LakehouseError(
@@ -60,7 +60,9 @@ def lines(lakehouse: str, table: Table) -> Iterator[bytes]:
 def main() -> None:
     """Prints them to standard output; they hold personal data, as landing does."""
     sources = {table.source: table for table in LANDING_TABLES}
-    parser = argparse.ArgumentParser(prog="python -m stedi_assets.replay", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m stedi_assets.lakehouse.replay", description=__doc__
+    )
     parser.add_argument("source", choices=sources)
     table = sources[parser.parse_args().source]
     try:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from stedi_assets.storage.folder import Folder, StoredFile, sha256_of
+from stedi_assets.storage.folder import Folder, StoredFile
 
 ERASED = ".erased"
 
 
 def note_erased(folder: Folder, digests: set[str]) -> None:
     """Notes that files with these contents shall not land again."""
-    files = folder.files()
-    noted = erased_digests(folder, files) | digests
-    before = next((file for file in files if file.name == ERASED), None)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, ERASED)
-        path.write_text("".join(f"{each}\n" for each in sorted(noted)))
-        folder.upload(path, ERASED, sha256_of(path), replaces=before)
+    stored = folder.files()
+    noted = erased_digests(folder, stored) | digests
+    folder.write(ERASED, "".join(f"{each}\n" for each in sorted(noted)), _listed(stored))
 
 
-def erased_digests(folder: Folder, files: Sequence[StoredFile]) -> set[str]:
-    """The SHA-256 of the files that landed in a folder once and may not again.
-
-    Args:
-        folder: The landing folder.
-        files: All that it holds.
-    """
-    noted = next((file for file in files if file.name == ERASED), None)
+def erased_digests(folder: Folder, stored: Sequence[StoredFile]) -> set[str]:
+    """The SHA-256 of files that landed once and may not again, of a folder and all files in it."""
+    noted = _listed(stored)
     if noted is None:
         return set()
-    with folder.open(noted) as stored:
-        return set(stored.read().decode().split())
+    with folder.open(noted) as content:
+        return set(content.read().decode().split())
+
+
+def _listed(stored: Sequence[StoredFile]) -> StoredFile | None:
+    return next((file for file in stored if file.name == ERASED), None)

@@ -9,7 +9,6 @@ from stedi_assets import storage
 from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import ledger as ledgers
 from stedi_assets.landing import upload as arrival
-from stedi_assets.landing.erased import erased_digests
 from stedi_assets.landing.fingerprint import fingerprint
 from stedi_assets.landing.ledger import LandedFile, Ledger
 from stedi_assets.storage.faults import storage_faults
@@ -20,37 +19,24 @@ from stedi_assets.tables import Table
 
 @dataclass
 class LandingFiles:
-    """The files of one source: listed once a run, so that all who read them agree.
-
-    Attributes:
-        table: The declaration of what they hold.
-        uri: The folder.
-    """
+    """The files of a source's landing table: listed once a run, so that all readers agree."""
 
     table: Table
     uri: str
 
     def ingest(self, source: LocalFolder | None, settle_seconds: float) -> arrival.Ingested:
-        """Uploads what is new, and keeps the ledger of all that is there then.
-
-        Args:
-            source: The folder to upload from; None where files arrive by themselves.
-            settle_seconds: Source files that changed less than this long ago are left.
-
-        Raises:
-            LakehouseError: If a file cannot be read or landing cannot be written.
-        """
+        """As `upload.ingest`."""
         ingested = arrival.ingest(source, self.folder, settle_seconds)
         self.stored, self.ledger = ingested.stored, ingested.ledger
         for seen in ("files", "_by_name", "fingerprint"):
             vars(self).pop(seen, None)  # by an attempt that failed
         return ingested
 
-    def keep_ledger(self) -> None:
-        """Keeps the ledger with what reading the files has found out."""
+    def save_ledger(self) -> None:
+        """Saves the ledger with what reading the files has found."""
         with storage_faults(self.uri):
-            if self.ledger.files != ledgers.kept(self.folder, self.folder.files()).files:
-                ledgers.keep(self.folder, self.ledger)
+            if self.ledger.files != ledgers.load(self.folder, self.folder.files()).files:
+                ledgers.save(self.folder, self.ledger)
 
     @functools.cached_property
     def folder(self) -> Folder:
@@ -67,8 +53,7 @@ class LandingFiles:
     def ledger(self) -> Ledger:
         """What is known of the files."""
         with storage_faults(self.uri):
-            erased = erased_digests(self.folder, self.stored)
-            return ledgers.read(self.folder, self.stored, erased)
+            return ledgers.read(self.folder, self.stored)
 
     @functools.cached_property
     def files(self) -> list[StoredFile]:
@@ -88,7 +73,7 @@ class LandingFiles:
 
     @property
     def current(self) -> list[StoredFile]:
-        """The files that say what the source says now."""
+        """The files with what the source says now."""
         return [file for file in self.files if self._landed(file).current]
 
     @property

@@ -29,7 +29,7 @@ DEPTH = 100
 # Levels of objects and arrays in a value that a regular expression matches as a whole.
 NESTING = 32
 
-# Characters that may not stand in JSON, so that they can stand for something else here.
+# Characters that JSON forbids, so that they can be placeholders here.
 FORBIDDEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 BACKSLASH, QUOTE, BEGIN, MIDDLE, END, LONE = "\x01\x02\x03\x04\x05\x06"
 BRACKETS = dict(zip("[{]}", "\x0e\x0f\x10\x11", strict=True))
@@ -81,7 +81,7 @@ def deep_apart(text: Expression) -> Expression:
 
     Returns:
         An array of texts, without the framing around each; null if an object is not closed, or the
-        line has a character that may not stand in JSON.
+        line has a character that JSON forbids.
     """
     permitted = F.when(~text.rlike(FORBIDDEN), text)
     runs = F.regexp_extract_all(permitted, F.lit(RUN), F.lit(0))

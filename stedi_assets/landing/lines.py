@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.storage.address import S3
@@ -33,35 +34,30 @@ class Fault(Enum):
 
 @dataclass
 class Lines:
-    """Reads the lines of files in groups, which the column `_group` tells apart by number.
-
-    Attributes:
-        folder: Where the files are.
-        spark: Hands out the run's session.
-    """
+    """Reads the lines of a folder's files in groups, numbered in the column `_group`."""
 
     folder: Folder
     spark: SparkResource
-    _fetched: dict[Names, DataFrame] = field(default_factory=dict, init=False)
+    _cached: dict[Names, DataFrame] = field(default_factory=dict, init=False)
 
     def of(self, groups: Sequence[Sequence[StoredFile]], not_utf8: set[str]) -> DataFrame:
-        """The lines, in columns `value` and `_group`; a bucket's are fetched once a run.
+        """The lines, in columns `value` and `_group`; those of a bucket are cached for the run.
 
         Args:
             groups: The files.
             not_utf8: Names of those that hold bytes which are not UTF-8.
         """
         names = _names(groups)
-        if names not in self._fetched:
+        if names not in self._cached:
             lines = grouped([self._lines(group, not_utf8) for group in groups])
             if not self.folder.uri.startswith(S3):
                 return lines
-            self._fetched[names] = self.spark.cached(lines)
-        return self._fetched[names]
+            self._cached[names] = self.spark.cached(lines)
+        return self._cached[names]
 
-    def are_fetched(self, groups: Sequence[Sequence[StoredFile]]) -> bool:
+    def are_cached(self, groups: Sequence[Sequence[StoredFile]]) -> bool:
         """Whether the lines of these files are cached already."""
-        return _names(groups) in self._fetched
+        return _names(groups) in self._cached
 
     def fault_of(self, file: StoredFile) -> Fault | None:
         """What is wrong with a file as a whole, if anything is.
@@ -70,8 +66,9 @@ class Lines:
             LakehouseError: If the storage fails.
         """
         try:
-            with storage_faults(self.folder.uri):
-                for _ in codecs.iterdecode(self._decompressed(file), "utf-8"):
+            with storage_faults(self.folder.uri), decompressed(self.folder, file) as stream:
+                chunks = iter(lambda: stream.read(CHUNK_BYTES), b"")
+                for _ in codecs.iterdecode(chunks, "utf-8"):
                     pass
         except UnicodeDecodeError:
             return Fault.NOT_UTF8
@@ -96,11 +93,12 @@ class Lines:
             frames.append(once.select(F.explode(F.split(text, "\r\n|\r|\n")).alias("value")))
         return united(frames)
 
-    def _decompressed(self, file: StoredFile) -> Iterator[bytes]:
-        with self.folder.open(file) as stored:
-            stream = gzip.GzipFile(fileobj=stored) if file.gzipped else stored
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
+
+@contextlib.contextmanager
+def decompressed(folder: Folder, file: StoredFile) -> Iterator[BinaryIO]:
+    """A file's content, as it was before it was compressed."""
+    with folder.open(file) as stored:
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=stored)) if file.gzipped else stored
 
 
 def by_kind(files: Sequence[StoredFile]) -> list[list[str]]:
@@ -117,7 +115,7 @@ def grouped(frames: Sequence[DataFrame]) -> DataFrame:
 
 
 def united(frames: Sequence[DataFrame]) -> DataFrame:
-    """All rows of frames, by a plan that is not as deep as there are frames: depth is limited."""
+    """All rows of frames, by a balanced plan: engines limit its depth."""
     if len(frames) == 1:
         return frames[0]
     half = len(frames) // 2

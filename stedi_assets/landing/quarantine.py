@@ -1,12 +1,11 @@
-"""What of a source's files is no record: each piece with its reason and its place.
+"""The malformed records of a source's files, each with its reason and its place.
 
 The engine finds that files hold malformed records, but not where: it reads lines in any order. So
-those files are streamed here, and the lines that may be at fault go back to it in small batches.
+those files are streamed here, and their lines that do not conform go back to it in small batches.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import reader
-from stedi_assets.landing.lines import DAMAGED
+from stedi_assets.landing.conforming import is_conforming_text
+from stedi_assets.landing.lines import DAMAGED, decompressed
 from stedi_assets.storage.folder import Folder, StoredFile
 from stedi_assets.tables import Table, quarantine_of
 
@@ -54,13 +54,7 @@ class Line:
 def located(
     folder: Folder, files: Mapping[str, StoredFile], table: Table, spark: SparkSession
 ) -> Iterator[RecordBatch]:
-    """The malformed pieces of files, in bounded memory.
-
-    Args:
-        folder: Where the files are.
-        files: Those that may hold any, by their ids.
-        table: The declaration of what they hold.
-        spark: The session that judges.
+    """The malformed records of files (by id), in bounded memory.
 
     Yields:
         Batches with the quarantine table's columns.
@@ -73,27 +67,21 @@ def located(
         line
         for id, file in files.items()
         for line in lines(folder, id, file)
-        if not reader.is_tidy_text(line.text, table)
+        if not is_conforming_text(line.text, table)
     )
     for batch in _batches(suspects):
         yield from _judged(batch, table, spark, now)
 
 
 def lines(folder: Folder, id: str, file: StoredFile) -> Iterator[Line]:
-    """The lines of a file that are not blank; as engines have it, each CR ends one too.
-
-    Args:
-        folder: Where the file is.
-        id: The file's id.
-        file: The file.
+    """The lines of a file that are not empty; as for engines, each CR ends one too.
 
     Raises:
         LakehouseError: If its compression is damaged.
     """
     offset = 0
     try:
-        with folder.open(file) as stored:
-            content = gzip.GzipFile(fileobj=stored) if file.gzipped else stored
+        with decompressed(folder, file) as content:
             number = 0
             for line in content:
                 for part in LINE.findall(line):
@@ -133,7 +121,7 @@ def _judged(batch: list[Line], table: Table, spark: SparkSession, now: int) -> l
             "byteOffset": [line.offset for line in batch],
         }
     )
-    parsed = reader.parse(reader.fragments(spark.createDataFrame(suspects)), table)
+    parsed = reader.parse(reader.split(spark.createDataFrame(suspects)), table)
     found = parsed.where(f"{reader.REASON} is not null").select(
         F.col(reader.LINE).alias("line"),
         F.col(reader.REASON).alias("reason"),

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import ledger as ledgers
 from stedi_assets.landing.erased import erased_digests
-from stedi_assets.landing.ledger import LandedFile, Ledger, landed_as, versioned
+from stedi_assets.landing.ledger import LandedFile, Ledger, landed_as
+from stedi_assets.landing.names import versioned
 from stedi_assets.storage import faults
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import Folder, StoredFile
@@ -25,10 +26,10 @@ class Ingested:
 
     Attributes:
         copied: The source files that were copied into it.
-        stored: All that it holds.
+        stored: All files in it.
         ledger: What is known of its files.
-        offered: The files that there were to take: those of the source that had settled, or those
-            in landing where there is no source.
+        offered: The files that could arrive: those of the source that nobody may still be writing,
+            or those in landing where there is no source.
     """
 
     copied: list[StoredFile]
@@ -38,13 +39,17 @@ class Ingested:
 
 
 def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 0) -> Ingested:
-    """Uploads into landing what it does not hold yet, and keeps the ledger of what it holds then.
+    """Uploads into landing what it does not have yet, and saves the ledger of what it has then.
+
+    What has landed stays as it is: a source file that has changed since lands beside its earlier
+    versions, as `name-<digest>.json`. One that is again as it once was does not land again, but
+    that version is current again. A file whose people were erased does not land again.
 
     Args:
         source: The folder to copy from; None where files arrive in landing by themselves.
         landing: The folder to copy to.
-        settle_seconds: Files that changed less than this long ago are left for the next time,
-            since they may still be being written.
+        settle_seconds: Files modified within this time are left for the next run, since they may
+            still be being written.
 
     Raises:
         LakehouseError: If a file cannot be read or landing cannot be written.
@@ -53,17 +58,16 @@ def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 
         stored = landing.files()
         # A name that cannot be read stops it before anything is done.
         offered = landing.json_lines(stored)
-        erased = erased_digests(landing, stored)
-        kept = ledgers.kept(landing, stored)
-        found = ledgers.observed(kept, landing, stored, erased)
+        saved = ledgers.load(landing, stored)
+        found = ledgers.updated(saved, landing, stored)
         overwritten, copied = found.overwritten, list[StoredFile]()
         if source is not None:
-            offered, copied, found = _upload(source, landing, stored, erased, found, settle_seconds)
+            offered, copied, found = _upload(source, landing, stored, found, settle_seconds)
         if copied:
             stored = landing.files()
-            found = ledgers.observed(found, landing, stored, erased)
-        if found.files != kept.files:
-            ledgers.keep(landing, found)
+            found = ledgers.updated(found, landing, stored)
+        if found.files != saved.files:
+            ledgers.save(landing, found)
     found = replace(found, overwritten=overwritten | found.overwritten)
     return Ingested(copied, stored, found, offered)
 
@@ -72,36 +76,16 @@ def _upload(
     source: LocalFolder,
     landing: Folder,
     stored: list[StoredFile],
-    erased: set[str],
     ledger: Ledger,
     settle_seconds: float,
 ) -> tuple[list[StoredFile], list[StoredFile], Ledger]:
-    """Copies into landing what it does not hold yet, byte for byte.
-
-    What has landed stays as it is: a source file that has changed since lands beside its earlier
-    versions, as `name-<digest>.json`. One that is again as it once was does not land again, but
-    that version is current again. A file whose people were erased does not land again.
-
-    Args:
-        source: The folder to copy from.
-        landing: The folder to copy to.
-        stored: All that it holds.
-        erased: The SHA-256 of files that landed once and may not again.
-        ledger: What is known of all that it holds.
-        settle_seconds: Files that changed less than this long ago are left.
-
-    Returns:
-        The source files that had settled, those of them that were copied, and the ledger with the
-        version of each file that the source has now.
-
-    Raises:
-        LakehouseError: If a file cannot be read or landing cannot be written.
-    """
+    """The source's files, those of them that were copied, and the ledger with both."""
     try:
         landing.remove_abandoned()
         landed_files = {file.name: file for file in stored}
+        erased = erased_digests(landing, stored)
         now = time.time()
-        files = [file for file in source.json_lines() if file.has_settled(settle_seconds, now)]
+        files = [f for f in source.json_lines() if not f.modified_within(settle_seconds, now)]
         arriving = source.digests(files)
         versions = defaultdict(list)
         for landed in ledger.files:

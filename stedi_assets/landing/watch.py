@@ -12,10 +12,10 @@ from stedi_assets.storage.folder import Folder, StoredFile
 # S3 gives a thousand keys a page. With five, a look at any bucket takes at most ten requests, and
 # a sweep of 100,000 keys 21 looks.
 PAGES_A_LOOK = 5
-# A file on a disk that changed less than this long ago may still be being written.
+# A file on a disk that was modified within this time may still be being written.
 SETTLE_SECONDS = 5
 DIGEST_BITS = 128
-# What the sensor remembers of looks stands in Dagster's history under this name.
+# The name under which Dagster's history has what the sensor has seen.
 LANDING_SENSOR = "landing_sensor"
 # The metadata that says which files landing has taken.
 TAKEN = "files_digest"
@@ -23,7 +23,7 @@ TAKEN = "files_digest"
 
 @dataclass(frozen=True)
 class Contents:
-    """A set of files, remembered by a number.
+    """A set of files, by a count and a digest.
 
     Attributes:
         files: How many.
@@ -42,9 +42,9 @@ class Contents:
         """The set with further files."""
         count, digest = self.files, self.digest
         for file in files:
-            told = f"{file.name}\0{file.size}\0{file.version}"
+            listed = f"{file.name}\0{file.size}\0{file.version}"
             count += 1
-            digest += int.from_bytes(hashlib.sha256(told.encode()).digest()[: DIGEST_BITS // 8])
+            digest += int.from_bytes(hashlib.sha256(listed.encode()).digest()[: DIGEST_BITS // 8])
         return Contents(count, digest % (1 << DIGEST_BITS))
 
 
@@ -53,9 +53,9 @@ class Seen:
     """What looks at a folder have found so far.
 
     New files are looked for after the last name, since names of arriving files grow. Besides, a
-    sweep goes over all names, a part a look, and tells at its end that something was changed,
-    removed or named before others. What changes behind the sweep is told by the next one, so
-    within two sweeps. A disk gives all in one page, so each look is a whole sweep.
+    sweep goes over all names, a part a look, and at its end finds what was changed, removed or
+    named before others; what changed behind it is found by the next sweep. A disk gives all names
+    in one page, so each look is a whole sweep.
 
     Attributes:
         known: The landing files in the folder.
@@ -71,31 +71,25 @@ class Seen:
 
 
 def look(folder: Folder, seen: Seen, now: float) -> Seen:
-    """Looks at a folder once more; the first time at all of it.
+    """Looks at a folder once more, the first time at all of it; `now` in seconds since 1970."""
 
-    Args:
-        folder: The folder.
-        seen: What the look before this one found.
-        now: The time, in seconds since 1970.
-    """
-
-    def settled(files: list[StoredFile]) -> list[StoredFile]:
-        return [f for f in files if f.is_json_lines and f.has_settled(SETTLE_SECONDS, now)]
+    def complete(files: list[StoredFile]) -> list[StoredFile]:
+        return [f for f in files if f.is_json_lines and not f.modified_within(SETTLE_SECONDS, now)]
 
     limit = PAGES_A_LOOK if seen != Seen() else None
     pages = list(islice(folder.pages(seen.position), limit))
     found = list(chain.from_iterable(pages))
-    swept = seen.swept.plus(settled(found))
+    swept = seen.swept.plus(complete(found))
     position = found[-1].name if found else ""
     last = max(seen.last, position)
     if not position or limit is None or len(pages) < limit:
         return Seen(known=swept, last=last if seen.position or len(pages) > 1 else "")
     seen = replace(seen, swept=swept, position=position)
-    if not seen.last:  # it had one page and has many, of which the sweep will tell
+    if not seen.last:  # it had one page and has many, which the sweep will find
         return seen
     arrived = list(chain.from_iterable(islice(folder.pages(seen.last), limit)))
     return replace(
         seen,
-        known=seen.known.plus(settled(arrived)),
+        known=seen.known.plus(complete(arrived)),
         last=arrived[-1].name if arrived else seen.last,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.clock import time_of_run
@@ -29,7 +30,7 @@ class NewVersion:
     """
 
     frame: DataFrame
-    commit: dict[str, Any]
+    commit: Commit
 
 
 AfterWrite = Callable[[Lakehouse, Table], Mapping[str, Any]]
@@ -54,7 +55,8 @@ class LakehouseIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: NewVersion) -> None:
         """Replaces the table by its next version, in one atomic commit."""
         table = TABLES[context.asset_key.to_user_string()]
-        commit = {"run": context.run_id, "as_of": time_of_run(context.run_id), **obj.commit}
+        made = {"run": context.run_id, "as_of": time_of_run(context.run_id)}
+        commit = obj.commit.model_copy(update=made)
         with faults_fail_step(retry=True):
             written = self.lakehouse.write(table, obj.frame, commit)
         context.add_output_metadata(

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.catalog.registration import register
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import watch
 from stedi_assets.landing.folder import reader_version
@@ -114,9 +115,9 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             state = lakehouse.state(quarantine)
             if profile is None or state is None:
                 profile = folder.profile
-                folder.keep_ledger()
+                folder.save_ledger()
                 malformed = functools.partial(folder.malformed, profile)
-                commit = {"run": context.run.run_id, "landing": profile.as_dict()}
+                commit = Commit(run=context.run.run_id, profile=profile)
                 state = lakehouse.write(quarantine, malformed, commit)
         version = dg.DataVersion(profile.fingerprint)
         registered = {each.name: register(catalog, lakehouse, each) for each in (table, quarantine)}

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 
 from stedi_assets import pseudonyms
 from stedi_assets.lakehouse import maintenance
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing.folder import reader_version
 from stedi_assets.orchestration import metadata
@@ -120,15 +121,15 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
         with faults_fail_step(retry=True), storage_faults(lakehouse.uri_of(table)):
             frame = made(table, parents.__getitem__, clock.now, options, pseudonyms)
             frame = lakehouse.spark.cached(frame)
-            commit: dict[str, Any] = {
-                "config": options.as_dict() if table.has_options else {},
-                "code": _code_of_rows(table, lakehouse),
-                "landing": volume.landed(lakehouse),
-                "weaker_until": maintenance.weaker_until(lakehouse.state(table), options),
-            }
+            commit = Commit(
+                config=options,
+                code=_code_of_rows(table, lakehouse),
+                landing=volume.landed(lakehouse),
+                weaker_until=maintenance.weaker_until(lakehouse.state(table), options),
+            )
             judged = volume.judge(lakehouse, table, frame, commit, accepted=config.accept_volume)
         if judged.passed:
-            commit["accepted_rows"] = judged.next_accepted_rows
+            commit = commit.model_copy(update={"accepted_rows": judged.next_accepted_rows})
             shown = _options_shown(options, policy) if table.has_options else {}
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
@@ -213,7 +214,7 @@ def _code_of_rows(table: Table, lakehouse: Lakehouse) -> str:
     parts = [_own_code(table)]
     for parent in (TABLES[name] for name in table.parents):
         state = lakehouse.state(parent) if parent.zone is not Zone.LANDING else None
-        parts.append(state.commit.get("code", "") if state else reader_version(parent))
+        parts.append(state.commit.code if state else reader_version(parent))
     return code.digest(*parts)
 
 

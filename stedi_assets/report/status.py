@@ -14,9 +14,8 @@ from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 from stedi_assets import pictures, tables
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.orchestration import metadata as describe
-from stedi_assets.policy import Options
+from stedi_assets.policy import NO_OPTION
 from stedi_assets.tables import TABLES, Table, Zone
 
 
@@ -162,14 +161,14 @@ def _rows(table: Table, lakehouse: Lakehouse) -> int | None:
         state = lakehouse.state(table)
         return state.rows if state else None
     state = lakehouse.state(tables.quarantine_of(table))
-    profile = LandingProfile.of(state.commit) if state else None
+    profile = state.commit.profile if state else None
     return profile.records if profile else None
 
 
 def _options(table: Table, lakehouse: Lakehouse) -> str:
     """The options that a table was made with, as its own log has them."""
     state = lakehouse.state(table)
-    return str(Options.of(state.commit.get("config", {}) if state else {}))
+    return str(state.commit.config if state else NO_OPTION)
 
 
 def _checks(

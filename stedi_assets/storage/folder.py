@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +47,7 @@ class StoredFile:
 
     @property
     def version(self) -> str:
-        """What changes with its content, as a listing tells it: no file is read for it."""
+        """What changes with its content, by a listing alone: no file is read for it."""
         return self.etag or f"{self.size}-{self.modified_ns}"
 
     @property
@@ -59,13 +60,13 @@ class StoredFile:
         """Whether its name is one of a landing file."""
         return self.name.endswith(JSON_LINES) and self.name[0] not in "._"
 
-    def has_settled(self, seconds: float, now: float) -> bool:
-        """Whether it did not change in the last seconds, so that nobody is still writing it.
+    def modified_within(self, seconds: float, now: float) -> bool:
+        """Whether it changed in the last seconds, so that somebody may still be writing it.
 
         A time well ahead of now is that of a wrong clock: to wait for it could take for ever. In a
         bucket a file appears whole.
         """
-        return bool(self.etag) or abs(now - self.modified_ns / 1e9) >= seconds
+        return not self.etag and abs(now - self.modified_ns / 1e9) < seconds
 
     @property
     def is_readable_by_name(self) -> bool:
@@ -74,11 +75,7 @@ class StoredFile:
 
 
 class Folder(ABC):
-    """A folder that files are read from and uploaded to.
-
-    Attributes:
-        uri: Its URI, without a trailing slash.
-    """
+    """A folder that files are read from and uploaded to, by its URI without a trailing slash."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -98,23 +95,18 @@ class Folder(ABC):
         for file in files:
             if not file.is_readable_by_name:
                 raise LakehouseError(
-                    f"{self.tell(file, files)} cannot be read by its name. Rename it without "
+                    f"{self.describe(file, files)} cannot be read by its name. Rename it without "
                     f"control characters and any of {' '.join(sorted(PATTERN_CHARACTERS))}."
                 )
             if file.linked:
                 raise LakehouseError(
-                    f"{self.tell(file, files)} is a symbolic link, which may lead anywhere. Put "
-                    "the file itself there."
+                    f"{self.describe(file, files)} is a symbolic link, which may lead anywhere. "
+                    "Put the file itself there."
                 )
         return files
 
-    def tell(self, file: StoredFile, files: list[StoredFile]) -> str:
-        """Which file it is, without its name, which may be a person's.
-
-        Args:
-            file: The file.
-            files: It and its neighbours, by name.
-        """
+    def describe(self, file: StoredFile, files: list[StoredFile]) -> str:
+        """Which of a folder's files it is, without its name, which may be a person's."""
         place = f"file {files.index(file) + 1:,} of {len(files):,} by name"
         return f"In {self.uri}, {place} ({file.size:,} bytes)"
 
@@ -133,7 +125,7 @@ class Folder(ABC):
         return sha256.hexdigest()
 
     def delta_options(self) -> dict[str, str] | None:
-        """What delta-rs needs to be told to open a table here."""
+        """The storage options by which delta-rs opens a table here."""
         return None
 
     @abstractmethod
@@ -156,9 +148,9 @@ class Folder(ABC):
     def open(self, file: StoredFile) -> BinaryIO:
         """Opens a file to be read as it is."""
 
-    @abstractmethod
-    def digests_at_hand(self, files: list[StoredFile]) -> dict[str, str]:
-        """The names and SHA-256 of those files for which that takes no request."""
+    def digests_without_requests(self, files: list[StoredFile]) -> dict[str, str]:
+        """As `digests`, of those files for which that takes no request to a store."""
+        return {}
 
     def create(self) -> None:
         """Creates it for this user only, where a store has folders; one that is there stays."""
@@ -184,12 +176,19 @@ class Folder(ABC):
                 file to replace is gone or another by now; nothing of the file is visible then.
         """
 
+    def write(self, name: str, content: str, replaces: StoredFile | None) -> None:
+        """As `upload`, of a text."""
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch, "content")
+            path.write_text(content, encoding="utf-8")
+            self.upload(path, name, sha256_of(path), replaces)
+
     @abstractmethod
     def remove(self, names: Sequence[str]) -> None:
         """Deletes files of the folder; one that is not there is as good as deleted."""
 
     @abstractmethod
-    def forget_versions(self) -> bool:
+    def delete_noncurrent_versions(self) -> bool:
         """Deletes what the store keeps of replaced and deleted files, here and in folders below.
 
         Returns:

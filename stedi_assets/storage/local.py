@@ -46,11 +46,7 @@ def _move_to_free_name(file: Path, place: Path) -> None:
 
 
 class LocalFolder(Folder):
-    """A folder on a disk, whose files are hashed once as long as they stay as they are."""
-
-    def __init__(self, uri: str) -> None:
-        super().__init__(uri)
-        self._digests: dict[StoredFile, str] = {}
+    """A folder on a disk."""
 
     @property
     def path(self) -> Path:
@@ -100,13 +96,7 @@ class LocalFolder(Folder):
         return (self.path / file.name).open("rb")
 
     @override
-    def digest(self, file: StoredFile) -> str:
-        if file not in self._digests:
-            self._digests[file] = super().digest(file)
-        return self._digests[file]
-
-    @override
-    def digests_at_hand(self, files: list[StoredFile]) -> dict[str, str]:
+    def digests_without_requests(self, files: list[StoredFile]) -> dict[str, str]:
         return self.digests(files)
 
     @override
@@ -143,7 +133,7 @@ class LocalFolder(Folder):
             (self.path / name).unlink(missing_ok=True)
 
     @override
-    def forget_versions(self) -> bool:
+    def delete_noncurrent_versions(self) -> bool:
         return True  # a disk keeps none
 
     @override

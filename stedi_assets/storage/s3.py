@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DIGEST = "sha256"
 DEFAULT_REGION = "us-east-1"
 DELETED_AT_ONCE = 1000
-# Their waits add up to three seconds at most, so that a store that stays down is told soon.
+# Their waits add up to three seconds at most, so that a store that stays down is soon reported.
 ATTEMPTS = 3
 
 
@@ -74,7 +74,6 @@ class S3Folder(Folder):
         super().__init__(uri)
         self.bucket, _, self.prefix = uri.removeprefix(S3).partition("/")
         self.client = _client()
-        self._digests: dict[str, str] = {}
 
     def _at(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": f"{self.prefix}/{name}"}
@@ -146,20 +145,9 @@ class S3Folder(Folder):
 
     @override
     def digest(self, file: StoredFile) -> str:
-        return self._recorded_digest(file) or super().digest(file)
-
-    @override
-    def digests_at_hand(self, files: list[StoredFile]) -> dict[str, str]:
-        return {}
-
-    def _recorded_digest(self, file: StoredFile) -> str | None:
-        if file.name not in self._digests:
-            with _as_os_errors():
-                metadata = self.client.head_object(**self._at(file.name))["Metadata"]
-            if DIGEST not in metadata:
-                return None
-            self._digests[file.name] = metadata[DIGEST]
-        return self._digests[file.name]
+        with _as_os_errors():
+            metadata = self.client.head_object(**self._at(file.name))["Metadata"]
+        return metadata.get(DIGEST) or super().digest(file)
 
     @override
     def upload(
@@ -167,7 +155,6 @@ class S3Folder(Folder):
     ) -> None:
         condition = {"IfMatch": f'"{replaces.etag}"'} if replaces else {"IfNoneMatch": "*"}
         described = {"Metadata": {DIGEST: digest}, **_encryption()}
-        self._digests.pop(name, None)
         try:
             with _as_os_errors():
                 s3_upload.put(self.client, path, self._at(name), described, condition)
@@ -176,7 +163,6 @@ class S3Folder(Folder):
             done = re.search(f"{TAKEN}|NoSuchUpload", str(error))
             if not done or not self._holds(name, digest):
                 raise
-        self._digests[name] = digest
 
     def _holds(self, name: str, digest: str) -> bool:
         """Whether a file with this content is stored under a name."""
@@ -186,11 +172,9 @@ class S3Folder(Folder):
     @override
     def remove(self, names: Sequence[str]) -> None:
         self._delete([{"Key": self._at(name)["Key"]} for name in names])
-        for name in names:
-            self._digests.pop(name, None)
 
     @override
-    def forget_versions(self) -> bool:
+    def delete_noncurrent_versions(self) -> bool:
         paginator = self.client.get_paginator("list_object_versions")
         try:
             with _as_os_errors():

@@ -55,7 +55,7 @@ def put(
                 **upload, **condition, MultipartUpload={"Parts": parts}
             )
         except BaseException:
-            # What the store cannot be told now, the bucket's lifecycle rule removes.
+            # If the store does not answer now, the bucket's lifecycle rule removes the parts.
             with contextlib.suppress(BotoCoreError, ClientError):
                 client.abort_multipart_upload(**upload)
             raise

@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import replay
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.storage import address
 from stedi_assets.storage.folder import StoredFile
@@ -175,8 +176,8 @@ def test__landing__profile_by_another_release_is_made_anew(landing):
     landing.arrive("a.json", ANN)
     landing.run()
     state = landing.lakehouse.state(QUARANTINE)
-    other = {"landing": {**state.commit["landing"], "content": "of release 0.1.0"}}
-    landing.lakehouse.write(QUARANTINE, None, other)
+    other = state.commit.profile.model_copy(update={"reader": "of release 0.1.0"})
+    landing.lakehouse.write(QUARANTINE, None, Commit(profile=other))
     assert landing.run().success
     assert read(landing) == [ANN_READ]
 

@@ -12,9 +12,9 @@ from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
 from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
-from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.orchestration.checks.tables import evaluate_in
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.storage.local import LocalFolder
@@ -138,15 +138,13 @@ def landed(tmp_path: Path, spark_resource: SparkResource) -> Shown:
 def land_in_bucket(tmp_path: Path, catalogued: Catalogued) -> Callable[..., None]:
     """Lands the good rows of a table in the catalogued lakehouse, and notes what was found."""
 
-    def run(table: Table, *, tidy: bool = True) -> None:
+    def run(table: Table, *, conforming: bool = True) -> None:
         land(tmp_path, table, GOOD[table.name])
         source = LocalFolder(f"file://{tmp_path}/{table.location}")
         folder = catalogued.landing(table)
         arrival.ingest(source, folder.folder)
-        profile = LandingProfile(
-            folder.fingerprint, folder.reader_version, len(GOOD[table.name]), 0, tidy
-        )
-        catalogued.write(quarantine_of(table), None, {"landing": profile.as_dict()})
+        profile = folder.profile.model_copy(update={"conforming": conforming})
+        catalogued.write(quarantine_of(table), None, Commit(profile=profile))
 
     return run
 

@@ -65,7 +65,7 @@ def check(lakehouse: Catalogued, table: Table = TABLE, workgroup: str = "") -> A
 
 
 def test__row_count__equal(catalogued: Catalogued, counts: Callable[[int], None]) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
     asked = aws_answers.requests("athena.StartQueryExecution")
     counts(0)
 
@@ -80,7 +80,7 @@ def test__row_count__equal(catalogued: Catalogued, counts: Callable[[int], None]
 
 
 def test__row_count__differs(catalogued: Catalogued, counts: Callable[[int], None]) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
     counts(1234)
 
     result = check(catalogued)
@@ -107,13 +107,13 @@ def test__row_count__landing(
     assert check(catalogued, LANDING).passed is passed
 
 
-def test__row_count__landing_with_untidy_lines(
+def test__row_count__landing_with_lines_that_do_not_conform(
     catalogued: Catalogued,
     counts: Callable[[int], None],
     land_in_bucket: Callable[..., None],
 ) -> None:
     asked = aws_answers.requests("athena.StartQueryExecution")
-    land_in_bucket(LANDING, tidy=False)
+    land_in_bucket(LANDING, conforming=False)
 
     result = check(catalogued, LANDING)
 
@@ -166,7 +166,7 @@ def test__row_count__query_comes_to_nothing(
     status: dict[str, str],
     said: str,
 ) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
     aws_answers.answer("athena.GetQueryExecution", 200, {"QueryExecution": {"Status": status}})
 
     result = check(catalogued)
@@ -176,7 +176,7 @@ def test__row_count__query_comes_to_nothing(
 
 
 def test__row_count__no_such_workgroup(catalogued: Catalogued) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
 
     with pytest.raises(LakehouseError) as raised:
         check(catalogued, workgroup="missing")

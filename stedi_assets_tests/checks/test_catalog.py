@@ -37,7 +37,7 @@ def check(lakehouse: Catalogued, table: Table = TABLE) -> AssetCheckResult:
     "table", [TABLE, tables.quarantine_of(LANDING)], ids=lambda table: table.name
 )
 def test__registered__as_the_table_is(catalogued: Catalogued, table: Table) -> None:
-    catalogued.write(table, None, {})
+    catalogued.write(table, None)
     catalogued.register(table)
 
     result = check(catalogued, table)
@@ -84,7 +84,7 @@ def test__registered__not_materialised(catalogued: Catalogued) -> None:
 
 
 def test__registered__not_in_the_catalog(catalogued: Catalogued) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
 
     _assert_fails(
         check(catalogued),
@@ -93,7 +93,7 @@ def test__registered__not_in_the_catalog(catalogued: Catalogued) -> None:
 
 
 def test__registered__written_again_since(catalogued: Catalogued) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
     catalogued.register(TABLE)
     row = dict(zip(TABLE.column_names, [1, "serial", 2, 1, 0.5, 0.5, 0.5], strict=True))
     schema = pa.schema([(name, ARROW[kind]) for name, kind in COLUMNS.items()])
@@ -117,7 +117,7 @@ def test__registered__written_again_since(catalogued: Catalogued) -> None:
 def test__registered__changed_in_the_catalog(
     catalogued: Catalogued, part: str, value: Any, named: str
 ) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
     catalogued.register(TABLE)
     told = _told(catalogued)
     told["StorageDescriptor"][part] = value
@@ -131,7 +131,7 @@ def test__registered__changed_in_the_catalog(
 
 
 def test__registered__made_by_another(catalogued: Catalogued) -> None:
-    catalogued.write(TABLE, None, {})
+    catalogued.write(TABLE, None)
     catalogued.register(TABLE)
     told = _told(catalogued)
     del told["Parameters"]["created_by"]

@@ -172,7 +172,7 @@ def test__counts__of_stored_tables_with_one_value_a_key(lakehouse: Lakehouse, fr
 
 
 def _stored(lakehouse: Lakehouse, table: tables.Table, made: DataFrame) -> DataFrame:
-    lakehouse.write(table, made, {})
+    lakehouse.write(table, made)
     return lakehouse.read(table)
 
 

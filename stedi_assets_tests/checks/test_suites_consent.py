@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets_tests.checks.conftest import (
@@ -148,7 +149,7 @@ def test__counts__are_of_the_time_at_which_the_table_was_made(
     check: Check, landed: Lakehouse, frame: Frame
 ) -> None:
     """Zoe's consent has come true since; she is in the table from the next run on."""
-    landed.write(CUSTOMER_TRUSTED, frame(CUSTOMERS, [ANN, BOB]), {"as_of": NOON})
+    landed.write(CUSTOMER_TRUSTED, frame(CUSTOMERS, [ANN, BOB]), Commit(as_of=NOON))
     zoe = customer("zoe@example.com", "device-zoe", NOON + 1)
     results = check("customer_trusted", customer_landing=[ANN, BOB, zoe])
     assert faults(results) == {"impossible_consent": 1}

@@ -13,7 +13,7 @@ import pytest
 
 from stedi_assets.definitions import define
 from stedi_assets.lakehouse import delta
-from stedi_assets.landing import ledger
+from stedi_assets.landing.names import versioned
 from stedi_assets.orchestration.checks.volume import Volume
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.pseudonyms import Pseudonyms
@@ -82,7 +82,7 @@ class Project:
         self.land(table, rows, "arriving.json")
         arriving = self.path(table, "arriving.json")
         digest = hashlib.sha256(arriving.read_bytes()).hexdigest()
-        arriving.rename(self.path(table, ledger.versioned("first.json", digest, ())))
+        arriving.rename(self.path(table, versioned("first.json", digest, ())))
 
     def run(
         self,

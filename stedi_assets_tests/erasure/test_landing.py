@@ -215,7 +215,7 @@ def test__clear__renaming_in_a_bucket(s3_lakehouse_uri: str, tmp_path: Path, eve
     assert arrival.ingest(source, again).copied == []
 
 
-@pytest.mark.parametrize("moment", ["upload", "keep", "remove"])
+@pytest.mark.parametrize("moment", ["upload", "save", "remove"])
 def test__clear__killed_while_it_renames(
     moment: str, tmp_path: Path, eve: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +227,7 @@ def test__clear__killed_while_it_renames(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ledger if moment == "keep" else folder, moment, kill)
+        patched.setattr(ledger if moment == "save" else folder, moment, kill)
         with pytest.raises(KeyboardInterrupt):
             landing.clear(folder, eve, TABLE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ import pytest
 from pyspark.sql import DataFrame
 
 from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables import TABLES, Table
-from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.bound import bound
-from stedi_assets_tests.rows import DEVICE_READINGS, NOON, Frame, device_reading, rows
+from stedi_assets_tests.rows import DEVICE_READINGS, NOON, Frame, device_reading
 
 TABLE = STEP_TRAINER_TRUSTED
 READINGS = [device_reading("device-1", NOON, 201), device_reading("device-2", NOON, 202)]
@@ -40,23 +39,11 @@ def data_files(lakehouse: Lakehouse) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder_of(lakehouse).glob("*.parquet")}
 
 
-def write(folder: Path, files: dict[str, str | bytes]) -> None:
-    """Puts files into a folder, compressed where their names say so."""
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-
-
-def read(lakehouse: Lakehouse) -> list[tuple]:
-    """The readings that have landed."""
-    return rows(lakehouse.read(ACCELEROMETER_LANDING))
-
-
 @pytest.fixture
 def stored(lakehouse: Lakehouse, frame: Frame, spark_resource: SparkResource) -> Lakehouse:
     """A lakehouse with two versions of one table, as a later run sees it."""
-    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS[:1]), {"run": "first"})
-    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), {"run": "second"})
+    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS[:1]), Commit(run="first"))
+    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), Commit(run="second"))
     return Lakehouse(lakehouse.uri, spark_resource)
 
 
@@ -98,19 +85,3 @@ def load(run: Run) -> Load:
         return loaded
 
     return load_as
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The landing folder of the lakehouse's accelerometer source."""
-    folder = tmp_path / "lakehouse" / ACCELEROMETER_LANDING.location
-    folder.mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A folder to upload from, with a space in its path."""
-    folder = tmp_path / "new data"
-    folder.mkdir()
-    return folder

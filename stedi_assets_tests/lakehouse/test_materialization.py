@@ -43,7 +43,7 @@ def parents(lakehouse: Lakehouse, frame: Frame) -> Lakehouse:
         (ACCELEROMETER_TRUSTED, PHONE_READINGS, [phone_reading("ann@example.com")]),
         (CUSTOMER_CURATED, CUSTOMERS, [customer("ann@example.com", "device-1", MORNING)]),
     ]:
-        lakehouse.write(table, frame(ddl, made), {})
+        lakehouse.write(table, frame(ddl, made))
     return lakehouse
 
 
@@ -75,7 +75,7 @@ def test__materialization__metadata(parents: Lakehouse, run: Run) -> None:
 def test__materialization__no_row(parents: Lakehouse, run: Run, frame: Frame) -> None:
     """Dagster's history outlives an erasure, so it holds no serial number, date or reading."""
     people = [customer("ann@example.com", "device-1", consent=MORNING + 1, updated=MORNING + 2)]
-    parents.write(CUSTOMER_TRUSTED, frame(CUSTOMERS, people), {})
+    parents.write(CUSTOMER_TRUSTED, frame(CUSTOMERS, people))
     for asset in (MADE["customer_curated"], MADE["machine_learning_curated"]):
         for materialization in run(asset).asset_materializations_for_node(asset.key.path[-1]):
             told = repr({name: each.value for name, each in materialization.metadata.items()})
@@ -107,7 +107,7 @@ def test__materialization__lineage_of_a_restricted_table(
     parents: Lakehouse, run: Run, frame: Frame
 ) -> None:
     people = frame(CUSTOMERS, [customer("ann@example.com")])
-    parents.write(CUSTOMER_TRUSTED, people, {})
+    parents.write(CUSTOMER_TRUSTED, people)
     [materialization] = run(MADE["customer_curated"]).asset_materializations_for_node(
         "customer_curated"
     )
@@ -128,7 +128,7 @@ def test__materialization__commit_keeps_run_and_options(
     result = run(MADE["machine_learning_curated"], config=config)
     state = parents.state(MACHINE_LEARNING_CURATED)
     assert state is not None
-    assert state.commit["run"] == result.run_id
-    assert Options.of(state.commit["config"]) == Options(**options)
+    assert state.commit.run == result.run_id
+    assert state.commit.config == Options(**options)
     made = [pair("device-1")] if options else [pair("device-1"), pair("device-2")]
     assert rows(parents.read(MACHINE_LEARNING_CURATED)) == made

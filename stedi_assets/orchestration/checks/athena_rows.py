@@ -58,7 +58,7 @@ def query(database: str, table: Table) -> str:
 def _reads_otherwise(lakehouse: Lakehouse, table: Table) -> str | None:
     """Why Athena counts other rows of a landing table, if it does."""
     profile, folder = lakehouse.landing_profile(table), lakehouse.landing(table)
-    if profile is not None and not profile.tidy:
+    if profile is not None and not profile.conforming:
         return "Athena reads lines, and some are not just as declared"
     if folder.current != folder.files:
         return "Athena reads superseded files too"

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.catalog.registration import register
 from stedi_assets.lakehouse import maintenance
+from stedi_assets.lakehouse.commit import UNKNOWN
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.clock import Clock
@@ -75,9 +76,8 @@ def evaluate_in(
         policy: What the settings say.
     """
     made = lakehouse.state(table)
-    commit = made.commit if made else {}
-    options = Options.of(commit.get("config", {}))
-    as_of = commit.get("as_of") or now
+    commit = made.commit if made else UNKNOWN
+    options, as_of = commit.config, commit.as_of or now
     passed = not policy.beyond(options)
     blocking = {check.name for check in checks.checks_of(table) if check.blocking}
 
@@ -88,7 +88,7 @@ def evaluate_in(
         passed &= result.passed or result.check_name not in blocking
         yield result
     if table.has_options:
-        deleted = maintenance.Forgotten()
+        deleted = maintenance.Deleted()
         if passed:
             deleted = lakehouse.delete_weaker_versions(table)
         yield _as_strict(table, options, policy, deleted)
@@ -233,7 +233,7 @@ def _personal_columns(frame: DataFrame) -> list[str]:
 
 
 def _as_strict(
-    table: Table, options: Options, policy: Options, deleted: maintenance.Forgotten
+    table: Table, options: Options, policy: Options, deleted: maintenance.Deleted
 ) -> AssetCheckResult:
     """Whether a table was made under options that are as strict as the policy."""
     lacking = policy.beyond(options)

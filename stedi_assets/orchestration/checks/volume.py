@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from stedi_assets.erasure.record import records
+from stedi_assets.lakehouse.commit import Commit, Landed
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing.folder import LandingFolder
-from stedi_assets.policy import Options
 from stedi_assets.tables import LANDING_TABLES, TABLES, Column, Table, Zone
 from stedi_assets.tables.consent import person
 from stedi_assets.tables.schema import Check, Person
@@ -115,13 +115,13 @@ def spec(table: Table) -> dg.AssetCheckSpec:
     )
 
 
-def landed(lakehouse: Lakehouse) -> dict[str, dict[str, Any]]:
+def landed(lakehouse: Lakehouse) -> dict[str, Landed]:
     """What landing holds now, to be kept with a commit: by table, of each that is read."""
     found = {}
     for table in LANDING_TABLES:
         if profile := lakehouse.landing_profile(table):
             superseded = superseded_files(lakehouse.landing(table))
-            found[table.name] = {"records": profile.records, "superseded": superseded}
+            found[table.name] = Landed(records=profile.records, superseded=superseded)
     return found
 
 
@@ -135,7 +135,7 @@ def judge(
     lakehouse: Lakehouse,
     table: Table,
     frame: DataFrame,
-    commit: Mapping[str, Any],
+    commit: Commit,
     *,
     accepted: bool,
 ) -> Volume:
@@ -155,12 +155,13 @@ def judge(
     last = lakehouse.state(table)
     if last is None:
         return Volume(table, rows, None, accepted=accepted)
-    before = last.commit.get("accepted_rows", last.rows)
+    accepted_rows = last.commit.accepted_rows
+    before = last.rows if accepted_rows is None else accepted_rows
     if rows >= before or accepted:
         return Volume(table, rows, before, accepted=accepted)
-    if last.commit.get("code") != commit["code"]:
+    if last.commit.code != commit.code:
         return Volume(table, rows, before, {CHANGED_CODE: before - rows})
-    options, earlier = Options.of(commit["config"]), Options.of(last.commit["config"])
+    options, earlier = commit.config, last.commit.config
     if set(options.beyond(earlier)) - {HIDES}:
         return Volume(table, rows, before, {CHANGED_OPTIONS: before - rows})
     # Pseudonyms differ by option and by key: rows that may have some are compared without.
@@ -176,7 +177,7 @@ def _explained(
     table: Table,
     lost: DataFrame,
     last: TableState,
-    commit: Mapping[str, Any],
+    commit: Commit,
 ) -> dict[str, int]:
     """Reason to the rows that are lost by it.
 
@@ -274,16 +275,17 @@ def _counted(lost: DataFrame, columns: list[str]) -> tuple[int, int]:
 
 
 def _gone_from(
-    lakehouse: Lakehouse, landing: Table, last: TableState, commit: Mapping[str, Any]
+    lakehouse: Lakehouse, landing: Table, last: TableState, commit: Commit
 ) -> dict[str, int]:
     """Reason to the records that a landing table has fewer by it than the last version saw."""
-    before = last.commit["landing"].get(landing.name)
-    now = commit["landing"].get(landing.name)
-    if not before or not now:
+    before = last.commit.landing.get(landing.name)
+    now = commit.landing.get(landing.name)
+    made = last.commit.as_of
+    if not before or not now or made is None:
         return {}
-    fewer = max(0, before["records"] - now["records"])
-    erased = min(fewer, _lines_erased(lakehouse, landing, last.commit["as_of"])) if fewer else 0
-    replaced = before["superseded"] != now["superseded"]
+    fewer = max(0, before.records - now.records)
+    erased = min(fewer, _lines_erased(lakehouse, landing, made)) if fewer else 0
+    replaced = before.superseded != now.superseded
     return {ERASURE: erased, REPLACED_FILE: fewer - erased if replaced else 0}
 
 

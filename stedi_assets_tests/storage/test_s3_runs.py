@@ -11,8 +11,8 @@ from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
 from stedi_assets_tests.conftest import Materialize
-from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, row_counts, table_at
 from stedi_assets_tests.s3_proxy import S3Proxy
+from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, content, row_counts, table_at
 
 REFERENCE_ROWS = {
     "customer_trusted": 482,
@@ -36,6 +36,8 @@ def test__s3__reference_data_as_on_a_disk(
     assert on_s3.exit_status == 0, on_s3.printed
     assert row_counts(uri, s3_server) == REFERENCE_ROWS
     assert len(proxy.requests) < 330
+    ours = {each.method for each in proxy.requests if "Boto" in str(each.headers)}
+    assert ours == {"GET", "PUT"}  # no landed file is asked for its digest
 
     assert materialize(reference_data).result.success
     disk = f"file://{tmp_path}/lakehouse"
@@ -51,14 +53,14 @@ def test__s3__reference_data_as_on_a_disk(
             assert stored == (reference_data / table.location / name).read_bytes()
 
 
-def test__s3__an_untidy_source_is_fetched_once(
+def test__s3__a_source_that_does_not_conform_is_read_once(
     run: Start, proxy: S3Proxy, small: Path, tmp_path: Path
 ) -> None:
     source = shutil.copytree(small, tmp_path / "source")
     for file in source.rglob("*.json"):
         file.write_text(f"\n{file.read_text()}")
-    untidy = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_SOURCE_DATA=str(source))
-    assert untidy.exit_status == 0, untidy.printed
+    done = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_SOURCE_DATA=str(source))
+    assert done.exit_status == 0, done.printed
     fetched = Counter(
         request.path
         for request in proxy.requests

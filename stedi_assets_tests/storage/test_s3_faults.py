@@ -10,8 +10,8 @@ import pytest
 
 from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
-from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, failures, row_counts
 from stedi_assets_tests.s3_proxy import Fault, Request, S3Proxy, s3_proxy
+from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, content, failures, row_counts
 
 
 def test__s3__store_killed_in_the_middle_then_started_again(

@@ -1,4 +1,4 @@
-"""Whatever is written is read back, and whatever is cut short is set aside."""
+"""Whatever is written is read back, and whatever is cut short is quarantined."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stedi_assets.landing import reader
+from stedi_assets.landing import conforming, reader
 from stedi_assets.tables import LANDING_TABLES, Table
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.lines import REASONS, lines_of, profile, rows_of
@@ -29,7 +29,7 @@ FEW_LARGE_FRAMES = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-# U+FFFD stands for a byte that was not UTF-8, so a record that holds it is set aside.
+# U+FFFD stands for a byte that was not UTF-8, so a record that holds it is malformed.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffd"), max_size=12)
 VALUES = {
     "string": TEXT,
@@ -61,20 +61,20 @@ def test__parse__reads_what_was_written(spark, table, data):
     assert [tuple(row)[: len(table.columns)] for row in rows] == written
     assert {row[reader.REASON] for row in rows} == {None}
 
-    # Only escapes and long integers keep a record just written from being tidy.
+    # Only escapes and long integers keep a record just written from conforming.
     longest = {"bigint": 10**18, "int": 10**9}
     short = [
         all(abs(r.get(c.name) or 0) < longest[c.type] for c in table.columns if c.type in longest)
         for r in records
     ]
-    tidy = ["\\" not in line and is_short for line, is_short in zip(lines, short, strict=True)]
-    plain = list(itertools.compress(lines, tidy))
+    conform = ["\\" not in line and is_short for line, is_short in zip(lines, short, strict=True)]
+    plain = list(itertools.compress(lines, conform))
     assert profile(spark, table, plain) == (len(plain), 0, True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
         file.writelines(f"{line}\n" for line in plain)
         file.flush()
-        again = reader.read_tidy(spark, [f"file://{file.name}"], table).collect()
-    assert [tuple(row) for row in again] == list(itertools.compress(written, tidy))
+        again = conforming.read_conforming(spark, [f"file://{file.name}"], table).collect()
+    assert [tuple(row) for row in again] == list(itertools.compress(written, conform))
 
 
 BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("d", struct.pack("Q", bits))[0])
@@ -105,13 +105,13 @@ def test__double__is_the_one_that_python_reads(spark, texts, spaced):
         found = sorted(rows, key=lambda row: row.timestamp)
         assert [repr(row.x) for row in found] == expected
     frame = lines_of(spark, numbers)
-    tidy = [row.value for row in frame.where(reader.is_tidy(table)).collect()]
+    conform = [row.value for row in frame.where(conforming.is_conforming(table)).collect()]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.writelines(f"{line}\n" for line in tidy)
+        file.writelines(f"{line}\n" for line in conform)
         file.flush()
-        again = reader.read_tidy(spark, [f"file://{file.name}"], table).collect()
+        again = conforming.read_conforming(spark, [f"file://{file.name}"], table).collect()
     assert {row.timestamp: row.x for row in again} == {
-        json.loads(line)["timestamp"]: json.loads(line)["x"] for line in tidy
+        json.loads(line)["timestamp"]: json.loads(line)["x"] for line in conform
     }
 
 
@@ -129,7 +129,7 @@ READINGS = st.fixed_dictionaries(
     optional={"extra": EXTRAS},
 )
 COMPLETE = READINGS.map(lambda record: (json.dumps(record), record))
-# Cut before its last brace: no piece is a record, however it goes on, because what follows it is
+# Cut before its last brace: no part is a record, however it goes on, because what follows it is
 # never a quote, a bracket or a brace that closes.
 TRUNCATED = st.builds(
     lambda record, cut: (json.dumps(record)[: 1 + cut % (len(json.dumps(record)) - 1)], None),
@@ -144,7 +144,7 @@ LINES = st.lists(st.tuples(COMPLETE | TRUNCATED | GARBAGE, SEPARATORS), max_size
 
 @FEW_LARGE_FRAMES
 @given(mixture=st.lists(LINES, min_size=1, max_size=30))
-def test__fragments__mixture(spark, mixture):
+def test__split__mixture(spark, mixture):
     """Every complete object is read, whatever stands around it, and no text is dropped."""
     lines = ["".join(text + separator for (text, _), separator in line) for line in mixture]
     complete = [

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,14 @@ from pyspark.sql import SparkSession
 from stedi_assets.engine.embedded import EmbeddedEngine
 from stedi_assets.engine.spark import SCRATCH, SparkResource
 from stedi_assets_tests.conftest import PROJECT, Materialize
+
+
+@pytest.fixture
+def resource() -> Iterator[SparkResource]:
+    """A resource whose engine is stopped after the test."""
+    resource = SparkResource()
+    yield resource
+    resource.stop()
 
 
 @pytest.fixture
@@ -42,8 +51,9 @@ def test__run__starts_one_engine_and_stops_it(
     assert not engine.running
 
 
-def test__resource__starts_nothing_until_asked(started: list[EmbeddedEngine]) -> None:
-    resource = SparkResource()
+def test__resource__starts_nothing_until_asked(
+    resource: SparkResource, started: list[EmbeddedEngine]
+) -> None:
     assert started == []
 
     assert resource.spark_session.range(3).count() == 3
@@ -54,15 +64,14 @@ def test__resource__starts_nothing_until_asked(started: list[EmbeddedEngine]) ->
     assert not engine.running
 
 
-def test__resource__two_have_a_session_each() -> None:
-    one, two = SparkResource(), SparkResource()
-    one.spark_session.sql("select 1 as n").createOrReplaceTempView("only_here")
+def test__resource__two_have_a_session_each(resource: SparkResource) -> None:
+    other = SparkResource()
+    resource.spark_session.sql("select 1 as n").createOrReplaceTempView("only_here")
 
-    assert not two.spark_session.catalog.tableExists("only_here")
+    assert not other.spark_session.catalog.tableExists("only_here")
 
-    two.teardown_after_execution(dg.build_init_resource_context())
-    assert one.spark_session.table("only_here").count() == 1
-    one.teardown_after_execution(dg.build_init_resource_context())
+    other.stop()
+    assert resource.spark_session.table("only_here").count() == 1
 
 
 def test__resource__remote_is_used_as_it_is(started: list[EmbeddedEngine]) -> None:
@@ -74,44 +83,36 @@ def test__resource__remote_is_used_as_it_is(started: list[EmbeddedEngine]) -> No
 
     assert client.spark_session.range(2).count() == 2
     assert started == []
-    client.teardown_after_execution(dg.build_init_resource_context())
+    client.stop()
     assert server.running
     server.stop()
 
 
-def test__hold__is_read_once_and_goes_with_the_session(tmp_path: Path) -> None:
-    """Later changes of the file are not seen, so it was not opened again."""
+def test__cached__is_read_once_and_goes_with_the_session(
+    resource: SparkResource, spark: SparkSession, tmp_path: Path
+) -> None:
+    """Also beside another session. Later changes of the file are not seen: it is read once."""
     file = tmp_path / "rows.txt"
     file.write_text("one\ntwo\n")
-    resource = SparkResource()
-    held = resource.cached(resource.spark_session.read.text(file.as_uri()))
+    cached = resource.cached(resource.spark_session.read.text(file.as_uri()))
     file.unlink()
-    assert sorted(row.value for row in held.collect()) == ["one", "two"]
-    assert held.join(held.limit(1), "value", "leftsemi").count() == 1
+    assert sorted(row.value for row in cached.collect()) == ["one", "two"]
+    assert cached.join(cached.limit(1), "value", "leftsemi").count() == 1
+    assert spark.range(2).count() == 2
 
     scratch = Path(resource._scratch)
     assert scratch.stat().st_mode & 0o077 == 0
     assert list(scratch.rglob("*.parquet"))
-    resource.teardown_after_execution(dg.build_init_resource_context())
+    resource.stop()
     assert not scratch.exists()
 
 
-def test__hold__beside_another_session(spark: SparkSession) -> None:
-    resource = SparkResource()
-    held = resource.cached(resource.spark_session.range(3))
-    assert held.count() == 3
-    assert spark.range(2).count() == 2
-    resource.teardown_after_execution(dg.build_init_resource_context())
-
-
-def test__hold__what_a_killed_run_left_goes_with_the_next() -> None:
+def test__cached__what_a_killed_run_left_goes_with_the_next(resource: SparkResource) -> None:
     killed = subprocess.Popen(["true"])
     killed.wait()
     left = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{killed.pid}-"))
     (left / "rows.parquet").write_text("of a person")
-    resource = SparkResource()
     assert resource.spark_session.range(1).count() == 1
-    resource.teardown_after_execution(dg.build_init_resource_context())
     assert not left.exists()
 
 
@@ -127,33 +128,27 @@ def test__run__says_what_to_do_when_memory_is_short(
     assert "unexpected error" not in run.printed
 
 
-def test__engine__spills_within_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test__engine__spills_within_its_share(
+    resource: SparkResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", "10000000")
-    resource = SparkResource()
     numbers = resource.spark_session.range(3_000_000)
 
     assert numbers.selectExpr("id % 2000000 as n").groupBy("n").count().count() == 2_000_000
 
-    resource.stop()
 
-
-def test__engine__settings_that_its_process_goes_by() -> None:
-    """Memory is given back at once, batches are small, no expression is traced to its code."""
-    run = _engine_alone()
-    assert "'purge_delay': 0 " in run
-    assert "'arena_eager_commit': 0 " in run
-    assert "rows of a batch: 2048" in run
-    assert "traced: False" in run
-
-
-def test__engine__settings_are_the_users_to_change() -> None:
-    run = _engine_alone(MIMALLOC_PURGE_DELAY="10", SAIL_EXECUTION__BATCH_SIZE="4096")
-    assert "'purge_delay': 10 " in run
-    assert "rows of a batch: 4096" in run
-
-
-def _engine_alone(**environment: str) -> str:
-    """What an engine that is started in a process of its own says of itself."""
+@pytest.mark.parametrize(
+    ("environment", "delay", "batch"),
+    [
+        ({}, 0, 2048),
+        ({"MIMALLOC_PURGE_DELAY": "10", "SAIL_EXECUTION__BATCH_SIZE": "4096"}, 10, 4096),
+    ],
+    ids=["by_default", "by_the_user"],
+)
+def test__engine__settings_of_its_process(
+    environment: dict[str, str], delay: int, batch: int
+) -> None:
+    """Memory is returned at once, batches are small, no expression is traced to its code."""
     lines = [
         "from pyspark.errors.utils import is_debugging_enabled",
         "from stedi_assets.engine.spark import SparkResource",
@@ -172,5 +167,9 @@ def _engine_alone(**environment: str) -> str:
         text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
-    return run.stderr + run.stdout
+    printed = run.stderr + run.stdout
+    assert run.returncode == 0, printed
+    assert f"'purge_delay': {delay} " in printed
+    assert "'arena_eager_commit': 0 " in printed
+    assert f"rows of a batch: {batch}\n" in printed
+    assert "traced: False" in printed

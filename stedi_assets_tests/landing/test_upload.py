@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
 import os
@@ -15,10 +14,9 @@ import pytest
 from stedi_assets.errors import LakehouseError
 from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.ledger import LEDGER
-from stedi_assets.storage import local
 from stedi_assets.storage.folder import TAKEN, StoredFile, sha256_of
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets_tests.lakehouse.conftest import read, write
+from stedi_assets_tests.landing.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
 
 
@@ -42,12 +40,6 @@ def test__upload__byte_for_byte(source, folder):
         (source / name).write_bytes(content)
     assert upload(source, folder) == ["a.json", "b.json", "d.json.gz"]
     assert contents(folder) == files
-
-
-def test__upload__makes_the_folder(source, tmp_path):
-    write(source, {"a.json": ANN})
-    assert upload(source, tmp_path / "new" / "landing") == ["a.json"]
-    assert contents(tmp_path / "new" / "landing") == {"a.json": ANN.encode()}
 
 
 @pytest.mark.parametrize(
@@ -99,19 +91,11 @@ def test__upload__only_what_is_new(source, folder):
     write(source, {"a.json": ANN})
     write(folder, {"there.json": BEN})
     assert upload(source, folder) == ["a.json"]
+    os.utime(source / "a.json", (1, 1))
     assert upload(source, folder) == []
     write(source, {"b.json": BEN, ".hidden.json": BEN, "notes.txt": BEN})
     assert upload(source, folder) == ["b.json"]
     assert sorted(contents(folder)) == ["a.json", "b.json", "there.json"]
-
-
-def test__upload__touched_is_not_changed(source, folder):
-    write(source, {"a.json": ANN})
-    upload(source, folder)
-    landed = (folder / "a.json").stat()
-    os.utime(source / "a.json", (1, 1))
-    assert upload(source, folder) == []
-    assert (folder / "a.json").stat() == landed
 
 
 @pytest.mark.parametrize(
@@ -134,36 +118,6 @@ def test__upload__changed_file_lands_beside_the_earlier(source, folder, name, ve
     assert upload(source, folder) == []
 
 
-def fail_in_the_middle(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
-    """Makes the copying of a file fail after its first bytes."""
-
-    def copy(source: Path, target: Path) -> None:
-        target.write_bytes(source.read_bytes()[:10])
-        raise fault
-
-    monkeypatch.setattr(local, "copyfile", copy)
-
-
-def test__upload__killed_in_the_middle(source, folder, monkeypatch):
-    write(source, {"a.json": ANN})
-    write(folder, {"b.json": BEN})
-    with monkeypatch.context() as patch:
-        fail_in_the_middle(patch, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            upload(source, folder)
-    assert contents(folder) == {"b.json": BEN.encode()}
-    assert upload(source, folder) == ["a.json"]
-    assert contents(folder) == {"a.json": ANN.encode(), "b.json": BEN.encode()}
-
-
-def test__upload__disk_full(source, folder, monkeypatch):
-    write(source, {"a.json": ANN})
-    fail_in_the_middle(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(LakehouseError, match="the disk is full"):
-        upload(source, folder)
-    assert contents(folder) == {}
-
-
 def test__upload__what_a_kill_left_is_not_read_and_goes_in_a_day(lakehouse, source, folder):
     write(source, {"a.json": ANN})
     write(folder, {".a.json.1.part": BEN[:20], ".a.json.2.part": BEN})
@@ -174,34 +128,22 @@ def test__upload__what_a_kill_left_is_not_read_and_goes_in_a_day(lakehouse, sour
     assert read(lakehouse) == [ANN_READ]
 
 
-def test__upload__file_where_landing_belongs(source, tmp_path):
+@pytest.mark.parametrize("where", ["landing", ""], ids=["landing", "its_parent"])
+def test__upload__file_where_a_folder_belongs(source, tmp_path, where):
     write(source, {"a.json": ANN})
-    (tmp_path / "landing").write_text("in the way")
+    place = tmp_path / "accelerometer"
+    (place / where).parent.mkdir(exist_ok=True)
+    (place / where).write_text("in the way")
     with pytest.raises(LakehouseError) as error:
-        upload(source, tmp_path / "landing")
-    assert str(tmp_path / "landing") in str(error.value)
-    assert (tmp_path / "landing").read_text() == "in the way"
-
-
-def test__upload__file_where_a_parent_of_landing_belongs(source, tmp_path):
-    write(source, {"a.json": ANN})
-    (tmp_path / "accelerometer").write_text("in the way")
-    with pytest.raises(LakehouseError) as error:
-        upload(source, tmp_path / "accelerometer" / "landing")
-    assert str(tmp_path / "accelerometer" / "landing") in str(error.value)
+        upload(source, place / "landing")
+    assert str(place / "landing") in str(error.value)
+    assert (place / where).read_text() == "in the way"
 
 
 def test__upload__no_source_folder(tmp_path, folder):
     write(folder, {"a.json": ANN})
     assert upload(tmp_path / "absent", folder) == []
     assert contents(folder) == {"a.json": ANN.encode()}
-
-
-def test__upload__name_that_spark_takes_for_a_pattern(source, folder):
-    write(source, {"a.json": ANN, "b*.json": BEN})
-    with pytest.raises(LakehouseError, match=r"file 2 of 2 by name .* cannot be read by its name"):
-        upload(source, folder)
-    assert contents(folder) == {}
 
 
 def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
@@ -218,7 +160,7 @@ def test__upload__odd_names_land_and_are_read(lakehouse, source, folder):
         pytest.param(3600, True, id="by_a_clock_that_was_an_hour_ahead"),
     ],
 )
-def test__upload__settled(source, folder, changed, lands):
+def test__upload__of_a_file_that_was_just_modified(source, folder, changed, lands):
     write(source, {"a.json": ANN})
     os.utime(source / "a.json", (time.time() + changed,) * 2)
     arriving, landing_folder = (LocalFolder(f"file://{path}") for path in (source, folder))

@@ -9,7 +9,7 @@ from pathlib import Path
 from stedi_assets.demo_s3 import S3Server
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.runs import HANGING_SECONDS
-from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, content, failures, row_counts
+from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, content, failures, row_counts
 
 
 def test__s3__two_runs_at_once(
@@ -33,6 +33,7 @@ def test__s3__two_runs_at_once(
 WRITER = f"""
 import sys
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.tables import {STEP_TRAINER_TRUSTED.name.upper()} as table
 
@@ -43,7 +44,7 @@ frame = lakehouse.spark_session.createDataFrame(rows, table.ddl)
 before = lakehouse.state(table)
 print("ready", flush=True)
 sys.stdin.readline()
-written = lakehouse.write(table, frame, {{"run": number}})
+written = lakehouse.write(table, frame, Commit(run=str(number)))
 print(written.rows)
 """
 

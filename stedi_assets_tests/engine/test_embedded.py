@@ -23,6 +23,9 @@ from stedi_assets.orchestration import failures
 from stedi_assets_tests import stranger
 
 STARTS = 20
+ON_LINUX = pytest.mark.skipif(
+    sys.platform != "linux", reason="only there /proc/net/tcp has ports, and a call can be held"
+)
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def resource() -> Iterator[SparkResource]:
     resource.stop()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ports are found through /proc/net/tcp")
+@ON_LINUX
 def test__another_user__gets_nowhere_in_20_starts(ports: list[int]) -> None:
     with stranger.watching() as watching:
         for _ in range(STARTS):
@@ -45,7 +48,7 @@ def test__another_user__gets_nowhere_in_20_starts(ports: list[int]) -> None:
     assert not set(ports) & set(watching.answered)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ports are found through /proc/net/tcp")
+@ON_LINUX
 def test__another_user__reaches_an_engine_that_stays_open() -> None:
     """The test above could not fail otherwise."""
     with stranger.watching() as watching:
@@ -58,20 +61,16 @@ def test__another_user__reaches_an_engine_that_stays_open() -> None:
     assert port in watching.answered
 
 
-def test__port__is_closed_before_the_first_query(resource: SparkResource, ports: list[int]) -> None:
-    assert resource.spark_session.range(3).count() == 3
-    [port] = ports
-    assert not _connects(port)
-    assert resource.spark_session.range(4).count() == 4
-
-
-def test__port__is_closed_where_there_is_no_filter(
-    resource: SparkResource, ports: list[int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("platform", [sys.platform, "darwin"], ids=["filter", "no_filter"])
+def test__port__is_closed_before_the_first_query(
+    platform: str, resource: SparkResource, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", platform)
     assert resource.spark_session.range(3).count() == 3
     [port] = ports
-    assert not _connects(port)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    assert resource.spark_session.range(4).count() == 4
 
 
 def test__stranger__in_the_window_ends_the_run(
@@ -98,7 +97,7 @@ def test__stranger__in_the_window_ends_the_run(
     assert resource.spark_session.range(3).count() == 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a system call")
+@ON_LINUX
 def test__stranger__in_the_window_is_never_accepted(
     resource: SparkResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,18 +162,13 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def _connects(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def test__process__that_ends_without_a_stop_ends() -> None:
     """As by an error: what PySpark asks of a cache as it goes finds the connection closed."""
     code = (
         "from stedi_assets.engine.spark import SparkResource\n"
         "resource = SparkResource()\n"
-        "held = resource.cached(resource.spark_session.range(3))\n"
-        "assert held.count() == 3\n"
+        "cached = resource.cached(resource.spark_session.range(3))\n"
+        "assert cached.count() == 3\n"
         "raise SystemExit(3)"
     )
     ended = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)

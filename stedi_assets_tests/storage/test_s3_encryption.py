@@ -9,8 +9,8 @@ import pytest
 from stedi_assets import demo_s3 as demo
 from stedi_assets.demo_s3 import S3Server
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
-from stedi_assets_tests.s3.conftest import GOOD_ROWS, Start, row_counts
 from stedi_assets_tests.s3_proxy import S3Proxy
+from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, row_counts
 
 
 @pytest.fixture(scope="module")
