@@ -1,5 +1,5 @@
-"""Erasure: people who have left are taken out of the past too, and on request of landing.
+"""Erasure of people who have withdrawn consent, and on request of anyone's landing records.
 
-The tables themselves follow consent at every run. What is left of a person then is in older
-versions, in their logs, in quarantine and in the landing files.
+The tables follow consent at every run. What is left of a person then is in old versions of the
+tables, in their logs, in quarantine and in the landing files.
 """

@@ -1,4 +1,4 @@
-"""One erasure of a lakehouse: from where, and the proof that no one is left."""
+"""One erasure of a lakehouse: of tables, quarantine and landing, with the proof."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stedi_assets import storage
-from stedi_assets.erasure import rewrite as landing
-from stedi_assets.erasure.people import Left, People
+from stedi_assets.erasure import rewrite
+from stedi_assets.erasure.people import People, Remainder
 from stedi_assets.erasure.record import Record
 from stedi_assets.erasure.whom import Whom, people_who_landed
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import delta
-from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.lakehouse import delta, maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
 
 JOB = "erase_withdrawn"
 AGAIN = f"Materialise the lakehouse, then run {JOB} again."
-# So many pieces of quarantine are in memory at once.
-PIECES_AT_ONCE = 1024
+RECORDS_IN_MEMORY = 1024
 
 
 class Erasure:
@@ -51,10 +49,10 @@ class Erasure:
         lakehouse: Where the tables are.
         pseudonyms: Makes the pseudonyms.
         asked: Pseudonyms of people to erase from landing too.
-        record: Takes down what is done.
+        record: Collects what is done.
 
     Raises:
-        LakehouseError: If there is no trace of one of the people asked for.
+        LakehouseError: If one of the people asked for is found nowhere.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class Erasure:
         self.whom.require_known(others, self._quarantined())
 
     def stale(self) -> str | None:
-        """Which table was not made anew since someone left, in a sentence, if one is."""
+        """One sentence that names a table with rows of people who left; None if there is none."""
         for table in self.tables(DELTA_TABLES):
             rows = self.lakehouse.read(table)
             count = max(left.count() for left in self._left_in(table, rows))
@@ -84,23 +82,23 @@ class Erasure:
                 )
         return None
 
-    def clear_landing(self, table: Table) -> None:
-        """Takes the people asked for out of a table's landing files, superseded ones too."""
+    def erase_landing(self, table: Table) -> None:
+        """Erases the people asked for from a table's landing files, superseded ones too."""
         folder = storage.open_folder(self.lakehouse.uri_of(table))
         with storage_faults(folder.uri):
-            erased = landing.clear(folder, self.whom.asked_people(), table)
+            erased = rewrite.erase(folder, self.whom.asked_people(), table)
         self.record.landing_lines[table.name] = erased.lines
         self.record.files_renamed[table.name] = erased.renamed
         self.record.ambiguous[table.name] = erased.ambiguous
         self.record.read[table.name] = erased.read
-        self._forget_versions(table)
+        self._delete_store_versions(table)
 
-    def note_people(self) -> bool:
-        """Takes down who is in old files and has left, and tells whether there are old files."""
+    def record_people(self) -> bool:
+        """Records who has left and is in old files; returns whether there are old files."""
         found = set(self.record.people)
         any_files = False
         for table in self.tables(DELTA_TABLES):
-            files = upkeep.superseded_files(self.lakehouse.uri_of(table))
+            files = maintenance.superseded_files(self.lakehouse.uri_of(table))
             any_files |= bool(files)
             for person in _people(table) if files else []:
                 left = self._left_of(table, person, self._data_files(person, files))
@@ -109,11 +107,11 @@ class Erasure:
         self.record.people = sorted(found)
         return any_files
 
-    def quarantine(self, landed: Table) -> None:
-        """Blanks the pieces, or the parts of them, that are of someone who has left.
+    def erase_quarantine(self, landed: Table) -> None:
+        """Empties the malformed records, or the parts of them, of people who have left.
 
         Args:
-            landed: The landing table that they are of.
+            landed: The landing table whose quarantine it is.
 
         Raises:
             LakehouseError: If the quarantine table was made by another release.
@@ -130,9 +128,9 @@ class Erasure:
         count = ambiguous = 0
         found = set(self.record.people)
         with tempfile.TemporaryDirectory() as scratch:
-            # While delta-rs writes, it cannot read.
-            path = Path(scratch, "cleared.parquet")
-            with pq.ParquetWriter(path, schema) as cleared:
+            # Through a file, since delta-rs cannot read a table while it writes it.
+            path = Path(scratch, "erased.parquet")
+            with pq.ParquetWriter(path, schema) as erased:
                 for batch, left, people in self._judged(landed):
                     changed = [line for each, line in _beside(left, batch) if each.line != line]
                     count += len(changed)
@@ -140,41 +138,41 @@ class Erasure:
                     ambiguous += sum(each.ambiguous for each in left)
                     columns = {name: batch[name] for name in table.column_names}
                     columns["line"] = pa.array([each.line for each in left], pa.string())
-                    cleared.write_batch(pa.RecordBatch.from_pydict(columns, schema))
+                    erased.write_batch(pa.RecordBatch.from_pydict(columns, schema))
             if count:
                 with pq.ParquetFile(path) as rows:
-                    batches = functools.partial(rows.iter_batches, PIECES_AT_ONCE)
+                    batches = functools.partial(rows.iter_batches, RECORDS_IN_MEMORY)
                     self.lakehouse.write(table, batches, state.commit)
         self.record.people = sorted(found)
         self.record.quarantined[table.name] = count
         self.record.ambiguous[table.name] = ambiguous
 
-    def forget(self, table: Table) -> None:
-        """Leaves a table its current version alone, and proves that no one is in it who left.
+    def delete_history(self, table: Table) -> None:
+        """Deletes a table's old versions, and proves that no one who left is in what stays.
 
         Raises:
-            LakehouseError: If someone still is, or the table was written meanwhile.
+            LakehouseError: If someone still is, or another run has written the table meanwhile.
         """
         uri = self.lakehouse.uri_of(table)
-        self.record.tables[table.name] = asdict(upkeep.delete_old_versions(uri))
-        self._forget_versions(table)
-        if why := upkeep.why_old_files_remain(uri):
+        self.record.tables[table.name] = asdict(maintenance.delete_old_versions(uri))
+        self._delete_store_versions(table)
+        if why := maintenance.why_old_files_remain(uri):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.")
         if count := self._count_left(table, uri):
             raise LakehouseError(f"{table.name} has {count:,} rows of people who left. {AGAIN}")
         state = self.lakehouse.state(table)
         self.record.read[table.name] = state.rows if state else 0
 
-    def keep_record(self) -> None:
-        """Writes what has been taken down, in place of what was written before."""
-        self.record.keep(self.lakehouse.uri)
+    def write_record(self) -> None:
+        """Writes the record as it is now, over what was written before."""
+        self.record.write(self.lakehouse.uri)
 
     def tables(self, among: Sequence[Table]) -> list[Table]:
-        """Those that the lakehouse has."""
+        """Those of some tables that exist."""
         return [table for table in among if self.lakehouse.state(table)]
 
     def _count_left(self, table: Table, uri: str) -> int:
-        """How many rows of people who left are in all that is stored of a table."""
+        """How many rows of people who left are in any stored file of a table."""
         if table in QUARANTINE_TABLES:
             landed = LANDING_TABLES[QUARANTINE_TABLES.index(table)]
             judged = self._judged(landed)
@@ -194,17 +192,17 @@ class Erasure:
         ]
         return max(counts)
 
-    def _judged(self, landed: Table) -> Iterator[tuple[pa.RecordBatch, list[Left], People]]:
-        """The quarantine of a landing table, what is left of each piece, and whom it was judged by.
+    def _judged(self, landed: Table) -> Iterator[tuple[pa.RecordBatch, list[Remainder], People]]:
+        """The quarantine of a landing table in batches, each record's remainder, and the people.
 
-        The people are looked up for some pieces at a time, so that no more is in memory at once.
+        The people are looked up for each batch, so that memory stays bounded.
         """
-        for batch in self._pieces(quarantine_of(landed)).to_batches(batch_size=PIECES_AT_ONCE):
+        for batch in self._dataset(quarantine_of(landed)).to_batches(batch_size=RECORDS_IN_MEMORY):
             lines = [line or "" for line in batch["line"].to_pylist()]
             people = self.whom.people_in(lines)
-            yield batch, [_blanked(line, people, landed) for line in lines], people
+            yield batch, [_without(line, people, landed) for line in lines], people
 
-    def _pieces(self, table: Table) -> pa_dataset.Dataset:
+    def _dataset(self, table: Table) -> pa_dataset.Dataset:
         uri = self.lakehouse.uri_of(table)
         found = delta.open_table(uri)
         assert found is not None
@@ -212,17 +210,17 @@ class Erasure:
         return found.to_pyarrow_dataset(filesystem=filesystem)
 
     def _quarantined(self) -> Iterator[str]:
-        """The text of all quarantined pieces."""
+        """The text of every malformed record."""
         for table in self.tables(QUARANTINE_TABLES):
-            for batch in self._pieces(table).to_batches(batch_size=PIECES_AT_ONCE):
+            for batch in self._dataset(table).to_batches(batch_size=RECORDS_IN_MEMORY):
                 yield from filter(None, batch["line"].to_pylist())
 
     def _addresses_in_tables(self) -> Iterator[DataFrame]:
-        """The addresses in each table that has some, in its old versions too."""
+        """The e-mail addresses of each table that has some, old versions included."""
         for table in self.tables(DELTA_TABLES):
             for person in _people(table):
                 yield self.lakehouse.read(table).select(person.column)
-                if files := upkeep.superseded_files(self.lakehouse.uri_of(table)):
+                if files := maintenance.superseded_files(self.lakehouse.uri_of(table)):
                     yield self._data_files(person, files)
 
     def _data_files(self, subject: Person | Device, uris: list[str]) -> DataFrame:
@@ -256,17 +254,17 @@ class Erasure:
         return who.join(values, list(columns), "left_anti")
 
     def _clock_of(self, table: Table) -> str:
-        """That a table was made with a clock ahead of this one, by which consent was judged."""
+        """A sentence if a table was made by a clock ahead of this one; else empty."""
         state = self.lakehouse.state(table)
         made = state.commit.as_of if state else None
         if made is None or made <= self.record.began:
             return ""
         return (
-            f" It was made by a clock that said {_utc(made)}, later than now: that one was fast, "
+            f" It was made by a clock that showed {_utc(made)}, later than now: that one was fast, "
             "or this one is slow."
         )
 
-    def _forget_versions(self, table: Table) -> None:
+    def _delete_store_versions(self, table: Table) -> None:
         with storage_faults(uri := self.lakehouse.uri_of(table)):
             if not storage.open_folder(uri).delete_noncurrent_versions():
                 self.record.store_versions_kept.append(table.name)
@@ -277,13 +275,13 @@ def _people(table: Table) -> list[Person]:
     return [each for each in table.subjects if isinstance(each, Person)]
 
 
-def _blanked(piece: str, people: People, landed: Table) -> Left:
-    left = [people.without(line, landed) for line in piece.split("\n")]
+def _without(record: str, people: People, landed: Table) -> Remainder:
+    left = [people.without(line, landed) for line in record.split("\n")]
     kept = [each.line for each in left if each.line is not None]
-    return Left("\n".join(kept), sum(each.ambiguous for each in left))
+    return Remainder("\n".join(kept), sum(each.ambiguous for each in left))
 
 
-def _beside(left: list[Left], batch: pa.RecordBatch) -> Iterator[tuple[Left, str]]:
+def _beside(left: list[Remainder], batch: pa.RecordBatch) -> Iterator[tuple[Remainder, str]]:
     return zip(left, (line or "" for line in batch["line"].to_pylist()), strict=True)
 
 

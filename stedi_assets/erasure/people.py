@@ -5,26 +5,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from stedi_assets.erasure import objects
 from stedi_assets.erasure import text as texts
+from stedi_assets.erasure.objects import Segment
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.tables import LANDING_TABLES, Table, consent
 from stedi_assets.tables.schema import Person
 
-# A shorter serial number identifies a device only where it is called one.
+# A shorter serial number identifies a device only where it is labelled as one.
 DISTINCTIVE = 6
 ADDRESSES_REMEMBERED = 1 << 16
 LETTERS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
-class Left:
-    """What is left of a line.
+class Remainder:
+    """A line without the people.
 
     Attributes:
         line: Its text, or None if nothing is left.
-        ambiguous: How many pieces may tell of the people or of others: those that stay, with a name
-            alone, or a phone or a device that others have too; and text that goes for a phone or a
-            device, though it holds another's address.
+        ambiguous: How many of its segments may be of the people or of others: those that stay,
+            with a name alone, or a phone or a device that others have too; and text that goes for
+            a phone or a device, though it has another person's address.
     """
 
     line: str | None
@@ -64,7 +66,7 @@ class People:
         words = self.addresses | self.devices | self.names | phones
         self._words = [each.casefold() for each in words]
 
-    def are(self, address: str) -> bool:
+    def include(self, address: str) -> bool:
         """Whether an e-mail address is one of theirs."""
         person = consent.person_of(address)
         if person in self.addresses:
@@ -78,48 +80,47 @@ class People:
         return self._known[person]
 
     def pseudonyms_in(self, line: str) -> set[str]:
-        """The pseudonyms of those of them whose addresses a line holds."""
-        theirs = {consent.person_of(each) for each in texts.addresses(line) if self.are(each)}
+        """The pseudonyms of those of them whose addresses are in a line."""
+        theirs = {consent.person_of(each) for each in texts.addresses(line) if self.include(each)}
         return set(map(self.pseudonyms.of_text, theirs))
 
-    def without(self, line: str, table: Table) -> Left:
-        """A line without them, of which all that is others' is as it was.
+    def without(self, line: str, table: Table) -> Remainder:
+        """A line without them; all that is of others stays as it was.
 
-        - A record of one of them goes.
-        - A record of another person stays. An address of theirs in one of its other fields is
-          blanked.
-        - A record that names no person, as a device's reading, goes if it holds an address of
+        - A record of one of them is deleted.
+        - A record of another person stays. A field of it with an address of theirs becomes empty.
+        - A record that names no person, as a device's reading, is deleted if it has an address of
           theirs, or a phone or a device that is theirs alone.
-        - So does text that is no record, whoever else's address it holds.
+        - So is text that is no record, even if it has another person's address.
 
         Args:
-            line: A line of a landing file, or of what was quarantined of one.
+            line: A line of a landing file or of quarantine.
             table: The landing table of its source.
         """
         if not self._may_be_in(line):
-            return Left(line)
-        pieces = list(texts.pieces(line))
-        left = [self._without(piece, table) for piece in pieces]
+            return Remainder(line)
+        segments = list(objects.segments(line))
+        left = [self._without(segment, table) for segment in segments]
         ambiguous = sum(each.ambiguous for each in left)
         kept = [each.line for each in left if each.line is not None]
-        if kept == [piece.text for piece in pieces]:
-            return Left(line, ambiguous)
-        return Left("\n".join(kept) or None, ambiguous)
+        if kept == [segment.text for segment in segments]:
+            return Remainder(line, ambiguous)
+        return Remainder("\n".join(kept) or None, ambiguous)
 
     def named_in(self, file_name: str) -> bool:
-        """Whether a file's name holds what identifies one of them, or their name."""
+        """Whether a file's name has what identifies one of them, or their name."""
         name = file_name.casefold()
         words = LETTERS.split(name)
         known = (*self.addresses, *(each for each in self.devices if len(each) >= DISTINCTIVE))
         return (
             any(each.casefold() in name for each in known)
             or any(each in "".join(words) for each in self.phones)
-            or any(_stands_in(each, words) for each in self.names)
-            or (bool(self._unresolved) and any(map(self.are, texts.embedded_addresses(file_name))))
+            or any(_is_among(each, words) for each in self.names)
+            or (bool(self._unresolved) and self._includes_any(texts.embedded_addresses(file_name)))
         )
 
     def _may_be_in(self, line: str) -> bool:
-        """Whether to look closer: a quick answer, no only where they cannot be in a line."""
+        """A quick test, false only if they cannot be in a line."""
         for each in texts.decoded(line):
             folded = each.casefold()
             if any(word in folded for word in self._words):
@@ -128,39 +129,41 @@ class People:
                 digits = texts.NOT_A_DIGIT.sub("", each)
                 if any(number in digits for number in self._digits):
                     return True
-        return bool(self._unresolved) and any(map(self.are, texts.addresses(line)))
+        return bool(self._unresolved) and self._includes_any(texts.addresses(line))
 
-    def _without(self, piece: texts.Piece, table: Table) -> Left:
-        addresses = texts.addresses(piece.text)
-        theirs = any(map(self.are, addresses))
-        if piece.is_object:
-            fields = texts.fields(piece.text)
+    def _without(self, segment: Segment, table: Table) -> Remainder:
+        text = segment.text
+        addresses = texts.addresses(text)
+        theirs = self._includes_any(addresses)
+        if segment.is_object:
+            fields = objects.fields(text)
             owners = (fields.get(name, "") for name in owner_fields(table))
             owner = next(filter(consent.person_of, owners), None)
-            if owner is not None and not self.are(owner):
-                return Left(texts.blanked(piece.text, self._tells) if theirs else piece.text)
+            if owner is not None and not self.include(owner):
+                return Remainder(objects.emptied(text, self._is_in) if theirs else text)
             device = {fields.get("serialNumber", "")}
-            found = texts.values(piece.text)
+            found = objects.values(text)
             if owner is not None or theirs or self._identified(found, device):
-                return Left(None)
-            return Left(piece.text, int(self._ambiguous(found - device)))
-        found = texts.mentions(piece.text)
+                return Remainder(None)
+            return Remainder(text, int(self._ambiguous(found - device)))
         if theirs:
-            return Left(None)
-        if self._identified(found, texts.serial_numbers(piece.text)):
+            return Remainder(None)
+        found = texts.mentions(text)
+        if self._identified(found, texts.serial_numbers(text)):
             others = any(texts.ONE_ADDRESS.fullmatch(each) for each in addresses)
-            return Left(None, int(others))
-        return Left(piece.text, int(self._ambiguous(found)))
+            return Remainder(None, int(others))
+        return Remainder(text, int(self._ambiguous(found)))
 
-    def _tells(self, string: str) -> bool:
-        return any(map(self.are, texts.addresses(string)))
+    def _includes_any(self, addresses: set[str]) -> bool:
+        return any(map(self.include, addresses))
+
+    def _is_in(self, text: str) -> bool:
+        return self._includes_any(texts.addresses(text))
 
     def _identified(self, found: set[str], devices: set[str]) -> bool:
         """Whether a phone or a device that is theirs alone is among the parts of a text.
 
-        Args:
-            found: The parts.
-            devices: Those that the text calls serial numbers.
+        `devices` are those that the text labels as serial numbers.
         """
         return bool(devices & self.devices) or any(
             (each in self.devices and len(each) >= DISTINCTIVE)
@@ -179,7 +182,7 @@ class People:
         try:
             return self.pseudonyms.of_text(person)
         except UnicodeEncodeError:
-            return None  # half a character, or a byte that is none: no one's address
+            return None  # half of a surrogate pair, or an undecoded byte: not an address
 
 
 def owner_fields(table: Table) -> list[str]:
@@ -189,8 +192,8 @@ def owner_fields(table: Table) -> list[str]:
     return list(dict.fromkeys(fields))
 
 
-def _stands_in(name: str, words: list[str]) -> bool:
-    """Whether a person's name is among the words of a file's, or its words run together."""
+def _is_among(name: str, words: list[str]) -> bool:
+    """Whether a person's name is among the words of a file's name, or in its words run together."""
     parts = [part for part in LETTERS.split(name) if part]
     together = len(parts) > 1 and "".join(parts) in "".join(words)
     return bool(parts) and (together or f" {' '.join(parts)} " in f" {' '.join(words)} ")

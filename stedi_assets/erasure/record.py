@@ -1,4 +1,4 @@
-"""What is kept of an erasure: whom, when and how much, without personal data."""
+"""The record of an erasure: who, when and how much, without personal data."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ RECORDS = "customer/erasures"
 
 @dataclass
 class Record:
-    """What is kept of an erasure.
+    """The record of an erasure. Its fields are those of the stored JSON.
 
     Attributes:
         run: The run's id.
         began: When it began (epoch milliseconds, UTC).
-        finished: When everything was erased and proved to be; None if it never came to that.
+        finished: When everything was erased and verified; None if the run failed before.
         people: Pseudonyms of the people who were found and erased, or were asked for.
-        landing_lines: Lines taken out of landing or cut, by table.
-        files_renamed: Landing files whose names held what identifies one of them, by table.
-        quarantined: Pieces blanked or cut in quarantine, by table.
-        ambiguous: Pieces of landing and quarantine that may be theirs or others', by table, as
-            `people.Left` says.
-        tables: Data files and versions that are gone, by table.
-        read: Rows of tables, and lines of landing, that were read to prove it, by table.
-        store_versions_kept: Tables of which a versioned bucket keeps what was deleted.
+        landing_lines: Lines of landing that were deleted or shortened, by table.
+        files_renamed: Landing files whose names identified one of the people, by table.
+        quarantined: Malformed records of quarantine that were emptied or shortened, by table.
+        ambiguous: Segments of landing and quarantine that may be of the people or of others, by
+            table, as in `people.Remainder`.
+        tables: Data files and versions that were deleted, by table.
+        read: Rows of tables and lines of landing that were read as proof, by table.
+        store_versions_kept: Tables whose versioned bucket keeps what was deleted.
     """
 
     run: str
@@ -53,7 +53,7 @@ class Record:
         return any(counts) or any(any(each.values()) for each in self.tables.values())
 
     def summary(self) -> str:
-        """Who, as a number, how much, and how it was proved."""
+        """The number of people, how much was erased, and the proof."""
         files, versions = (
             sum(each.get(name, 0) for each in self.tables.values())
             for name in ("files", "versions")
@@ -63,28 +63,24 @@ class Record:
             f"Erased {_some(len(self.people), 'person', 'people')}: "
             f"{_some(sum(self.landing_lines.values()), 'line')} of landing and "
             f"{_some(sum(self.files_renamed.values()), 'file name')}, "
-            f"{_some(sum(self.quarantined.values()), 'piece')} of quarantine, "
+            f"{_some(sum(self.quarantined.values()), 'record')} of quarantine, "
             f"{_some(versions, 'old version')} of tables with {_some(files, 'data file')}. "
             f"Proof: {_some(sum(self.read.values()), 'row')} and lines, all that is left of "
             f"{_some(len(self.read), 'table')}, were read afterwards, and none is theirs. "
-            f"Ambiguous: {_some(sum(self.ambiguous.values()), 'piece')} of text. A piece with "
-            "their own phone or device beside another's address is gone; one with a name alone, or "
-            "a phone or a device that others have too, stayed."
-            + (
-                f" The bucket keeps old versions of {kept} until its lifecycle rule."
-                if kept
-                else ""
-            )
+            f"Ambiguous: {_some(sum(self.ambiguous.values()), 'text')}. Text with their own phone "
+            "or device beside another person's address is deleted; text with a name alone, or a "
+            "phone or a device that others have too, stays."
+            + (f" The bucket keeps old versions of {kept} until its lifecycle rule." * bool(kept))
         )
 
-    def keep(self, lakehouse: str) -> None:
-        """Writes it, in place of what was written of the same run before."""
+    def write(self, lakehouse: str) -> None:
+        """Writes it, over an earlier record of the same run."""
         folder, name = _folder(lakehouse), f"{self.began}-{self.run}.json"
         folder.write(name, json.dumps(asdict(self)) + "\n", replaces=folder.file(name))
 
 
 def records(lakehouse: str) -> Iterator[dict[str, Any]]:
-    """The records of earlier erasures of a lakehouse, as plain values."""
+    """The records of earlier erasures of a lakehouse, as parsed JSON."""
     folder = _folder(lakehouse)
     for file in folder.json_lines():
         with folder.open(file) as stored:

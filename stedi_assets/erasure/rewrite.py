@@ -1,4 +1,4 @@
-"""Takes people out of landing files: each is written anew without them, verified and swapped."""
+"""Erases people from landing files: each file is rewritten without them, verified and replaced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import Folder, StoredFile, sha256_of
 from stedi_assets.tables import Table
 
-# A byte that is not UTF-8 becomes a character of its own, and that byte again when written.
+# A byte that is not UTF-8 is decoded to a surrogate, and encoded to the same byte again.
 UTF_8 = ("utf-8", "surrogateescape")
 
 
@@ -29,10 +29,10 @@ class Erased:
     """What an erasure did to landing files.
 
     Attributes:
-        lines: How many lines were taken out or cut.
-        renamed: How many files have another name, since theirs held what identifies the people.
-        read: How many lines were read when that was done, in none of which the people are.
-        ambiguous: How many pieces may be theirs or others', as `people.Left` says.
+        lines: How many lines were deleted or shortened.
+        renamed: How many files were renamed, since their names identified the people.
+        read: How many lines were read afterwards, without finding the people in any.
+        ambiguous: How many segments may be of the people or of others, as in `people.Remainder`.
     """
 
     lines: int = 0
@@ -44,20 +44,12 @@ class Erased:
         return Erased(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-def clear(folder: Folder, people: People, table: Table) -> Erased:
-    """Takes people out of every file of a landing folder, a superseded one too, and its ledger.
-
-    Args:
-        folder: The landing folder.
-        people: The people.
-        table: The landing table whose folder it is.
-
-    Returns:
-        What was done.
+def erase(folder: Folder, people: People, table: Table) -> Erased:
+    """Erases people from every file of a landing folder, superseded ones too, and from its ledger.
 
     Raises:
-        LakehouseError: If storage fails or a file is damaged; every file is then whole, as it was
-            or as it shall be.
+        LakehouseError: If storage fails or a file is damaged. Every file is then either as it was
+            or rewritten.
     """
     stored = folder.files()
     before = ledger = ledgers.read(folder, stored)
@@ -66,15 +58,15 @@ def clear(folder: Folder, people: People, table: Table) -> Erased:
         for file in folder.json_lines(stored):
             landed = before.by_name[file.name]
             name, source = _names(landed, people)
-            was = landed.landed_sha256 or landed.sha256 or folder.digest(file)
-            done, digest = _erase(folder, file, landed, name, people, table)
+            original = landed.landed_sha256 or landed.sha256 or folder.digest(file)
+            done, digest = _erase_from(folder, file, landed, name, people, table)
             erased += done
             if digest:
                 known = {
                     "name": name,
                     "source": source,
                     "sha256": digest,
-                    "landed_sha256": was,
+                    "landed_sha256": original,
                     "version": "",
                 }
                 ledger = ledger.with_files([landed.model_copy(update=known)])
@@ -84,28 +76,15 @@ def clear(folder: Folder, people: People, table: Table) -> Erased:
     return erased
 
 
-def _erase(
-    folder: Folder,
-    file: StoredFile,
-    landed: LandedFile,
-    name: str,
-    people: People,
-    table: Table,
+def _erase_from(
+    folder: Folder, file: StoredFile, landed: LandedFile, name: str, people: People, table: Table
 ) -> tuple[Erased, str | None]:
-    """Takes people out of a landing file: writes another beside it, verifies it and swaps them.
+    """Erases people from a landing file, which is called `name` from then on.
 
-    The digest of the file as it was is noted first, so that it does not land again.
-
-    Args:
-        folder: The landing folder.
-        file: A file of it.
-        landed: What the ledger says of it.
-        name: Its name from now on.
-        people: The people.
-        table: The landing table whose file it is.
+    The digest of the file as it was is noted first, so that the file does not land again.
 
     Returns:
-        What was done, and the SHA-256 of the file as it is now; None if it is untouched.
+        What was done, and the SHA-256 of the rewritten file; None if the file is unchanged.
     """
     with tempfile.TemporaryDirectory() as scratch, storage_faults(folder.uri):
         changed = Path(scratch, "changed")
@@ -132,11 +111,11 @@ def _erase(
         if file not in folder.files():
             raise LakehouseError(
                 f"A file of {folder.uri} was replaced while people were erased from it. It is "
-                "untouched; run the job again."
+                "unchanged; run the job again."
             )
         was = folder.digest(file)
         note_erased(folder, {was, landed.landed_sha256 or was})
-        # A run that was killed may have left it under its other name, without fewer people.
+        # A killed run may have left a file of the new name, from which fewer people are erased.
         before = file if name == file.name else folder.file(name)
         folder.upload(changed, name, digest, replaces=before)
         if name != file.name:
@@ -147,8 +126,8 @@ def _erase(
 def _names(landed: LandedFile, people: People) -> tuple[str, str]:
     """The names of a landed file and of its source file, without what identifies the people.
 
-    Another name is a pseudonym of the source file's, which is the same when a run that was killed
-    is run again.
+    A new name is a pseudonym of the source file's name, so that a run after a killed one gives the
+    same.
     """
     if not (people.named_in(landed.name) or people.named_in(landed.source)):
         return landed.name, landed.source
@@ -160,7 +139,7 @@ def _names(landed: LandedFile, people: People) -> tuple[str, str]:
 
 
 def _verified(path: Path, file: StoredFile, people: People, table: Table) -> tuple[int, str]:
-    """How many lines a rewritten file has, in which none of the people is, and its SHA-256."""
+    """The number of lines of a rewritten file, in which none of the people is, and its SHA-256."""
     lines = 0
     with path.open("rb") as stored, _content(file, stored) as source:
         for line in source:
@@ -168,8 +147,8 @@ def _verified(path: Path, file: StoredFile, people: People, table: Table) -> tup
             text = line.decode(*UTF_8).removesuffix("\n")
             if people.without(text, table).line != text:
                 raise LakehouseError(
-                    "A landing file without the people to erase could not be made: some are still "
-                    "in it. It is untouched."
+                    "A landing file could not be rewritten: some of the people to erase are still "
+                    "in it. It is unchanged."
                 )
     return lines, sha256_of(path)
 

@@ -84,18 +84,20 @@ class Whom:
         found = session.createDataFrame([(each,) for each in sorted(mentioned)], "value string")
         return self._people(self._left.join(found, "value", "left_semi"))
 
-    def require_known(self, others: Iterable[Iterable[DataFrame]], pieces: Iterable[str]) -> None:
+    def require_known(
+        self, others: Iterable[Iterable[DataFrame]], malformed: Iterable[str]
+    ) -> None:
         """Finds everyone who was asked for, wherever they may be known from.
 
         Args:
             others: Frames of a column of addresses, besides those of landing.
-            pieces: What was quarantined.
+            malformed: The text of every malformed record.
 
         Raises:
             LakehouseError: If there is no trace of one of them.
         """
         unknown = set(self.asked)
-        for known in self._known(others, pieces):
+        for known in self._known(others, malformed):
             unknown -= known
             if not unknown:
                 return
@@ -107,7 +109,7 @@ class Whom:
         )
 
     def _known(
-        self, others: Iterable[Iterable[DataFrame]], pieces: Iterable[str]
+        self, others: Iterable[Iterable[DataFrame]], malformed: Iterable[str]
     ) -> Iterator[set[str]]:
         """Pseudonyms of the asked, by where they are known from; the dearer to ask the later."""
         yield set(map(self.pseudonyms.of_text, self.addresses))
@@ -117,8 +119,8 @@ class Whom:
                 found = self._asked_among(frame, frame.columns[0])
                 yield set(map(self.pseudonyms.of_text, found))
         people = People(self.pseudonyms, self.asked)
-        for piece in pieces:
-            yield people.pseudonyms_in(piece)
+        for record in malformed:
+            yield people.pseudonyms_in(record)
 
     def _asked_among(self, frame: DataFrame, name: str) -> list[str]:
         """The addresses of the asked in a column of addresses."""

@@ -27,23 +27,23 @@ class ConfigRefused(dg.DagsterError, click.ClickException):
 
 
 @dg.config_mapping(
-    # Checked by the mapping itself: where Dagster does it, a command ends in a trace.
+    # The mapping validates it itself: if Dagster does, a command ends in a stack trace.
     config_schema=dg.Permissive(
         {
             FROM_LANDING: dg.Field(
                 dg.Any,
                 default_value=[],
                 description=(
-                    "Pseudonyms, by `make pseudonyms`, of the people to take out of the landing "
-                    "files as well: a list. Not their addresses: what stands here is kept in "
-                    "Dagster's history."
+                    "A list of pseudonyms, made by `make pseudonyms`, of the people to erase from "
+                    "the landing files as well. Not their addresses: Dagster's history keeps this "
+                    "configuration."
                 ),
             )
         }
     )
 )
 def pseudonyms_only(config: dict[str, Any]) -> dict[str, Any]:
-    """Refuses what is no list of pseudonyms before a run is made, which would keep it."""
+    """Refuses what is no list of pseudonyms before there is a run, whose history would keep it."""
     given = config[FROM_LANDING]
     if config.keys() - {FROM_LANDING}:
         raise ConfigRefused(
@@ -79,38 +79,38 @@ def erase_people(
         work = Erasure(lakehouse, pseudonyms, asked, record)
         landed = [table for table in reversed(LANDING_TABLES) if asked]
         if asked:
-            # A run after one that died must know of them, whatever that one has erased.
-            work.keep_record()
+            # If this run is killed, the next one finds them here, whatever is erased by then.
+            work.write_record()
         if stale := work.stale():
-            # Of people who still agree landing must be without them before the tables can be.
+            # People who still consent leave the tables only once landing is without them.
             for table in landed:
-                work.clear_landing(table)
-            work.keep_record()
+                work.erase_landing(table)
+            work.write_record()
             raise LakehouseError(f"{stale} {AGAIN}")
-        if work.note_people():
-            work.keep_record()
+        if work.record_people():
+            work.write_record()
         tables = work.tables(QUARANTINE_TABLES)
         for table in LANDING_TABLES:
             if quarantine_of(table) in tables:
-                work.quarantine(table)
+                work.erase_quarantine(table)
         tables += work.tables(DELTA_TABLES)
         for table in tables:
-            work.forget(table)
-        # The customer's are the last, since they tell what is theirs to a run after a killed one.
+            work.delete_history(table)
+        # Customers are last: a run after a killed one learns from them what is whose.
         for table in landed:
-            work.clear_landing(table)
+            work.erase_landing(table)
         if asked:
             delete_file_names(context.instance)
         record.finished = time.time_ns() // 1_000_000
         if record.erased_anything or asked:
-            work.keep_record()
+            work.write_record()
     context.log.info(record.summary())
     for table in (*landed, *tables):
         counts = record.tables.get(table.name, {})
         found = {
-            "pieces_blanked": record.quarantined,
+            "records_emptied": record.quarantined,
             "lines_erased": record.landing_lines,
-            "ambiguous_pieces": record.ambiguous,
+            "ambiguous_texts": record.ambiguous,
             "read_to_prove_it": record.read,
         }
         figures = {name: each[table.name] for name, each in found.items() if table.name in each}
