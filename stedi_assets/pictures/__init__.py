@@ -1,4 +1,4 @@
-"""Pictures of what the tables hold, each with its figures beside it."""
+"""Pictures of the tables' rows, each with its figures as a table."""
 
 from __future__ import annotations
 
@@ -22,13 +22,7 @@ FIGURES = "figures"
 
 @dataclass(frozen=True)
 class Drawing:
-    """How figures become pictures.
-
-    Attributes:
-        columns: The figures' names, in order.
-        caption: What they mean.
-        pictures: Draws them.
-    """
+    """How figures are drawn: the names of their columns, their meaning, and what draws them."""
 
     columns: Sequence[str]
     caption: str
@@ -47,11 +41,7 @@ DRAWINGS: Mapping[str, Drawing] = {
 
 
 def metadata(read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
-    """The pictures that the training table's page shows.
-
-    Args:
-        read: Hands out a table's rows.
-    """
+    """The metadata of the training table: its pictures as Markdown, and their figures as JSON."""
     over_time, by_distance = movement.figures(read(MACHINE_LEARNING_CURATED))
     figures = {
         "funnel": funnel.figures(read),

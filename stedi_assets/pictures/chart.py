@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn by pygal, each with what it shows in words."""
+"""Charts as SVG, drawn by pygal, each with a text alternative."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# As wide as the caption makes the dialogue in which Dagster shows a picture.
+# The width of the dialogue in which Dagster shows a picture.
 WIDTH = 720
 INK = "#1f2933"
-# Okabe and Ito's colours, which people with any colour vision tell apart.
+# Okabe and Ito's colours, which are distinct for every kind of colour vision.
 COLORS = ("#0072b2", "#e69f00", "#009e73")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn chart.
-
-    Attributes:
-        title: What it is.
-        svg: The drawing.
-        alternative: What it shows, in words.
-    """
+    """A drawn chart, with the same figures as text in `alternative`."""
 
     title: str
     svg: str
@@ -35,12 +29,9 @@ class Picture:
 
 
 def bars(title: str, values: Mapping[str, int], kinds: Sequence[str]) -> Picture:
-    """A horizontal bar a value, from top to bottom, its figure beside its label.
+    """A horizontal bar for each value, from top to bottom, with the value beside its label.
 
-    Args:
-        title: What the values are.
-        values: The bars' labels and lengths.
-        kinds: The kind of each, shown as its colour.
+    `values` is label to value; `kinds` has the kind of each value, shown as its colour.
     """
     from pygal import HorizontalBar
 
@@ -49,12 +40,8 @@ def bars(title: str, values: Mapping[str, int], kinds: Sequence[str]) -> Picture
         {"value": value, "color": color[kind]}
         for value, kind in zip(values.values(), kinds, strict=True)
     ]
-    chart = HorizontalBar(
-        **_options(title),
-        height=50 + 28 * len(values),
-        show_legend=False,
-        show_x_labels=False,
-    )
+    height = 50 + 28 * len(values)
+    chart = HorizontalBar(**_options(title), height=height, show_legend=False, show_x_labels=False)
     labels = [f"{label} {value:,}" for label, value in values.items()]
     chart.x_labels = labels[::-1]  # pygal draws upwards
     chart.add("", lengths[::-1])
@@ -62,14 +49,14 @@ def bars(title: str, values: Mapping[str, int], kinds: Sequence[str]) -> Picture
 
 
 def columns(title: str, labels: Sequence[str], series: Mapping[str, Sequence[int]]) -> Picture:
-    """A column a label, from left to right, stacked of the series."""
+    """A stacked column of the series for each label, from left to right."""
     from pygal import StackedBar
 
     return _of_series(StackedBar(**_options(title), height=320), title, labels, series)
 
 
 def lines(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> Picture:
-    """A line a series over the labels, from left to right."""
+    """A line for each series over the labels, from left to right."""
     from pygal import Line
 
     chart = Line(**_options(title), height=320, stroke_style={"width": 2})
@@ -83,10 +70,10 @@ def _of_series(
     chart.x_labels_major_every, chart.show_minor_x_labels = 3, False
     for name, values in series.items():
         chart.add(name, values)
-    told = "; ".join(
+    values_by_series = "; ".join(
         f"{name}: {', '.join(f'{value:,}' for value in values)}" for name, values in series.items()
     )
-    return _drawn(chart, title, f"from {labels[0]} to {labels[-1]}, {told}")
+    return _drawn(chart, title, f"from {labels[0]} to {labels[-1]}, {values_by_series}")
 
 
 def _options(title: str) -> dict[str, Any]:
@@ -113,7 +100,7 @@ def _options(title: str) -> dict[str, Any]:
             major_guide_stroke_color="#d5dbe1",
             major_guide_stroke_dasharray="0",
         ),
-        "js": (),  # a script from elsewhere
+        "js": (),  # pygal's default is a script from its own site
         "include_x_axis": True,
         "legend_at_bottom": True,
         "legend_at_bottom_columns": len(COLORS),
@@ -125,5 +112,5 @@ def _options(title: str) -> dict[str, Any]:
     }
 
 
-def _drawn(chart: Any, title: str, told: str) -> Picture:
-    return Picture(title, chart.render(is_unicode=True), f"{title}: {told}.")
+def _drawn(chart: Any, title: str, text: str) -> Picture:
+    return Picture(title, chart.render(is_unicode=True), f"{title}: {text}.")

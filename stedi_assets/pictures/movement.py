@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
     from pyspark.sql import DataFrame
 
-# About 1: a tenth to either side, so that a sensor's noise does not change the class.
+# Steady is 1 plus or minus a tenth, so that a sensor's noise does not change the class.
 BELOW, ABOVE = 0.9, 1.1
-SLIGHT, STEADY, STRONG = (
-    f"slight (< {BELOW})",
-    f"steady ({BELOW} to {ABOVE})",
-    f"strong (> {ABOVE})",
-)
-CLASSES = (SLIGHT, STEADY, STRONG)
+CLASSES = (f"slight (< {BELOW})", f"steady ({BELOW} to {ABOVE})", f"strong (> {ABOVE})")
+SLIGHT, STEADY, STRONG = CLASSES
 BINS = 12
-# Spans begin and end at whole ten seconds and tens, so that none shows a single reading.
+# Bins begin and end at multiples of these, so that their bounds are no single reading's values.
 TIME_STEP, DISTANCE_STEP = 10_000, 10
 TIME, DISTANCE = "from (UTC)", "distance from"
 CAPTION = (
@@ -39,15 +35,14 @@ CAPTION = (
 
 
 def figures(readings: DataFrame) -> tuple[Figures, Figures]:
-    """Counts the readings of each class in equal spans of time, and of distance.
-
-    Spark counts; what comes back is bounded by the number of spans, however many readings.
+    """Counts the readings of each class in bins of time, and of distance, in one query.
 
     Args:
         readings: The rows of machine_learning_curated.
 
     Returns:
-        For each span of time, and of distance, the readings by class; nothing if there are none.
+        For each bin of time, and of distance, its start and the readings by class; empty if there
+        are no readings.
     """
     from pyspark.sql import functions as F
 
@@ -82,7 +77,7 @@ def figures(readings: DataFrame) -> tuple[Figures, Figures]:
 
 
 def _ends(name: str, step: int, start: str, length: str) -> tuple[Expression, Expression]:
-    """Where the spans of a column begin, and how long they are together, both in whole steps."""
+    """Where the bins of a column begin, and their total length, both multiples of the step."""
     from pyspark.sql import functions as F
 
     begin = F.floor(F.min(name) / step) * step
@@ -91,19 +86,18 @@ def _ends(name: str, step: int, start: str, length: str) -> tuple[Expression, Ex
 
 
 def pictures_over_time(figures: Figures) -> list[Picture]:
-    """Columns of the readings in each span of time, by class."""
+    """Stacked columns of the readings in each bin of time, by class."""
     return [chart.columns("Readings over time, by size of acceleration", *_columns(TIME, figures))]
 
 
 def pictures_by_distance(figures: Figures) -> list[Picture]:
-    """A line a class: the share of its readings in each span of distance."""
+    """A line for each class: the share of its readings in each bin of distance."""
     labels, series = _columns(DISTANCE, figures)
     shares = {
         name: [round(100 * value / (sum(values) or 1), 1) for value in values]
         for name, values in series.items()
     }
-    title = "Distance from object, % of each class"
-    return [chart.lines(title, labels, shares)]
+    return [chart.lines("Distance from object, % of each class", labels, shares)]
 
 
 def _by_class(counted: list[Any], span: str) -> dict[int, dict[str, int]]:

@@ -1,1 +1,1 @@
-"""The report: one self-contained HTML page of how the lakehouse stands."""
+"""The report: one self-contained HTML page of the status of the lakehouse."""

@@ -23,15 +23,14 @@ def main() -> None:
 
     with fault_ends_process():
         from stedi_assets.definitions import defs, lakehouse
-    from stedi_assets.report import page
-    from stedi_assets.report import status as standing
+    from stedi_assets.report import page, status
     from stedi_assets.settings import Settings
     from stedi_assets.storage.local import create_privately
 
     tables = lakehouse(Settings.from_environment())
     try:
         with runs.history(Path(home)) as instance:
-            html = page.render(standing.standings(defs, instance, tables), datetime.now(UTC))
+            html = page.render(status.statuses(defs, instance, tables), datetime.now(UTC))
         create_privately(out.parent)
         out.write_text(html, encoding="utf-8")
     except LakehouseError as error:

@@ -11,10 +11,10 @@ from rich import filesize
 
 from stedi_assets.orchestration.landing_assets import SOURCE_FILES
 from stedi_assets.pictures import DRAWINGS
-from stedi_assets.report.status import Standing
+from stedi_assets.report.status import TableStatus
 from stedi_assets.tables import Zone
 
-# What could not be read stands beside what it landed with.
+# Quarantine is shown beside the landing table that it is of.
 ZONES = {
     "landing": (Zone.LANDING, Zone.QUARANTINE),
     "trusted": (Zone.TRUSTED,),
@@ -22,13 +22,8 @@ ZONES = {
 }
 
 
-def render(standings: Sequence[Standing], now: datetime) -> str:
-    """The page.
-
-    Args:
-        standings: The tables, as they are.
-        now: When that was.
-    """
+def render(statuses: Sequence[TableStatus], now: datetime) -> str:
+    """The page of HTML; ages are those at `now`."""
     environment = Environment(
         loader=PackageLoader("stedi_assets.report", "."),
         autoescape=True,
@@ -42,26 +37,26 @@ def render(standings: Sequence[Standing], now: datetime) -> str:
         "figure": _figure,
         "hours": _hours,
     }
-    checks = [check for standing in standings for check in standing.checks]
+    checks = [check for status in statuses for check in status.checks]
     return environment.get_template("page.html.j2").render(
         now=now,
-        standings=standings,
+        statuses=statuses,
         zones={
-            name: [each for each in standings if each.table.zone in zones]
+            name: [each for each in statuses if each.table.zone in zones]
             for name, zones in ZONES.items()
         },
         sources=[spec.key.to_user_string() for spec in SOURCE_FILES],
-        fresh=sum(standing.freshness(now) == "fresh" for standing in standings),
-        oldest=min(standing.materialized for standing in standings),
+        fresh=sum(status.freshness(now) == "fresh" for status in statuses),
+        oldest=min(status.materialized for status in statuses),
         verdicts={
             verdict: sum(check.verdict == verdict for check in checks)
             for verdict in ("passed", "warned", "failed", "not run")
         },
         drawings=[
-            (name.replace("_", " ").capitalize(), drawing, standing.figures[name])
-            for standing in standings
+            (name.replace("_", " ").capitalize(), drawing, status.figures[name])
+            for status in statuses
             for name, drawing in DRAWINGS.items()
-            if standing.figures.get(name)
+            if status.figures.get(name)
         ],
         meanings={check.name: check for check in checks},
     )

@@ -1,4 +1,4 @@
-"""How the lakehouse stands: what its logs say, and what Dagster keeps of the last runs."""
+"""The status of every table, from the tables' logs and Dagster's history."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import dagster as dg
 from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, DagsterEventType
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
-from stedi_assets import pictures, tables
+from stedi_assets import pictures
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import metadata as describe
 from stedi_assets.policy import NO_OPTION
-from stedi_assets.tables import TABLES, Table, Zone
+from stedi_assets.tables import TABLES, Table, Zone, quarantine_of
 
 
 @dataclass(frozen=True)
-class Check:
-    """How a check ended when it last ran.
+class CheckStatus:
+    """The last evaluation of a check.
 
     Attributes:
         name: The check.
         description: Its rule.
-        blocking: Whether what follows waits for it.
-        evaluation: What it found; None if it has not run on the table as it is now.
+        blocking: Whether downstream tables wait for it.
+        evaluation: Its result; None if it has not run on the table's last materialisation.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """`passed`, `warned`, `failed` or `not run`."""
         if self.evaluation is None:
             return "not run"
         if self.evaluation.passed:
@@ -47,44 +47,57 @@ class Check:
 
     @property
     def figures(self) -> dict[str, int | float]:
-        """The numbers that it told."""
+        """The numbers in its metadata."""
         found = self.evaluation.metadata if self.evaluation else {}
         values = {name.replace("_", " "): value.value for name, value in found.items()}
         return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A table as it is.
+class TableStatus:
+    """The status of a table.
 
     Attributes:
         table: Its declaration.
         rows: Its rows, by its log.
-        size_bytes: The size of its files.
-        materialized: When Dagster last made it.
-        warns_after: From what age on it is declared to warn.
-        fails_after: From what age on it is declared to fail.
-        metadata: What Dagster keeps of that.
+        materialized: When Dagster last materialised it.
+        metadata: The metadata of that materialisation.
+        freshness_policy: From what age on it warns and fails.
         parents: The assets that it is made of.
         checks: Its checks.
-        policy: The privacy policy in force, of a table that has options; else nothing.
+        policy: The privacy policy in force, of a table that has options; else empty.
         options: The options that the table was made with.
     """
 
     table: Table
     rows: int
-    size_bytes: int
     materialized: datetime
-    warns_after: timedelta
-    fails_after: timedelta
     metadata: Mapping[str, dg.MetadataValue]
+    freshness_policy: TimeWindowFreshnessPolicy
     parents: Sequence[str]
-    checks: Sequence[Check]
+    checks: Sequence[CheckStatus]
     policy: str
     options: str
 
+    @property
+    def warns_after(self) -> timedelta:
+        """The age at which it warns."""
+        window = self.freshness_policy.warn_window
+        assert window is not None
+        return window.to_timedelta()
+
+    @property
+    def fails_after(self) -> timedelta:
+        """The age at which it fails."""
+        return self.freshness_policy.fail_window.to_timedelta()
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of its files."""
+        return int(str(self.metadata["size_bytes"].value))
+
     def freshness(self, now: datetime) -> str:
-        """In a word, how its age at a time stands to its policy."""
+        """`fresh`, `warned` or `failed`, by its age at a time."""
         age = now - self.materialized
         if age > self.fails_after:
             return "failed"
@@ -92,7 +105,7 @@ class Standing:
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """For each column what it is taken from, as `asset.column`."""
+        """For each column the columns that it is made of, as `asset.column`."""
         lineage = self.metadata.get(describe.LINEAGE)
         if not isinstance(lineage, dg.TableColumnLineageMetadataValue):
             return {}
@@ -109,15 +122,10 @@ class Standing:
         return figures if isinstance(figures, dict) else {}
 
 
-def standings(
+def statuses(
     defs: dg.Definitions, instance: dg.DagsterInstance, lakehouse: Lakehouse
-) -> list[Standing]:
-    """Every table as it is.
-
-    Args:
-        defs: The project.
-        instance: Keeps the history of runs.
-        lakehouse: Reads the tables' logs.
+) -> list[TableStatus]:
+    """The status of every table, in the order of `TABLES`.
 
     Raises:
         LakehouseError: If a table has not been materialised.
@@ -125,72 +133,53 @@ def standings(
     graph = defs.resolve_asset_graph()
     found = []
     for table in TABLES.values():
-        key = dg.AssetKey(table.name)
-        event = instance.get_latest_materialization_event(key)
-        rows = _rows(table, lakehouse)
+        asset = graph.get(dg.AssetKey(table.name))
+        event = instance.get_latest_materialization_event(asset.key)
+        state = lakehouse.state(table)
+        rows = state.rows if state else None
+        if table.zone is Zone.LANDING:
+            rows = _landed(table, lakehouse)
         if event is None or event.asset_materialization is None or rows is None:
             raise LakehouseError(
                 f"{table.name} has not been materialised, so there is nothing to report: run "
                 "`make materialize` first."
             )
-        metadata = event.asset_materialization.metadata
-        policy = graph.get(key).freshness_policy
-        assert isinstance(policy, TimeWindowFreshnessPolicy)
-        assert policy.warn_window is not None
+        assert isinstance(asset.freshness_policy, TimeWindowFreshnessPolicy)
         found.append(
-            Standing(
+            TableStatus(
                 table,
                 rows,
-                int(str(metadata["size_bytes"].value)),
                 datetime.fromtimestamp(event.timestamp, UTC),
-                policy.warn_window.to_timedelta(),
-                policy.fail_window.to_timedelta(),
-                metadata,
-                sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
-                _checks(defs, instance, key, event),
-                graph.get(key).metadata.get(describe.POLICY, ""),
-                _options(table, lakehouse),
+                event.asset_materialization.metadata,
+                asset.freshness_policy,
+                sorted(parent.to_user_string() for parent in asset.parent_keys),
+                [
+                    CheckStatus(
+                        key.name,
+                        graph.get(key).description or "",
+                        graph.get(key).blocking,
+                        _evaluation_of(instance, key, event),
+                    )
+                    for key in sorted(graph.get_check_keys_for_assets({asset.key}))
+                ],
+                asset.metadata.get(describe.POLICY, ""),
+                str(state.commit.config if state else NO_OPTION),
             )
         )
     return found
 
 
-def _rows(table: Table, lakehouse: Lakehouse) -> int | None:
-    """A table's rows by its log; those of landing are kept with what was set aside of it."""
-    if table.zone is not Zone.LANDING:
-        state = lakehouse.state(table)
-        return state.rows if state else None
-    state = lakehouse.state(tables.quarantine_of(table))
+def _landed(landing: Table, lakehouse: Lakehouse) -> int | None:
+    """The records of a landing table, which the commit of its quarantine counts."""
+    state = lakehouse.state(quarantine_of(landing))
     profile = state.commit.profile if state else None
     return profile.records if profile else None
-
-
-def _options(table: Table, lakehouse: Lakehouse) -> str:
-    """The options that a table was made with, as its own log has them."""
-    state = lakehouse.state(table)
-    return str(state.commit.config if state else NO_OPTION)
-
-
-def _checks(
-    defs: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey, made: dg.EventLogEntry
-) -> list[Check]:
-    graph = defs.resolve_asset_graph()
-    keys = sorted(graph.get_check_keys_for_assets({key}))
-    return [
-        Check(
-            check.name,
-            graph.get(check).description or "",
-            graph.get(check).blocking,
-            _evaluation_of(instance, check, made),
-        )
-        for check in keys
-    ]
 
 
 def _evaluation_of(
     instance: dg.DagsterInstance, check: AssetCheckKey, made: dg.EventLogEntry
 ) -> AssetCheckEvaluation | None:
-    """The last evaluation, unless it is planned only or of what a materialisation has replaced."""
+    """The last evaluation; None if it is only planned, or of an earlier materialisation."""
     record = instance.get_latest_asset_check_evaluation_record(check)
     event = record.event.dagster_event if record and record.event else None
     if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:

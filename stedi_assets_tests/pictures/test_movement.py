@@ -39,7 +39,7 @@ def test__figures__class_of_a_reading(
 
 
 def test__figures__spans_cover_first_to_last(frame: Frame) -> None:
-    """They begin at whole ten seconds and a whole ten, which tell of no single reading."""
+    """They begin at whole ten seconds and a whole ten, so that no bound is a single reading."""
     hour = 3_600_000
     readings = [reading(NOON + 7 + i * hour, 203 if i < 20 else 321, 1.0) for i in range(24)]
     over_time, by_distance = movement.figures(frame(PAIRS, readings))

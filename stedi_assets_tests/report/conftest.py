@@ -19,9 +19,8 @@ import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.report import page
-from stedi_assets.report import status as standing
-from stedi_assets.report.status import Standing
+from stedi_assets.report import page, status
+from stedi_assets.report.status import TableStatus
 from stedi_assets.settings import Settings
 from stedi_assets_tests.conftest import PROJECT
 
@@ -37,9 +36,9 @@ class Project:
     instance: dg.DagsterInstance
     lakehouse: Lakehouse
 
-    def standings(self) -> list[Standing]:
+    def statuses(self) -> list[TableStatus]:
         """Every table as it is."""
-        return standing.standings(self.defs, self.instance, self.lakehouse)
+        return status.statuses(self.defs, self.instance, self.lakehouse)
 
 
 def project(folder: Path, instance: dg.DagsterInstance) -> Project:
@@ -116,7 +115,7 @@ class Element:
 @pytest.fixture(scope="session")
 def report(materialized: Project) -> str:
     """The report's HTML."""
-    return page.render(materialized.standings(), NOW)
+    return page.render(materialized.statuses(), NOW)
 
 
 @pytest.fixture(scope="session")

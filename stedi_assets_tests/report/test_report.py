@@ -1,4 +1,4 @@
-"""The report says what the tables' logs say, stands alone, can be read by all, and names no one."""
+"""The report agrees with the tables' logs, needs nothing else, is accessible, and names no one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,12 +19,10 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
-from stedi_assets.report import page
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.conftest import PROJECT
-from stedi_assets_tests.report.conftest import NOW, SAMPLE, Page, Project, project
+from stedi_assets_tests.report.conftest import NOW, SAMPLE, Page, Project
 from stedi_assets_tests.rows import PLACE
 
 
@@ -45,14 +43,14 @@ def test__report__rows_are_those_of_the_logs(materialized: Project, parsed: Page
 
 
 def test__report__every_column_has_its_lineage(materialized: Project) -> None:
-    for standing in materialized.standings():
-        assert set(standing.origins) == set(standing.table.column_names)
-        unknown = {column for column, origin in standing.origins.items() if not origin}
-        quarantine = standing.table in QUARANTINE_TABLES
+    for status in materialized.statuses():
+        assert set(status.origins) == set(status.table.column_names)
+        unknown = {column for column, origin in status.origins.items() if not origin}
+        quarantine = status.table in QUARANTINE_TABLES
         assert unknown == (PLACE if quarantine else set())
-        for origin in ", ".join(filter(None, standing.origins.values())).split(", "):
+        for origin in ", ".join(filter(None, status.origins.values())).split(", "):
             asset, column = origin.split(".")
-            assert asset in standing.parents
+            assert asset in status.parents
             assert column in TABLES[asset.replace("_files", "_landing")].column_names
 
 
@@ -64,23 +62,17 @@ def test__report__checks(materialized: Project, parsed: Page) -> None:
     assert len(verdicts) == len(materialized.defs.resolve_asset_graph().asset_check_keys)
     rows = [row.words for row in parsed.all("tr")]
     assert "pairs_of_two_people warned rows 43,164, rows at fault 2,188" in rows
+    # The report is of 2030.
+    assert sum("failed warns after 26 h, fails after 50 h" in row for row in rows) == len(TABLES)
 
 
 @pytest.mark.parametrize(
     ("hours", "verdict"),
     [(25.9, "fresh"), (26.1, "warned"), (49.9, "warned"), (50.1, "failed")],
 )
-def test__report__freshness_as_the_policy_says(
-    materialized: Project, hours: float, verdict: str
-) -> None:
-    made = [
-        replace(each, materialized=NOW - timedelta(hours=hours))
-        for each in materialized.standings()
-    ]
-    rows = [row.words for row in Page(page.render(made, NOW)).all("tr")]
-    told = [row for row in rows if row.endswith(("after 50 h yes", "after 50 h no"))]
-    assert len(told) == len(TABLES)
-    assert all(f" UTC {verdict} warns after 26 h, fails after 50 h " in row for row in told)
+def test__statuses__freshness(materialized: Project, hours: float, verdict: str) -> None:
+    for each in materialized.statuses():
+        assert each.freshness(each.materialized + timedelta(hours=hours)) == verdict
 
 
 def test__report__pictures_have_figures_beside_them(parsed: Page) -> None:
@@ -117,6 +109,7 @@ def test__report__can_be_read_by_all(parsed: Page) -> None:
     assert [title.words for title in parsed.all("title")] == [
         "STEDI lakehouse, 2030-01-02 03:04 UTC"
     ]
+    assert NOW.isoformat() in [time.attributes["datetime"] for time in parsed.all("time")]
     levels = [int(each.tag[1]) for each in parsed.all("h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -141,72 +134,57 @@ def test__report__names_no_one(report: str) -> None:
     people = [json.loads(line) for line in landed.splitlines()]
     assert len(people) == 956
     drawings = re.findall(r"base64,([^\"]+)", report)
-    told = report + "".join(base64.b64decode(drawing).decode() for drawing in drawings)
+    shown = report + "".join(base64.b64decode(drawing).decode() for drawing in drawings)
     for person in people:
         for name in ("customerName", "email", "phone", "birthDay"):
-            assert str(person[name]) not in told
+            assert str(person[name]) not in shown
 
 
-def test__standings__of_a_check_that_has_not_run(materialized: Project, tmp_path: Path) -> None:
-    """As after a run of the assets alone: the history knows the tables, not the checks."""
+@pytest.fixture
+def without_checks(materialized: Project) -> Iterator[Project]:
+    """As after a run of the assets alone: the history has the tables, and no check."""
     with dg.DagsterInstance.ephemeral() as instance:
         for name in TABLES:
             event = materialized.instance.get_latest_materialization_event(dg.AssetKey(name))
-            assert event
-            assert event.asset_materialization
+            assert event and event.asset_materialization
             instance.report_runless_asset_event(event.asset_materialization)
-        standings = Project(materialized.defs, instance, materialized.lakehouse).standings()
-    assert {check.verdict for each in standings for check in each.checks} == {"not run"}
+        yield Project(materialized.defs, instance, materialized.lakehouse)
 
 
-def test__standings__of_a_check_of_what_a_materialisation_has_replaced(
-    materialized: Project,
+def test__statuses__check_counts_for_the_materialisation_that_it_checked(
+    without_checks: Project,
 ) -> None:
-    """As after a run that was killed between a table and its checks."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        for name in TABLES:
-            event = materialized.instance.get_latest_materialization_event(dg.AssetKey(name))
-            assert event
-            assert event.asset_materialization
-            instance.report_runless_asset_event(event.asset_materialization)
-        consent = dg.AssetCheckKey(dg.AssetKey("machine_learning_curated"), "consent")
-        [made] = instance.fetch_materializations(consent.asset_key, limit=1).records
-        target = AssetCheckEvaluationTargetMaterializationData(
-            storage_id=made.storage_id, run_id=made.run_id, timestamp=made.timestamp
-        )
-        evaluation = dg.AssetCheckEvaluation(
+    """A run that is killed between a table and its checks leaves those of the table before."""
+    instance = without_checks.instance
+    consent = dg.AssetCheckKey(dg.AssetKey("machine_learning_curated"), "consent")
+    assert set(_verdicts(without_checks).values()) == {"not run"}
+
+    [made] = instance.fetch_materializations(consent.asset_key, limit=1).records
+    target = AssetCheckEvaluationTargetMaterializationData(
+        storage_id=made.storage_id, run_id=made.run_id, timestamp=made.timestamp
+    )
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
             asset_key=consent.asset_key,
             check_name=consent.name,
             passed=True,
             metadata={},
             target_materialization_data=target,
         )
-        instance.report_runless_asset_event(evaluation)
-        project = Project(materialized.defs, instance, materialized.lakehouse)
-        verdicts = [_verdict(project, consent)]
-        made_again = made.event_log_entry.asset_materialization
-        assert made_again
-        instance.report_runless_asset_event(made_again)
-        verdicts.append(_verdict(project, consent))
-    assert verdicts == ["passed", "not run"]
+    )
+    assert _verdicts(without_checks)[consent] == "passed"
+
+    assert made.event_log_entry.asset_materialization
+    instance.report_runless_asset_event(made.event_log_entry.asset_materialization)
+    assert _verdicts(without_checks)[consent] == "not run"
 
 
-def _verdict(project: Project, key: dg.AssetCheckKey) -> str:
-    [verdict] = [
-        check.verdict
-        for each in project.standings()
+def _verdicts(project: Project) -> dict[dg.AssetCheckKey, str]:
+    return {
+        dg.AssetCheckKey(dg.AssetKey(each.table.name), check.name): check.verdict
+        for each in project.statuses()
         for check in each.checks
-        if (each.table.name, check.name) == (key.asset_key.to_user_string(), key.name)
-    ]
-    return verdict
-
-
-def test__standings__nothing_materialised(tmp_path: Path) -> None:
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        pytest.raises(LakehouseError, match=r"customer_landing has not been .* `make materialize`"),
-    ):
-        project(tmp_path, instance).standings()
+    }
 
 
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -232,13 +210,9 @@ def test__main__nothing_materialised(tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
-def test__now__is_shown(parsed: Page) -> None:
-    assert NOW.isoformat() in [time.attributes["datetime"] for time in parsed.all("time")]
-
-
 def test__report__shows_the_policy_and_the_options_of_the_table(parsed: Page) -> None:
     """The table is asked, not the run: what is in it may be older than the policy."""
-    [told] = [each.words for each in parsed.all("p") if "policy" in each.words]
-    assert told == (
+    [shown] = [each.words for each in parsed.all("p") if "policy" in each.words]
+    assert shown == (
         "Privacy policy in force: no option. machine_learning_curated was made with no option."
     )

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stedi_assets import demo_s3 as demo
-from stedi_assets.demo_s3 import S3Server
+from stedi_assets.demo_s3 import S3Server, server
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
 from stedi_assets_tests.s3_proxy import S3Proxy
 from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, row_counts
@@ -16,11 +15,11 @@ from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, row_counts
 @pytest.fixture(scope="module")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One whose parts speak plain HTTP: SeaweedFS 4.48 reads encrypted objects by nothing else."""
-    server = S3Server.new(tmp_path_factory.mktemp("s3") / "demo")
+    plain = S3Server.new(tmp_path_factory.mktemp("s3") / "demo")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "_mutual_tls", lambda _: {})
-        process = server.start()
-    yield server
+        patch.setattr(server, "mutual_tls", lambda _: {})
+        process = plain.start()
+    yield plain
     process.kill()
     process.wait()
 
