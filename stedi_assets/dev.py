@@ -1,7 +1,6 @@
 """Serves the Dagster UI and its daemon on loopback: `make dev`.
 
-`dagster dev` would start a webserver that answers every page of a browser, so that one is started
-here which does not. All three services end with this process.
+It starts the guarded webserver, which `dagster dev` cannot. All services stop with this process.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ STOP_SECONDS = 10
 
 
 class Services:
-    """Processes of one process group, which end together."""
+    """Processes of one process group, which stop together."""
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -39,7 +38,7 @@ class Services:
         self._asked_to_end = threading.Event()
 
     def start(self, name: str, *command: str) -> None:
-        """Starts a service, in a process group apart from the terminal's and the command's."""
+        """Starts a service in the group, which is not the terminal's."""
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, cwd=PROJECT, process_group=self._group
         )
@@ -47,18 +46,15 @@ class Services:
         self._running[name] = process
 
     def end_on_signals(self) -> None:
-        """Has Ctrl-C, a kill and a closed terminal end the services, a second one at once."""
+        """Stops the services on Ctrl-C, SIGTERM and SIGHUP, and kills them on a second one."""
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, self._end)
 
     def wait(self, seconds: float) -> bool:
-        """Waits a while.
+        """Waits, and ends the process if a service has ended by itself.
 
         Returns:
-            Whether the services go on: a signal has not asked them to end.
-
-        Raises:
-            SystemExit: If one has ended by itself.
+            Whether the services are to go on: no signal has arrived.
         """
         asked = self._asked_to_end.wait(seconds)
         for name, process in self._running.items():
@@ -70,14 +66,14 @@ class Services:
         return not asked
 
     def stop(self) -> None:
-        """Ends all of them, and the runs that they have started."""
+        """Stops all of them, and the runs that they have started."""
         self._asked_to_end.set()
         self._signal(signal.SIGINT)
         give_up = time.monotonic() + STOP_SECONDS
         for process in self._running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0, give_up - time.monotonic()))
-        self._signal(signal.SIGKILL)  # what is left of the group, if anything
+        self._signal(signal.SIGKILL)  # what is left of the group
         for process in self._running.values():
             process.wait()
 
@@ -93,7 +89,7 @@ class Services:
 
 
 def main() -> None:
-    """Serves until it is ended, once it is sure that the port is free."""
+    """Serves until a signal arrives."""
     port = int(sys.argv[1])
     with fault_ends_process():
         Settings.from_environment()
@@ -102,7 +98,7 @@ def main() -> None:
     if not home:
         sys.exit("DAGSTER_HOME is not set: run `make dev`, or name a folder for the history.")
     with runs.history(Path(home)):
-        pass  # made here, under a lock, since several processes are about to open it
+        pass  # creates the databases, under a lock, before several processes open them
     services = Services()
     services.end_on_signals()
     with tempfile.TemporaryDirectory(prefix="stedi-dev-") as folder:
@@ -115,8 +111,7 @@ def main() -> None:
 def _serve(services: Services, port: int, folder: Path) -> None:
     [location] = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
     module, name = location["python_module"].values()
-    # Of one user, unlike a port.
-    code = folder / "code"
+    code = folder / "code"  # a Unix socket, which other users cannot reach
     workspace = folder / "workspace.yaml"
     server = {"grpc_server": {"socket": str(code), "location_name": name}}
     workspace.write_text(yaml.safe_dump({"load_from": [server]}))
@@ -135,11 +130,7 @@ def _serve(services: Services, port: int, folder: Path) -> None:
 
 
 def _await(path: Path, services: Services) -> bool:
-    """Waits until something answers at a Unix socket.
-
-    Returns:
-        Whether it does; not if the services are to end before.
-    """
+    """Waits until a Unix socket answers; False if a signal arrives before."""
     for _ in range(int(START_SECONDS / LOOK_SECONDS)):
         with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
             probe.connect(str(path))

@@ -1,4 +1,4 @@
-"""Where the servers that this project starts listen."""
+"""Where the project's servers listen."""
 
 import socket
 import sys
@@ -7,12 +7,12 @@ HOST = "127.0.0.1"
 
 
 def require_free(port: int, command: str, variable: str) -> None:
-    """Ends the process in one sentence if something listens at a port.
+    """Ends the process with one sentence if a port on loopback is taken.
 
     Args:
-        port: The port, on loopback.
-        command: The command that would listen there.
-        variable: What of the command names the port.
+        port: The port.
+        command: The command that needs it.
+        variable: The command's variable that sets the port.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -141,7 +141,7 @@ def materialize(
         if entry.dagster_event and entry.dagster_event.event_type is DagsterEventType.RUN_START:
             run = instance.get_run_by_id(run_id)
             assert run is not None
-            runs.forget_planned_checks(instance, run)
+            runs.delete_planned_checks(instance, run)
 
     instance.add_event_listener(run_id, begin)
     with (

@@ -1,8 +1,8 @@
 """Serves Spark Connect with Delta Lake from a JVM on loopback: `make spark-server`.
 
-Who reaches the server can do what this user can, and every user of the machine reaches loopback, so
-it serves only who has its token. The token goes to the JVM by the environment, since every user can
-read a command's arguments.
+A client of the server can do whatever this user can, and every user of the machine reaches
+loopback, so it serves only clients with its token. The JVM gets the token by its environment, since
+every user can read a command's arguments.
 """
 
 from __future__ import annotations
@@ -23,16 +23,12 @@ SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
 def remote(port: int, token: str) -> str:
-    """The address of a server with a token; PySpark wants TLS for one at any other name."""
+    """The address with a token. PySpark insists on TLS for any host name but localhost."""
     return f"sc://localhost:{port}/;token={token}"
 
 
 def command(port: int) -> list[str]:
-    """The command that is the server.
-
-    Args:
-        port: Where it listens, on loopback.
-    """
+    """The server's command, to listen at a port on loopback."""
     settings = {
         **jvm.settings(),
         "spark.connect.grpc.binding.address": HOST,
@@ -40,12 +36,12 @@ def command(port: int) -> list[str]:
     }
     options = [f"--conf={name}={value}" for name, value in settings.items()]
     submit = str(Path(pyspark.__file__).parent / "bin" / "spark-submit")
-    # The server is in a jar that Spark has anyway: it takes a name in place of one.
+    # spark-submit takes this name in place of a jar, since Spark has the server's class itself.
     return [submit, "--master=local[*]", *options, f"--class={SERVER}", "spark-internal"]
 
 
 def main() -> None:
-    """Becomes the server, once it is sure that there is Java and that the port is free."""
+    """Replaces this process by the server, if there is Java and the port is free."""
     port = int(sys.argv[1])
     require_free(port, "make spark-server", "SPARK_PORT")
     try:
@@ -54,7 +50,7 @@ def main() -> None:
         sys.exit(str(error))
     token = os.environ.setdefault(TOKEN, secrets.token_urlsafe(32))
     print(
-        f"Spark Connect will answer on port {port}, to who has this token; Ctrl-C ends it. "
+        f"Spark Connect will answer on port {port}, to clients with this token. Ctrl-C stops it. "
         f"To use it:\nexport STEDI_SPARK_REMOTE='{remote(port, token)}'",
         flush=True,
     )

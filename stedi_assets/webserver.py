@@ -1,9 +1,9 @@
-"""The Dagster webserver with a guard before it, since it asks nobody who they are.
+"""The Dagster webserver behind a guard, since it has no authentication.
 
-Every page that a browser shows may send requests to loopback, and a name that its owner points at
-127.0.0.1 makes them look like requests of the UI's own. The guard lets through what the UI itself
-and programs send, and refuses what a foreign page can make a browser send. Dagster has no place for
-it, so `dagster_webserver` gets a subclass of its server before its command line starts.
+Any web page can make the browser send requests to loopback, and a DNS name that its owner points at
+127.0.0.1 makes them same-origin. The guard accepts requests of the UI itself and of programs, and
+refuses those that another site can make a browser send. Dagster has no hook for middleware, so the
+server class in `dagster_webserver` is replaced by a subclass before its command line starts.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ GRAPHQL = "/graphql"
 
 
 class Guard:
-    """Refuses requests that a foreign page, or a page under a foreign name, makes a browser send.
+    """ASGI middleware that refuses requests from pages of other sites or under other host names.
 
     Args:
-        app: What answers the others.
-        hosts: The names, each with its port unless that is the scheme's own, under which the UI is
-            reached besides loopback.
+        app: Handles the accepted requests.
+        hosts: Host names of the UI besides loopback, each with its port unless that is the default
+            of the scheme.
     """
 
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
@@ -41,7 +41,7 @@ class Guard:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers by itself what is refused."""
+        """Answers a refused request with 403, or closes its WebSocket."""
         refused = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
         if refused is None:
             await self._app(scope, receive, send)
@@ -51,7 +51,7 @@ class Guard:
             await PlainTextResponse(f"{refused}\n", status_code=403)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> str | None:
-        """Why a request is refused; None where it is not."""
+        """Why a request is refused; None if it is accepted."""
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         allowed = {f"{name}:{scope['server'][1]}" for name in LOOPBACK_NAMES} | {*self._hosts}
@@ -70,7 +70,7 @@ class Guard:
 
 def _refusal_of_http(method: str, path: str, headers: Headers) -> str | None:
     site = headers.get("sec-fetch-site", "none")
-    # A link or a bookmark opens a page; an image, a frame or a script is the foreign page's.
+    # A link or a bookmark opens a page; images, frames and scripts are loaded by the other site.
     opened = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
     navigates = method == "GET" and opened == ("navigate", "document")
     if site not in ("same-origin", "none") and not navigates:
@@ -78,35 +78,28 @@ def _refusal_of_http(method: str, path: str, headers: Headers) -> str | None:
     if method not in READS:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            return "The Dagster UI takes requests that change something as application/json only."
-    elif path.rstrip("/").endswith(GRAPHQL) and not _asks_for_a_page(method, headers):
-        return "GraphQL is answered to POST requests only."
+            return "The Dagster UI accepts requests that change something as application/json only."
+    elif path.rstrip("/").endswith(GRAPHQL):
+        # Dagster answers these with GraphiQL's page, whatever query they have.
+        is_page = method == "GET" and "text/html" in headers.get("accept", "")
+        return None if is_page else "GraphQL is answered to POST requests only."
     return None
 
 
-def _asks_for_a_page(method: str, headers: Headers) -> bool:
-    """Whether the answer is GraphiQL's page, whatever else the request says."""
-    return method == "GET" and "text/html" in headers.get("accept", "")
-
-
 class GuardedWebserver(DagsterWebserver):
-    """Dagster's webserver behind the guard, and in no other site's frame."""
+    """Dagster's webserver behind the guard."""
 
     def build_middleware(self) -> list[Middleware]:
         """The guard, then Dagster's own."""
         return [Middleware(Guard, hosts=_hosts()), *super().build_middleware()]
 
     def make_security_headers(self) -> dict[str, str]:
-        """Dagster's own, and one that keeps the UI out of frames."""
+        """Dagster's own, and one that forbids frames."""
         return {**super().make_security_headers(), "X-Frame-Options": "DENY"}
 
 
 def _hosts() -> tuple[str, ...]:
-    """The names of STEDI_WEBSERVER_HOSTS.
-
-    Raises:
-        SystemExit: If one is none.
-    """
+    """The host names of STEDI_WEBSERVER_HOSTS; ends the process if one is no host name."""
     written = Settings.from_environment().webserver_hosts.lower().split(",")
     names = tuple(name.strip() for name in written if name.strip())
     for name in names:
@@ -119,12 +112,12 @@ def _hosts() -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Is `dagster-webserver`, with its options, behind the guard."""
+    """Runs `dagster-webserver`, with its options, behind the guard."""
     _hosts()
     if vars(dagster_webserver.app).get("DagsterWebserver") is not DagsterWebserver:
         sys.exit(
-            "This release of dagster-webserver builds its server in another way, so the guard "
-            "could not be put before it. Install the release that requirements.lock names."
+            "This release of dagster-webserver builds its server differently, so the guard cannot "
+            "be put before it. Install the release that requirements.lock names."
         )
     vars(dagster_webserver.app)["DagsterWebserver"] = GuardedWebserver
     dagster_webserver.cli.main()

@@ -33,7 +33,7 @@ class Unattended:
     log: Path
 
     def rows(self, table: str) -> int:
-        """The rows of a table, as its log tells."""
+        """The rows of a table, by its log."""
         return DeltaTable(str(self.lakehouse / TABLES[table].location)).count()
 
     def finished(self) -> list[dg.DagsterRun]:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -24,10 +26,16 @@ from stedi_assets_tests.conftest import PROJECT
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """Where the UI answers, until the test ends."""
-    with ui.served(tmp_path) as served:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The DAGSTER_HOME of the UI."""
+    return tmp_path_factory.mktemp("dev")
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
+    """The address of one UI for the tests that do not stop it."""
+    with ui.served(home) as served:
         yield served
 
 
@@ -41,13 +49,13 @@ def chromium() -> None:
         pytest.skip(reason)
 
 
-def test__make_dev__serves_every_table(address: str, tmp_path: Path) -> None:
+def test__make_dev__serves_every_table(address: str, home: Path) -> None:
     shown = _query(address, ASSETS)["assetNodes"]
 
     files = {files_of(table) for table in LANDING_TABLES}
     assert {node["assetKey"]["path"][0] for node in shown} == {*TABLES, *files}
     assert {node["groupName"] for node in shown} == {"source", "landing", "trusted", "curated"}
-    log = (tmp_path / "log").read_text()
+    log = (home / "log").read_text()
     assert "Warning" not in log and "WARNING" not in log, log
     port = urllib.parse.urlsplit(address).port
     assert port is not None
@@ -96,9 +104,8 @@ LAUNCH = """mutation { launchRun(executionParams: {selector: {
 }}) { ... on LaunchRunSuccess { run { id } } } }"""
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP])
-def test__make_dev__ends_everything(tmp_path: Path, ended_by: signal.Signals) -> None:
-    """Ctrl-C ends every other test of this module; `ui.served` looks for what is left."""
+def test__make_dev__stops_the_services_and_their_runs(tmp_path: Path) -> None:
+    """By SIGTERM; by Ctrl-C in the other tests, where `ui.served` looks for what is left."""
     with ui.served(tmp_path) as address:
         [main] = [each for each in ui.processes(tmp_path) if "stedi_assets.dev" in each.cmdline()]
         services = len(ui.processes(tmp_path))
@@ -107,10 +114,32 @@ def test__make_dev__ends_everything(tmp_path: Path, ended_by: signal.Signals) ->
         while len(ui.processes(tmp_path)) == services:  # until the run has a process
             assert time.monotonic() < give_up
             time.sleep(0.2)
-        main.send_signal(ended_by)
+        main.send_signal(signal.SIGTERM)
         main.wait(ui.DOWN_WITHIN_SECONDS)
         psutil.wait_procs(ui.processes(tmp_path), 5)
         assert not ui.processes(tmp_path)
+
+
+SERVICES = """
+from stedi_assets.dev import Services
+services = Services()
+services.end_on_signals()
+services.start("service", "sleep", "600")
+print("started", flush=True)
+while services.wait(0.1):
+    pass
+services.stop()
+"""
+
+
+def test__services__stop_when_the_terminal_closes() -> None:
+    command = [sys.executable, "-c", SERVICES]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as main:
+        assert main.stdout is not None and main.stdout.readline() == "started\n"
+        [service] = psutil.Process(main.pid).children()
+        main.send_signal(signal.SIGHUP)
+        assert main.wait(ui.DOWN_WITHIN_SECONDS) == 0
+    assert not service.is_running()
 
 
 def _query(address: str, query: str) -> dict:

@@ -77,7 +77,7 @@ def run(source: Path, kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[s
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """What is told of each step that failed."""
+    """The message of each step that failed."""
     return {
         str(event.step_key): shown_of(event.step_failure_data)
         for event in result.all_node_events

@@ -1,4 +1,4 @@
-"""No key, token or password of the settings is printed, kept by Dagster or told in an error."""
+"""No key, token or password of the settings is printed, kept by Dagster or in an error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SETTINGS = Settings(
 )
 
 
-def told(function: Callable, *given: object) -> str:
+def error_text(function: Callable, *given: object) -> str:
     """What an error says, trace and all."""
     with pytest.raises(LakehouseError) as error:
         function(*given)
@@ -55,7 +55,7 @@ def test__definitions__what_dagster_shows_and_keeps_with_each_run() -> None:
     "uri", [SETTINGS.lakehouse_uri, f"https://user:{SECRET}@host/lake", f"gs://{SECRET}@bucket"]
 )
 def test__lakehouse_uri__with_keys(uri: str) -> None:
-    said = told(address.as_uri, uri)
+    said = error_text(address.as_uri, uri)
     assert "STEDI_LAKEHOUSE_URI=" in said
     assert SECRET not in said
 
@@ -72,7 +72,7 @@ def test__lakehouse_uri__with_keys(uri: str) -> None:
 )
 def test__spark_remote__with_token(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spark, "CONNECT_TIMEOUT_SECONDS", 0.1)
-    said = told(spark._require_answer, remote)
+    said = error_text(spark._require_answer, remote)
     assert "STEDI_SPARK_REMOTE" in said
     assert SECRET not in said
 
@@ -96,13 +96,13 @@ def endpoint_with_password(monkeypatch: pytest.MonkeyPatch) -> None:
     ("client", "of"), [(storage.open_folder, "s3://bucket/lakehouse"), (aws.client, "glue")]
 )
 def test__aws_endpoint__with_password(client: Callable, of: str) -> None:
-    said = told(client, of)
+    said = error_text(client, of)
     assert "AWS_ENDPOINT_URL" in said
     assert SECRET not in said
 
 
 def test__aws_keys__are_in_no_error_of_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stays down; boto3 and delta-rs tell of it, each in its own words."""
+    """It stays down; boto3 and delta-rs each have an error of their own."""
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
@@ -121,7 +121,7 @@ def test__aws_keys__are_in_no_error_of_a_store(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(OSError) as error:
         folder.files()
     assert SECRET not in "".join(traceback.format_exception(error.value))
-    assert SECRET not in told(delta.state, "s3://bucket/lakehouse/customer/trusted")
+    assert SECRET not in error_text(delta.state, "s3://bucket/lakehouse/customer/trusted")
 
 
 def test__demo__server_is_on_loopback_and_shows_no_key(s3_server: S3Server) -> None:

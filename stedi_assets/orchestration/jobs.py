@@ -2,8 +2,7 @@
 
 import dagster as dg
 
-from stedi_assets.orchestration import erase as erasure
-from stedi_assets.orchestration import maintenance
+from stedi_assets.orchestration import erase, maintenance
 
 materialize_lakehouse = dg.define_asset_job(
     "materialize_lakehouse",
@@ -16,15 +15,10 @@ refresh_from_landing = dg.define_asset_job(
     "refresh_from_landing",
     selection=dg.AssetSelection.all(),
     description=(
-        "Takes in what arrived, rebuilds what is downstream of it and checks that. The landing "
-        "sensor starts it and selects its assets; by hand it takes in everything."
+        "Lands new files, rebuilds what is downstream of them and checks it. The landing sensor "
+        "starts it and selects its assets; started by hand it does so for every source."
     ),
     tags={"scope": "source"},
 )
 
-JOBS = (
-    materialize_lakehouse,
-    refresh_from_landing,
-    maintenance.maintenance,
-    erasure.erase_withdrawn,
-)
+JOBS = (materialize_lakehouse, refresh_from_landing, maintenance.maintenance, erase.erase_withdrawn)

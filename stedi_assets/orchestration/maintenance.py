@@ -1,4 +1,4 @@
-"""The upkeep of the Delta tables as a job."""
+"""The maintenance of the Delta tables as a job."""
 
 from collections.abc import Iterator
 
@@ -6,26 +6,25 @@ import dagster as dg
 from pydantic import Field
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import maintenance as upkeep
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.lakehouse.maintenance import maintain as maintain_table
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, Table
 
 WEEK_HOURS = 168
-# Longer would keep the rows of people who have withdrawn consent; shorter could take a version
-# from under a query that still reads it.
+# At most 30 days, since old versions hold rows of people who have withdrawn consent; at least a
+# day, since a query may still read them.
 ALLOWED_HOURS = range(24, 30 * 24 + 1)
 
 
 class MaintenanceConfig(dg.Config):
-    """How much of the past is kept."""
+    """The retention of old versions."""
 
     retention_hours: int = Field(
         default=WEEK_HOURS,
         description=(
-            "Versions that were replaced longer ago than this can no longer be read. Until then "
-            "they hold the rows of people who have withdrawn consent, so 30 days is the most and "
-            "a day the least."
+            "Versions that were replaced longer ago than this are deleted: a day to 30 days, since "
+            "until then they hold the rows of people who have withdrawn consent."
         ),
     )
 
@@ -42,7 +41,7 @@ def _same_retention(config: MaintenanceConfig) -> dict[str, dict]:
 
 
 def maintain_op(table: Table) -> dg.OpDefinition:
-    """The upkeep of one table."""
+    """The op that maintains one table."""
 
     @dg.op(name=f"maintain_{table.name}", out={}, description=f"Maintains {table.name}.")
     def maintain(
@@ -51,7 +50,7 @@ def maintain_op(table: Table) -> dg.OpDefinition:
         lakehouse: dg.ResourceParam[Lakehouse],
     ) -> Iterator[dg.AssetObservation]:
         with faults_fail_step(retry=True):
-            done = upkeep.maintain(lakehouse.uri_of(table), config.retention_hours)
+            done = maintain_table(lakehouse.uri_of(table), config.retention_hours)
         if done is None:
             context.log.info(f"{table.name} is not in the lakehouse yet.")
             return
@@ -75,12 +74,12 @@ OPS = tuple(maintain_op(table) for table in (*QUARANTINE_TABLES, *DELTA_TABLES))
     config=_same_retention,
     tags={"scope": "files"},
     description=(
-        "Joins the small files of every table and deletes the files of versions that were "
+        "Compacts the small files of every table and deletes the files of versions that were "
         "replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "
         "versions hold the rows of people who have withdrawn consent. Rows do not change."
     ),
 )
 def maintenance() -> None:
-    """Maintains every table; each by itself, so that one that fails leaves the others done."""
+    """One op for each table, so that one that fails does not stop the others."""
     for op in OPS:
         op()

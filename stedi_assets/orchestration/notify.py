@@ -1,45 +1,28 @@
-"""Telling people of failed runs: always in the log, and where the settings say so elsewhere."""
+"""Notifications of failed runs: in the log, and by Slack and SNS if the settings name them."""
 
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import dagster as dg
-from typing_extensions import override
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.orchestration.failures import shown_before_first_step, shown_of
 from stedi_assets.settings import Settings
 
 
-class Notifier(Protocol):
-    """A way to reach people."""
-
-    def notify(self, subject: str, message: str) -> None:
-        """Sends a message.
-
-        Args:
-            subject: What happened, in a line.
-            message: The same with all that is known of it.
-
-        Raises:
-            LakehouseError: If it could not be sent.
-        """
-
-
 @dataclass(frozen=True)
-class SlackNotifier(Notifier):
+class SlackNotifier:
     """Posts to the channel of an incoming webhook.
 
     Attributes:
-        webhook_url: Whoever knows it can post, so it is not shown anywhere.
+        webhook_url: A secret, since everyone who knows it can post.
     """
 
     webhook_url: str = field(repr=False)
 
-    @override
     def notify(self, subject: str, message: str) -> None:
+        """Sends a message; raises `LakehouseError` if Slack does not take it."""
         from slack_sdk.errors import SlackClientError
         from slack_sdk.webhook import WebhookClient
 
@@ -53,17 +36,17 @@ class SlackNotifier(Notifier):
 
 
 @dataclass(frozen=True)
-class SnsNotifier(Notifier):
+class SnsNotifier:
     """Publishes to an SNS topic.
 
     Attributes:
-        topic_arn: The topic, whose region is in its ARN.
+        topic_arn: The topic, in the region of its ARN.
     """
 
     topic_arn: str
 
-    @override
     def notify(self, subject: str, message: str) -> None:
+        """Sends a message; raises `LakehouseError` if SNS does not take it."""
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -72,16 +55,19 @@ class SnsNotifier(Notifier):
             client = boto3.client("sns", region_name=region or None)
             client.publish(TopicArn=self.topic_arn, Subject=subject[:100], Message=message)
         except (BotoCoreError, ClientError) as error:
-            told = error.response["Error"] if isinstance(error, ClientError) else {}
-            cause = told.get("Code", type(error).__name__)
+            answer = error.response["Error"] if isinstance(error, ClientError) else {}
+            cause = answer.get("Code", type(error).__name__)
             raise LakehouseError(
                 f"{subject} SNS cannot publish to {self.topic_arn} ({cause}): correct "
                 "STEDI_SNS_TOPIC_ARN, or grant sns:Publish on it."
             ) from None
 
 
+Notifier = SlackNotifier | SnsNotifier
+
+
 def notifiers(settings: Settings) -> list[Notifier]:
-    """The ways to reach people that the settings name.
+    """The channels that the settings name.
 
     Raises:
         LakehouseError: If a setting needs a package that is not installed.
@@ -101,27 +87,20 @@ def failure_message(
     failed_steps: Sequence[dg.DagsterEvent],
     failure: dg.DagsterEvent | None = None,
 ) -> str:
-    """What may be told of a failed run outside the lakehouse.
-
-    Traces of libraries stay with the run, because they quote values, which may be personal data.
-    """
-    told = [f"- {step.step_key}: {shown_of(step.step_failure_data)}" for step in failed_steps]
-    if not told:
+    """The message about a failed run, without stack traces, which may quote personal data."""
+    reasons = [f"- {step.step_key}: {shown_of(step.step_failure_data)}" for step in failed_steps]
+    if not reasons:
         error = failure.job_failure_data.error if failure else None
-        told = [f"- no step ran: {shown_before_first_step(error)}" if error else "- no step ran"]
-    return "\n".join([f"Run {run.run_id} of {run.job_name} failed.", *told])
+        reasons = [f"- no step ran: {shown_before_first_step(error)}" if error else "- no step ran"]
+    return "\n".join([f"Run {run.run_id} of {run.job_name} failed.", *reasons])
 
 
-def failure_sensor(reach: Sequence[Notifier]) -> dg.SensorDefinition:
-    """The sensor that tells of each failed run of this project, whatever started it.
-
-    Args:
-        reach: Whom to tell besides the sensor's log.
-    """
+def failure_sensor(channels: Sequence[Notifier]) -> dg.SensorDefinition:
+    """The sensor that reports each failed run, whatever started it, in its log and by channels."""
 
     @dg.run_failure_sensor(
         name="run_failures",
-        description="Tells of each failed run: in its log, and where set to Slack and SNS.",
+        description="Reports each failed run: in its log, and if set up to Slack and SNS.",
     )
     def run_failures(context: dg.RunFailureSensorContext) -> None:
         message = failure_message(
@@ -129,7 +108,7 @@ def failure_sensor(reach: Sequence[Notifier]) -> dg.SensorDefinition:
         )
         context.log.error(message)
         unsent = []
-        for notifier in reach:
+        for notifier in channels:
             try:
                 notifier.notify(message.splitlines()[0], message)
             except LakehouseError as error:

@@ -1,4 +1,4 @@
-"""The job that registers tables in the Glue Data Catalog, where that alone failed."""
+"""The job that registers tables in the Glue Data Catalog again, for when only that failed."""
 
 import dagster as dg
 
@@ -14,13 +14,13 @@ def register_tables(
     lakehouse: dg.ResourceParam[Lakehouse],
     catalog: dg.ResourceParam[GlueCatalog | None],
 ) -> None:
-    """Registers each table that is there, as it is."""
+    """Registers the current version of each table."""
     for table in TABLES.values():
         registered = register(catalog, lakehouse, table).get("glue_table")
         context.log.info(
             f"{table.name} is registered as {registered}."
             if registered
-            else f"{table.name} is not materialised as it is now, so it was left out."
+            else f"{table.name} has no version of this release, so it was left out."
         )
 
 
@@ -29,5 +29,5 @@ def register_tables(
     description="Registers every table in the Glue Data Catalog again, and computes nothing.",
 )
 def register_in_catalog() -> None:
-    """One op, so that a failed registration is retried without the tables."""
+    """Registers every table."""
     register_tables()

@@ -1,4 +1,4 @@
-"""One run at a time, and no run that looks alive after its process is gone."""
+"""One run at a time on a machine, and runs whose process is gone are marked as failed."""
 
 from __future__ import annotations
 
@@ -36,13 +36,10 @@ WAITING = "Another run is in progress on this machine, and both write the same t
 
 @contextlib.contextmanager
 def history(home: Path) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of a folder, which is made if it is not there.
+    """The Dagster instance of a folder, DAGSTER_HOME, which is created if it does not exist.
 
-    Of several processes that start at once the first makes the databases and the others wait: two
-    that made them together would leave them with two heads of their schema, which nothing opens.
-
-    Args:
-        home: DAGSTER_HOME.
+    Under a lock, since two processes that create the databases at once leave them with two schema
+    heads, which Dagster cannot open.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "making.lock").open("a") as lock:
@@ -54,14 +51,10 @@ def history(home: Path) -> Iterator[dg.DagsterInstance]:
 
 @contextlib.contextmanager
 def turn(instance: dg.DagsterInstance, waiting: Callable[[], None]) -> Iterator[None]:
-    """Waits until no other run is in progress on this machine, and keeps others waiting meanwhile.
+    """Waits until no other run of an instance is in progress on this machine, and excludes others.
 
-    The queue does this for the runs that it starts, but not for `make materialize` or `dagster job
-    execute`.
-
-    Args:
-        instance: Its runs take turns.
-        waiting: Called if there is another run.
+    Dagster's queue does so for the runs that it starts, but not for `make materialize` or `dagster
+    job execute`. `waiting` is called if there is another run.
     """
     folder = Path(instance.storage_directory())
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,23 +68,23 @@ def turn(instance: dg.DagsterInstance, waiting: Callable[[], None]) -> Iterator[
 
 
 def alive(instance: dg.DagsterInstance, run_id: str) -> IO[str]:
-    """A file by which others see that the process of a run is alive, as long as it is open.
+    """A locked file, which shows that the process of a run is alive until it is closed.
 
-    The kernel gives the lock back however the process ends, and a process id is no one's for good.
+    The kernel releases the lock however the process ends, while a process id may be reused.
     """
     path = _process(instance, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}")
     lock = new.open("a")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    new.rename(path)  # locked from the first moment that others see it
+    new.rename(path)  # others see the file only once it is locked
     return lock
 
 
 def is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Whether the process of a run has ended.
 
-    False too for a run that has not begun, or that another machine executes: that machine knows.
+    False too for a run that has not started, or that another machine executes.
     """
     try:
         with _process(instance, run_id).open() as lock:
@@ -106,17 +99,17 @@ def fail_gone(instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS))):
         if not is_gone(instance, run.run_id):
             continue
-        now = instance.get_run_by_id(run.run_id)  # it may have ended since it was listed
+        now = instance.get_run_by_id(run.run_id)  # it may have finished since
         if now is not None and not now.is_finished:
             instance.report_run_failed(now, GONE)
 
 
-def forget_planned_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Leaves each check as it was last evaluated until the run evaluates it.
+def delete_planned_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Lets the UI show each check's last evaluation until the run evaluates it.
 
-    Dagster plans all checks of a run at its start, and shows those that the run did not come to as
-    failed. The plan itself stays in the run's log. A run of nothing but checks keeps them planned,
-    so that one which raises an error is shown as such.
+    Dagster records all checks of a run as planned at its start, and shows those that the run never
+    reaches as failed. A run of checks alone keeps the records, so that a check that raises an
+    error is shown as failed.
     """
     storage = instance.event_log_storage
     if (run.asset_check_selection and not run.asset_selection) or not isinstance(
@@ -132,16 +125,12 @@ def forget_planned_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> N
 
 
 def _process(instance: dg.DagsterInstance, run_id: str) -> Path:
-    """The file that the process of a run keeps locked, beside what its steps print."""
+    """The file that the process of a run locks, beside the logs of its steps."""
     return Path(instance.storage_directory()) / run_id / "process.lock"
 
 
 class InTurn(dg.Executor):
-    """Executes the steps of a run as another executor does, once no other run is in progress.
-
-    Attributes:
-        steps: Executes them.
-    """
+    """Hands a run to another executor once no other run is in progress."""
 
     def __init__(self, steps: dg.Executor) -> None:
         self.steps = steps
@@ -161,9 +150,9 @@ class InTurn(dg.Executor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[DagsterEvent]:
         instance, run = plan_context.instance, plan_context.dagster_run
-        # Open until the process ends, since the run is recorded as finished after its last step.
+        # Open until the process ends, since Dagster records the run's end after its last step.
         _OPEN.append(alive(instance, run.run_id))
-        forget_planned_checks(instance, run)
+        delete_planned_checks(instance, run)
 
         def waiting() -> None:
             instance.report_engine_event(WAITING, run)
@@ -190,7 +179,7 @@ def in_turn(context: dg.InitExecutorContext) -> dg.Executor:
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Dagster's default, which also tells run monitoring of runs whose process is gone."""
+    """Dagster's default launcher; it also reports runs without a process to run monitoring."""
 
     @property
     @override

@@ -1,4 +1,4 @@
-"""What starts by time."""
+"""The schedules."""
 
 import dagster as dg
 
@@ -9,15 +9,15 @@ daily = dg.ScheduleDefinition(
     "materialize_lakehouse_daily",
     job=jobs.materialize_lakehouse,
     cron_schedule="0 3 * * *",
-    run_config=sensors.only_settled_files(LANDING_TABLES),
-    description="Every table anew, every day at 03:00 UTC.",
+    run_config=sensors.leave_out_fresh_files(LANDING_TABLES),
+    description="Rebuilds every table, every day at 03:00 UTC.",
 )
 
 weekly = dg.ScheduleDefinition(
     "maintenance_weekly",
     job=maintenance.maintenance,
     cron_schedule="0 5 * * 0",
-    description="Compacts the tables and forgets old versions, every Sunday at 05:00 UTC.",
+    description="Compacts the tables and deletes old versions, every Sunday at 05:00 UTC.",
 )
 
 SCHEDULES = (daily, weekly)

@@ -1,11 +1,9 @@
-"""What starts by itself when files arrive, when a table changes, and when a run fails."""
+"""The sensors for files that arrive and tables that change; that for failed runs is in `notify`."""
 
-import hashlib
-import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -16,69 +14,25 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from stedi_assets import storage
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import watch
-from stedi_assets.landing.watch import Contents, Seen
+from stedi_assets.landing.watch import Seen
 from stedi_assets.orchestration import jobs
+from stedi_assets.orchestration.cursors import Cursor, digest
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import LANDING_TABLES, Table
 
-SECONDS_BETWEEN_LOOKS = 15
-# How long after its end a failed run is requested again, for the first time, the second, ….
+MINIMUM_INTERVAL_SECONDS = 15
+# How long after its failure a run is requested again, for the first time, the second, ….
 RETRY_AFTER_SECONDS = (60, 300, 900)
 RUN_KEY_TAG = "dagster/run_key"
-# Dagster's own name of the job of runs that select assets rather than a job.
+# Dagster's name for the job of runs that select assets instead of a job.
 ASSET_JOB = "__ASSET_JOB"
-FAILED = AssetCheckExecutionRecordStatus.FAILED
 LANDING_JOBS = {jobs.materialize_lakehouse.name, jobs.refresh_from_landing.name, ASSET_JOB}
+LANDING_KEYS = {table.name: dg.AssetKey(table.name) for table in LANDING_TABLES}
 
 
-@dataclass(frozen=True)
-class Cursor:
-    """What the landing sensor remembers.
-
-    Attributes:
-        seen: What it has seen of each source's folder.
-        known: The digest of all files that it knew when it last requested a run.
-        landed: The digest of all that had landed by then.
-        change: How often it has requested a run for other files. Without it, files that are as
-            they were before would have an old run's key.
-        retry: How often the last run has been requested again.
-    """
-
-    seen: Mapping[str, Seen] = field(default_factory=dict)
-    known: str = ""
-    landed: str = ""
-    change: int = 0
-    retry: int = 0
-
-    def dump(self) -> str:
-        """The cursor as text: below a kilobyte on disks, and in buckets whose names are short."""
-        seen = {name: astuple(each) for name, each in self.seen.items()}
-        kept = [seen, self.known, self.landed, self.change, self.retry]
-        return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
-
-    @classmethod
-    def load(cls, text: str | None) -> "Cursor":
-        """The cursor of a text; a fresh one where there is none or it is of another version."""
-        try:
-            seen, *requested = json.loads(text or "")
-            found = {
-                name: Seen(Contents(*known), last, Contents(*swept), position)
-                for name, (known, last, swept, position) in seen.items()
-            }
-            return cls(found, *requested)
-        except (ValueError, TypeError, AttributeError):
-            return cls()
-
-    @property
-    def run_key(self) -> str:
-        """The key of the run that it last requested, which Dagster starts once."""
-        retry = f"-retry-{self.retry}" if self.retry else ""
-        return f"landing-{self.change}-{_digest([self.known, self.landed])}{retry}"
-
-
-def only_settled_files(landing_tables: Iterable[Table]) -> dict[str, Any]:
-    """Run configuration that leaves files which are still being written to the next run."""
+def leave_out_fresh_files(landing_tables: Iterable[Table]) -> dict[str, Any]:
+    """Run configuration that leaves files modified within 5 s to the next run."""
     config = {"config": {"settle_seconds": watch.SETTLE_SECONDS}}
     return {"ops": {table.name: config for table in landing_tables}}
 
@@ -86,7 +40,7 @@ def only_settled_files(landing_tables: Iterable[Table]) -> dict[str, Any]:
 @dg.sensor(
     name=watch.LANDING_SENSOR,
     job=jobs.refresh_from_landing,
-    minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
+    minimum_interval_seconds=MINIMUM_INTERVAL_SECONDS,
     description=(
         "Starts a run when files have arrived or changed that have not landed: in the source "
         "folder where STEDI_SOURCE_DATA names one, else in the landing folders of the lakehouse."
@@ -97,39 +51,44 @@ def landing_sensor(
     source: SourceData,
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> dg.SensorResult:
-    """Compares what is there with what the last materialisation of each landing table took.
+    """Compares the files with those that the last materialisation of each landing table took.
 
-    While a run that lands files is queued or in progress it requests none, and what it last
-    requested stays as it is: afterwards the comparison tells what that run has left.
+    While a run that lands files is queued or in progress it requests none; the first tick after
+    that run compares what the run has left.
     """
+    instance = context.instance
     cursor = Cursor.load(context.cursor)
     seen = {table.source: _look(table, cursor, source, lakehouse) for table in LANDING_TABLES}
     cursor = replace(cursor, seen=seen)
-    if _is_landing(context.instance):
-        waits = "A run is queued or in progress; afterwards it is compared with what has landed."
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
+    if any(run.job_name in LANDING_JOBS for run in unfinished):
+        waits = "A run is queued or in progress; the files are compared when it has finished."
         return dg.SensorResult(skip_reason=waits, cursor=cursor.dump())
 
-    landed = {table.source: _taken(context.instance, table) for table in LANDING_TABLES}
+    landed = {table.source: _landed(instance, table) for table in LANDING_TABLES}
     known = {name: each.known.hex_digest for name, each in seen.items()}
     new = [
         table
         for table in LANDING_TABLES
         if seen[table.source].known.files and known[table.source] != landed[table.source]
     ]
-    now = replace(cursor, known=_digest(known), landed=_digest(landed))
-    last = _last_run(context.instance, cursor)
+    now = replace(cursor, known=digest(known), landed=digest(landed))
+    last = _last_run(instance, cursor)
     status = last.dagster_run.status if last else dg.DagsterRunStatus.SUCCESS
     succeeded = status is dg.DagsterRunStatus.SUCCESS
-    left = _left(context.instance, last)
+    failed = _still_failed(instance, last)
     if new and (now.known != cursor.known or (succeeded and now.landed != cursor.landed)):
         cursor = replace(now, change=cursor.change + 1, retry=0)
-        again = left - _refused(context)
-        return dg.SensorResult([_request(context, cursor, new, again)], cursor=cursor.dump())
-    if last and left and _is_due(last, cursor.retry):
+        failed -= _refused(context)
+    elif last and failed and _is_due(last, cursor.retry):
         cursor = replace(cursor, retry=cursor.retry + 1)
-        return dg.SensorResult([_request(context, cursor, new, left)], cursor=cursor.dump())
-    files = sum(each.known.files for each in seen.values())
-    return dg.SensorResult(skip_reason=_why_not(files, new, status), cursor=cursor.dump())
+    else:
+        files = sum(each.known.files for each in seen.values())
+        reason = f"{files:,} files, and all have landed."
+        if new:
+            reason = f"The last run of these {files:,} files ended with {status.value}."
+        return dg.SensorResult(skip_reason=reason, cursor=cursor.dump())
+    return dg.SensorResult([_request(context, cursor, new, failed)], cursor=cursor.dump())
 
 
 def _look(table: Table, cursor: Cursor, source: SourceData, lakehouse: Lakehouse) -> Seen:
@@ -138,17 +97,12 @@ def _look(table: Table, cursor: Cursor, source: SourceData, lakehouse: Lakehouse
         return watch.look(folder, cursor.seen.get(table.source, Seen()), time.time())
 
 
-def _is_landing(instance: dg.DagsterInstance) -> bool:
-    unfinished = instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-    return any(run.job_name in LANDING_JOBS for run in unfinished)
-
-
-def _taken(instance: dg.DagsterInstance, table: Table) -> str:
-    """The digest of the files that the last materialisation took; empty where that is not known."""
-    event = instance.get_latest_materialization_event(dg.AssetKey(table.name))
+def _landed(instance: dg.DagsterInstance, table: Table) -> str:
+    """The digest of the files that the last materialisation took; empty if it is not known."""
+    event = instance.get_latest_materialization_event(LANDING_KEYS[table.name])
     made = event.asset_materialization if event else None
-    told = made.metadata.get(watch.TAKEN) if made else None
-    return str(told.value) if told else ""
+    taken = made.metadata.get(watch.TAKEN) if made else None
+    return str(taken.value) if taken else ""
 
 
 def _last_run(instance: dg.DagsterInstance, cursor: Cursor) -> dg.RunRecord | None:
@@ -156,8 +110,10 @@ def _last_run(instance: dg.DagsterInstance, cursor: Cursor) -> dg.RunRecord | No
     return next(iter(instance.get_run_records(same, limit=1)), None) if cursor.change else None
 
 
-def _left(instance: dg.DagsterInstance, last: dg.RunRecord | None) -> AbstractSet[dg.AssetKey]:
-    """What a failed run was to materialise, unless other runs have made all of it since."""
+def _still_failed(
+    instance: dg.DagsterInstance, last: dg.RunRecord | None
+) -> AbstractSet[dg.AssetKey]:
+    """The assets of a failed run, unless other runs have materialised all of them since."""
     if last is None or last.dagster_run.status is not dg.DagsterRunStatus.FAILURE:
         return frozenset()
     selected = last.dagster_run.asset_selection or frozenset()
@@ -177,66 +133,47 @@ def _is_due(failed: dg.RunRecord, retry: int) -> bool:
 
 
 def _refused(context: dg.SensorEvaluationContext) -> AbstractSet[dg.AssetKey]:
-    """Landing tables that a blocking check has failed, and all downstream of them.
+    """Landing tables that a blocking check has failed, and everything downstream of them.
 
-    Without other files they would fail again, and keep the other sources from being taken in.
+    Without new files they would fail again, and keep the other sources from being landed.
     """
     assert context.repository_def is not None
     graph = context.repository_def.asset_graph
     refused = set()
-    for key in (dg.AssetKey(table.name) for table in LANDING_TABLES):
-        for check in graph.get_check_keys_for_assets({key}):
-            record = context.instance.get_latest_asset_check_evaluation_record(check)
-            found = record.evaluation if record and record.status is FAILED else None
-            if found and found.severity is AssetCheckSeverity.ERROR and graph.get(check).blocking:
-                refused.add(key)
+    for check in graph.get_check_keys_for_assets(set(LANDING_KEYS.values())):
+        record = context.instance.get_latest_asset_check_evaluation_record(check)
+        failed = record and record.status is AssetCheckExecutionRecordStatus.FAILED
+        found = record.evaluation if record and failed else None
+        if found and found.severity is AssetCheckSeverity.ERROR and graph.get(check).blocking:
+            refused.add(check.asset_key)
     return dg.AssetSelection.assets(*refused).downstream().resolve(graph)
-
-
-def _why_not(files: int, new: list[Table], status: dg.DagsterRunStatus) -> str:
-    if new:
-        return f"The last run of these {files:,} files ended with {status.value}."
-    return f"{files:,} files, and all have landed."
 
 
 def _request(
     context: dg.SensorEvaluationContext,
     cursor: Cursor,
     new: list[Table],
-    again: AbstractSet[dg.AssetKey],
+    failed: AbstractSet[dg.AssetKey],
 ) -> dg.RunRequest:
-    """A run of sources, of those that never landed, and of all downstream of these.
-
-    Args:
-        context: The sensor's.
-        cursor: What the run is requested for.
-        new: The landing tables whose files have not landed.
-        again: What else to materialise, since the run before failed.
-    """
+    """A run of new sources, of those that never landed, all downstream, and what failed before."""
     assert context.repository_def is not None
-    made = context.instance.get_latest_materialization_events(
-        [dg.AssetKey(table.name) for table in LANDING_TABLES]
-    )
+    made = context.instance.get_latest_materialization_events(LANDING_KEYS.values())
     landing = [
         table
         for table in LANDING_TABLES
-        if table in new or (key := dg.AssetKey(table.name)) in again or not made.get(key)
+        if table in new or (key := LANDING_KEYS[table.name]) in failed or not made.get(key)
     ]
     downstream = dg.AssetSelection.assets(*(table.name for table in landing)).downstream()
-    selected = downstream.resolve(context.repository_def.asset_graph) | again
+    selected = downstream.resolve(context.repository_def.asset_graph) | failed
     return dg.RunRequest(
         run_key=cursor.run_key,
         asset_selection=sorted(selected),
-        run_config=only_settled_files(landing),
+        run_config=leave_out_fresh_files(landing),
         tags={"sources": ", ".join(table.source for table in landing)},
     )
 
 
-def _digest(of: Mapping[str, str] | list[str]) -> str:
-    return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:32]
-
-
-# Dagster would make one with a name that says less.
+# Named here, since Dagster would call its own one "default_automation_condition_sensor".
 automation_conditions = dg.AutomationConditionSensorDefinition(
     "automation_conditions",
     target=dg.AssetSelection.all(),

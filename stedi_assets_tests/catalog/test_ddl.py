@@ -41,8 +41,8 @@ def test__ddl__landing_as_declared(table: Table) -> None:
     assert [_column(each) for each in schema.expressions] == [
         (column.name.lower(), column.type, column.description) for column in table.columns
     ]
-    told = table_input(table, f"{LAKEHOUSE}/{table.location}", {})
-    storage = told["StorageDescriptor"]
+    wanted = table_input(table, f"{LAKEHOUSE}/{table.location}", {})
+    storage = wanted["StorageDescriptor"]
     serde = parsed.find(exp.RowFormatSerdeProperty)
     formats = parsed.find(exp.InputOutputFormat)
     comment = parsed.find(exp.SchemaCommentProperty)
@@ -53,7 +53,7 @@ def test__ddl__landing_as_declared(table: Table) -> None:
     assert formats.args["input_format"].name == storage["InputFormat"]
     assert formats.args["output_format"].name == storage["OutputFormat"]
     assert _location(parsed) == f"{LAKEHOUSE}/{table.location}/"
-    assert {**_properties(parsed.args["properties"]), "EXTERNAL": "TRUE"} == told["Parameters"]
+    assert {**_properties(parsed.args["properties"]), "EXTERNAL": "TRUE"} == wanted["Parameters"]
 
 
 @pytest.mark.parametrize("table", DELTA, ids=lambda table: table.name)

@@ -1,4 +1,4 @@
-"""What Glue is told of a table, against Glue's own rules, which moto does not enforce."""
+"""The Glue table input, against Glue's own rules, which moto does not enforce."""
 
 from __future__ import annotations
 
@@ -24,18 +24,21 @@ LONGEST_URI = f"s3://{'b' * 63}/{'p' * 900}"
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test__table_input__within_the_limits_of_glue(table: Table) -> None:
-    told = table_input(
+    wanted = table_input(
         table, f"{LONGEST_URI}/{table.location}", {RECORD_COUNT: "9" * 19, VERSION: "f" * 64}
     )
 
-    texts = list(_texts(TABLE_INPUT, told))
+    texts = list(_texts(TABLE_INPUT, wanted))
 
     limited = [text for text in texts if "max" in text[0].metadata]
     assert len(limited) > 4 * len(table.columns)
     for shape, text in limited:
         assert len(text.encode()) <= shape.metadata["max"], (shape.name, text)
         assert "\n" not in text
-    for name in [told["Name"], *(each["Name"] for each in told["StorageDescriptor"]["Columns"])]:
+    for name in [
+        wanted["Name"],
+        *(each["Name"] for each in wanted["StorageDescriptor"]["Columns"]),
+    ]:
         assert re.fullmatch(r"[a-z0-9_]+", name)
 
 

@@ -1,4 +1,4 @@
-"""What the roles may do and may not, action by action, for every table there is."""
+"""What each role may do, for every table, and the resources that it reaches."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ import pytest
 from stedi_assets.erasure.record import RECORDS
 from stedi_assets.landing.erased import ERASED
 from stedi_assets.landing.ledger import LEDGER
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
-from stedi_assets_tests.deploy.aws.conftest import ACCOUNT, KEY, REGION, Stack
+from stedi_assets_tests.deploy.aws.conftest import BY_LAKE_FORMATION, KEY, ROLES, Stack
 from stedi_assets_tests.deploy.aws.policy_prover import allowed_request
 
 MANAGED_POLICY_CHARACTERS = 6144  # IAM's limit, white space not counted
 VERSION_ACTIONS = ("s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:PutBucketVersioning")
-ROLES = ("Ingest", "Pipeline", "Erasure", "DataScientist")
 WRITTEN_TABLES = (*QUARANTINE_TABLES, *DELTA_TABLES)
-BY_LAKE_FORMATION = "lakeformation:GetDataAccess"
 
 
 def _queries(role: str, workgroup: str) -> list[tuple[str, str, str]]:
@@ -102,60 +100,33 @@ def test__policy__allows(kms_stack: Stack, role: str, action: str, resource: str
     assert allowed_request(kms_stack.documents(role), [action], [kms_stack.arn(resource)])
 
 
-# Patterns: none of the requests that they stand for is allowed, whatever its context.
+# Within a role's reach. Patterns: no request that they match is allowed, whatever its context.
 DENIED = [
     ("Ingest", "s3:Get*", "*"),
     ("Ingest", "s3:Delete*", "*"),
-    ("Ingest", "glue:*", "*"),
-    ("Ingest", "athena:*", "*"),
-    *(("Ingest", "*", f"{{objects}}/{table.location}/*") for table in WRITTEN_TABLES),
     *(
         ("Ingest", "s3:Put*", f"{{objects}}/{table.location}/{name}")
         for table in LANDING_TABLES
         for name in LEDGERS
     ),
-    ("Ingest", "*", f"{{objects}}/{RECORDS}/*"),
     *(
-        ("Pipeline", f"s3:{action}*", f"{{objects}}/{RECORDS}/*")
+        ("Pipeline", f"s3:{action}*", f"{{objects}}/{place}")
         for action in ("Put", "Delete", "Abort")
+        for place in (
+            f"{RECORDS}/*",
+            *(f"{each.location}/{name}" for each in LANDING_TABLES for name in ("a*", ERASED)),
+        )
     ),
-    *(
-        ("Erasure", f"s3:{action}", f"{{objects}}/{RECORDS}/*")
-        for action in ("DeleteObject", "DeleteObjectVersion")
-    ),
+    *((role, each, "*") for role in ("Pipeline", "DataScientist") for each in VERSION_ACTIONS),
+    ("Pipeline", "glue:Delete*", "*"),
+    ("Erasure", "s3:Delete*", f"{{objects}}/{RECORDS}/*"),
     ("Erasure", "s3:PutBucketVersioning", "*"),
     *(("Erasure", "s3:Put*", f"{{objects}}/{table.location}/*") for table in WRITTEN_TABLES),
-    ("Erasure", "glue:*", "*"),
-    ("Erasure", "athena:*", "*"),
-    *(
-        ("Pipeline", f"s3:{action}*", f"{{objects}}/{table.location}/{name}")
-        for table in LANDING_TABLES
-        for action in ("Put", "Delete", "Abort")
-        for name in ("a*", ERASED)
-    ),
-    *(("Pipeline", action, "*") for action in VERSION_ACTIONS),
-    ("Pipeline", "*", "{results}/data-scientist/*"),
-    ("Pipeline", "*", "{workgroup}-data-scientist"),
-    ("Pipeline", "glue:Delete*", "*"),
-    ("Pipeline", "glue:*", "{glue}:database/other"),
-    ("Pipeline", "glue:*", "{glue}:table/other/*"),
-    # Not the training table either: its folder holds files of older versions too.
-    ("DataScientist", "s3:*", "{objects}/*"),
-    ("Ingest", "lakeformation:*", "*"),
-    *(
-        ("DataScientist", "*", f"{{glue}}:table/stedi/{name}")
-        for name in TABLES
-        if name != MACHINE_LEARNING_CURATED.name
-    ),
     ("DataScientist", "s3:Delete*", "*"),
-    *(("DataScientist", action, "*") for action in VERSION_ACTIONS),
-    ("DataScientist", "*", "{results}/pipeline/*"),
-    ("DataScientist", "*", "{workgroup}-pipeline"),
     *(
         ("DataScientist", f"glue:{action}*", "*")
         for action in ("Create", "Update", "Delete", "Batch")
     ),
-    *((role, "iam:*", "*") for role in ROLES),
     *((role, "s3:PutBucket*", "*") for role in ROLES),
 ]
 
@@ -164,26 +135,6 @@ DENIED = [
 def test__policy__denies(kms_stack: Stack, role: str, action: str, resource: str):
     documents = _on_resources(kms_stack, role)
     assert allowed_request(documents, [action], [kms_stack.arn(resource)]) is None
-
-
-def _on_resources(stack: Stack, role: str) -> list[dict[str, Any]]:
-    """A role's documents, but for the one action that takes no resource."""
-    documents = stack.documents(role)
-    for document in documents:
-        document["Statement"] = [
-            each for each in document["Statement"] if each["Action"] != BY_LAKE_FORMATION
-        ]
-    return documents
-
-
-@pytest.mark.parametrize("role", ["Ingest", "Pipeline", "DataScientist"])
-def test__policy__lets_queries_ask_lake_formation_and_no_more(stack: Stack, role: str):
-    """Its own permissions say of which tables, and it answers no one but Athena."""
-    statements = [each for policy in stack.documents(role) for each in policy["Statement"]]
-    of_lake_formation = [each for each in statements if "lakeformation" in str(each["Action"])]
-    asks = {"Effect": "Allow", "Action": BY_LAKE_FORMATION, "Resource": "*"}
-    expected = [] if role == "Ingest" else [{"Sid": "QueryThroughLakeFormation", **asks}]
-    assert of_lake_formation == expected
 
 
 # All that a role may touch, in any way.
@@ -227,106 +178,6 @@ def test__policy__reaches_nothing_else(stack: Stack, role: str):
                 assert allowed_request([alone], ["*"], ["*"], not_resources=reach) is None
 
 
-def test__lake_formation__alone_reads_the_training_table(stack: Stack):
-    """Whoever asks Athena, the table is read by a role that no one else may take."""
-    location = stack.rendered["TrainingTableLocation"]
-    assert location["ResourceArn"] == f"Bucket.Arn/{stack.prefix}/machine_learning/curated"
-    assert location["RoleArn"] == "TrainingTableReader.Arn"
-    [trust] = stack.rendered["TrainingTableReader"]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"Service": "lakeformation.amazonaws.com"}
-    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-
-    document = [stack.document("TrainingTablePolicy")]
-    curated = stack.arn("{objects}/machine_learning/curated")
-    assert allowed_request(document, ["s3:GetObject"], [f"{curated}/a.parquet"])
-    bucket = stack.arn("{bucket}")
-    elsewhere = [bucket, f"{curated}/*"]
-    assert allowed_request(document, ["*"], ["*"], not_resources=elsewhere) is None
-    assert allowed_request(document, ["s3:Put*", "s3:Delete*"], ["*"]) is None
-    for listed, prefix in ((True, "machine_learning/curated/*"), (False, "customer/*")):
-        context = {"s3:prefix": f"{stack.prefix}/{prefix}"}
-        request = allowed_request(document, ["s3:ListBucket"], [bucket], context=context)
-        assert bool(request) is listed
-
-
-LISTED = [
-    *(("Ingest", table.location, table in LANDING_TABLES) for table in TABLES.values()),
-    *(("Pipeline", table.location, True) for table in TABLES.values()),
-    *(("DataScientist", table.location, False) for table in TABLES.values()),
-]
-
-
-@pytest.mark.parametrize(("role", "location", "listed"), LISTED)
-def test__policy__lists_by_prefix(kms_stack: Stack, role: str, location: str, listed: bool):
-    request = allowed_request(
-        kms_stack.documents(role),
-        ["s3:ListBucket"],
-        [kms_stack.arn("{bucket}")],
-        context={"s3:prefix": f"{kms_stack.prefix}/{location}/*"},
-    )
-    assert bool(request) is listed, request
-
-
-@pytest.mark.parametrize("table", LANDING_TABLES)
-def test__ingest_policy__replaces_nothing_that_landed(s3_stack: Stack, table: Table):
-    """S3 refuses to replace an object only if the request that writes it asks for that."""
-    for absent, answered in (("true", False), ("false", True)):
-        request = allowed_request(
-            s3_stack.documents("Ingest"),
-            ["s3:PutObject"],
-            [s3_stack.arn(f"{{objects}}/{table.location}/a.json")],
-            context={
-                "s3:ObjectCreationOperation": "true",
-                "s3:if-none-match is absent": absent,
-            },
-        )
-        assert bool(request) is answered, request
-
-
-@pytest.mark.parametrize("role", REACH)
-@pytest.mark.parametrize(
-    "prefix", ["", "{prefix}", "{prefix}/customer", "other/*", "athena-results/"]
-)
-def test__policy__lists_no_folder_above(kms_stack: Stack, role: str, prefix: str):
-    request = allowed_request(
-        kms_stack.documents(role),
-        ["s3:List*"],
-        [kms_stack.arn("{bucket}")],
-        context={"s3:prefix": kms_stack.arn(prefix)},
-    )
-    assert request is None or (role, prefix) in (
-        ("Pipeline", "{prefix}/customer"),
-        ("Erasure", "{prefix}/customer"),
-    )
-
-
-def test__bucket_policy__denies_all_without_tls(stack: Stack):
-    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    administrator = [{"Statement": everything}]
-    for resource in (stack.arn("{bucket}"), stack.arn("{bucket}/*")):
-        for tls, answered in (("false", False), ("true", True)):
-            request = allowed_request(
-                administrator,
-                ["s3:*"],
-                [resource],
-                context={"aws:SecureTransport": tls},
-                bucket=stack.bucket_policy,
-            )
-            assert bool(request) is answered, request
-
-
-def test__key_policy__works_through_s3_alone(s3_stack: Stack, kms_stack: Stack):
-    assert "KeyPolicyArn" not in s3_stack.outputs
-    policy = [kms_stack.policies["KeyPolicyArn"]]
-    through_s3 = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
-    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
-        assert allowed_request(policy, [action], [KEY], context=through_s3)
-    for service in ("", "ec2.*", "s3.us-east-1.*"):
-        assert not allowed_request(policy, ["*"], ["*"], context={"kms:ViaService": service})
-    assert not allowed_request(policy, ["*"], ["*"], not_resources=[KEY])
-    assert not allowed_request(policy, ["kms:CreateGrant", "kms:Put*", "kms:Schedule*"], ["*"])
-
-
 @pytest.mark.parametrize("role", REACH)
 def test__policy__fits_iam(stack: Stack, role: str):
     text = json.dumps(stack.policies[f"{role}PolicyArn"], separators=(",", ":"))
@@ -334,3 +185,13 @@ def test__policy__fits_iam(stack: Stack, role: str):
     assert (
         len(text) + text.count(stack.bucket) * (63 - len(stack.bucket)) < MANAGED_POLICY_CHARACTERS
     )
+
+
+def _on_resources(stack: Stack, role: str) -> list[dict[str, Any]]:
+    """A role's documents, but for the one action that takes no resource."""
+    documents = stack.documents(role)
+    for document in documents:
+        document["Statement"] = [
+            each for each in document["Statement"] if each["Action"] != BY_LAKE_FORMATION
+        ]
+    return documents

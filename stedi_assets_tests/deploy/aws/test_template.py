@@ -48,7 +48,7 @@ def test__bucket__keeps_versions_and_the_public_out(stack: Stack):
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
-def test__bucket__forgets_what_is_deleted(stack: Stack):
+def test__bucket__expires_what_is_deleted(stack: Stack):
     uploads, versions, results = stack.rendered["Bucket"]["LifecycleConfiguration"]["Rules"]
     assert {rule["Status"] for rule in (uploads, versions, results)} == {"Enabled"}
     assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
@@ -98,7 +98,7 @@ def test__athena_workgroup__enforces_its_settings(stack: Stack, resource: str, r
     }
 
 
-def test__readme__tells_of_every_parameter_and_output():
+def test__readme__lists_every_parameter_and_output():
     template = Template.from_yaml(TEMPLATE).template
     rows = re.findall(r"^\| `(\w+)`", (TEMPLATE.parent / "README.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted([*template["Parameters"], *template["Outputs"]])

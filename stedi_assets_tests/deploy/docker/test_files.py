@@ -122,14 +122,14 @@ def test__compose__publishes_the_webserver_on_loopback_only() -> None:
     assert not any(published.values())
 
 
-def test__compose__postgres_is_the_database_that_the_services_are_told_of() -> None:
+def test__compose__postgres_is_the_database_that_the_services_use() -> None:
     postgres = SERVICES["postgres"]["environment"]
 
     for service in PROCESSES:
-        told = SERVICES[service]["environment"]
-        assert told["DAGSTER_POSTGRES_HOST"] in SERVICES
+        environment = SERVICES[service]["environment"]
+        assert environment["DAGSTER_POSTGRES_HOST"] in SERVICES
         for name in ("DB", "USER", "PASSWORD"):
-            assert told[f"DAGSTER_POSTGRES_{name}"] == postgres[f"POSTGRES_{name}"]
+            assert environment[f"DAGSTER_POSTGRES_{name}"] == postgres[f"POSTGRES_{name}"]
 
 
 def test__compose__keeps_data_in_volumes_that_the_image_lets_it_write() -> None:

@@ -14,9 +14,7 @@ import dagster as dg
 import pytest
 from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.run_coordinator import QueuedRunCoordinator
-from dagster._core.scheduler.instigation import InstigatorType, TickData, TickStatus
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from stedi_assets.tables import TABLES
 from stedi_assets_tests.conftest import PROJECT
@@ -81,24 +79,6 @@ def test__postgres__is_healthy(containers: Containers) -> None:
     assert containers.health("postgres").returncode == 0
 
 
-def test__code_server__serves_the_assets_to_the_workspace(
-    running: Containers, instance: dg.DagsterInstance
-) -> None:
-    workspace = WorkspaceFileTarget([str(running.home / "workspace.yaml")])
-
-    with WorkspaceProcessContext(instance, workspace) as context:
-        request = context.create_request_context()
-        served = {key.to_user_string() for key in request.asset_graph.get_all_asset_keys()}
-
-    assert set(TABLES) <= served
-
-
-def test__webserver__answers_graphql_with_the_assets(running: Containers) -> None:
-    nodes = graphql(running, "{ assetNodes { assetKey { path } } }")["assetNodes"]
-
-    assert set(TABLES) <= {node["assetKey"]["path"][-1] for node in nodes}
-
-
 @pytest.mark.parametrize(
     ("host", "status"),
     [("127.0.0.1:{port}", 200), ("dagster.example.com", 200), ("evil.example:{port}", 403)],
@@ -110,14 +90,6 @@ def test__webserver__answers_under_its_names_only(
     connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
     connection.request("GET", "/server_info", headers={"Host": host.format(port=port)})
     assert connection.getresponse().status == status
-
-
-def test__daemon__heartbeats_are_in_postgresql(
-    running: Containers, instance: dg.DagsterInstance
-) -> None:
-    beating = instance.get_daemon_heartbeats()
-
-    assert {"QUEUED_RUN_COORDINATOR", "MONITORING", "SCHEDULER", "SENSOR"} <= set(beating)
 
 
 def test__run__goes_through_the_queue_and_its_history_is_in_postgresql(
@@ -160,24 +132,3 @@ def test__run__goes_through_the_queue_and_its_history_is_in_postgresql(
         assert rows == recorded.pop(name, 0)
     assert all("+" in name for name in recorded), recorded  # no table is without a record
     assert not [*running.home.rglob("*.db*")], "something was put into SQLite"
-
-
-def test__schedule_ticks__outlast_the_instance(
-    containers: Containers, instance: dg.DagsterInstance
-) -> None:
-    instance.create_tick(
-        TickData(
-            instigator_origin_id="origin",
-            instigator_name="nightly",
-            instigator_type=InstigatorType.SCHEDULE,
-            status=TickStatus.SUCCESS,
-            timestamp=time.time(),
-            run_ids=[],
-            selector_id="nightly",
-        )
-    )
-
-    with dg.DagsterInstance.from_config(str(containers.home)) as fresh:
-        [tick] = fresh.get_ticks("origin", "nightly")
-
-    assert tick.status is TickStatus.SUCCESS

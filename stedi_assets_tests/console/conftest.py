@@ -1,4 +1,4 @@
-"""Lakehouses to query: one of a few rows, and whole ones, materialised once."""
+"""Lakehouses to query: one of a few rows, and one of the sample."""
 
 from __future__ import annotations
 
@@ -52,26 +52,10 @@ def uri(small: Path) -> str:
 
 @pytest.fixture(scope="session")
 def sample_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A lakehouse of the sample."""
-    return _materialized(tmp_path_factory, PROJECT / "data")
-
-
-@pytest.fixture(scope="session")
-def reference_uri(tmp_path_factory: pytest.TempPathFactory, reference_data: Path) -> str:
-    """A lakehouse of the real data set."""
-    return _materialized(tmp_path_factory, reference_data)
-
-
-def _materialized(folders: pytest.TempPathFactory, source: Path) -> str:
-    settings = Settings(
-        lakehouse_uri=str(folders.mktemp("sql") / "lakehouse"),
-        source_data=str(source),
-        spark_remote="",
-    )
-    printed = io.StringIO()
+    """A lakehouse of the sample, materialised once."""
+    uri = str(tmp_path_factory.mktemp("sql") / "lakehouse")
+    defs = stedi_assets.definitions.define(Settings(uri, str(PROJECT / "data"), ""))
+    quiet = Console(file=io.StringIO())
     with dg.DagsterInstance.ephemeral() as instance:
-        result = stedi_assets.materialize.materialize(
-            stedi_assets.definitions.define(settings), instance, Console(file=printed)
-        )
-    assert result.success, printed.getvalue()
-    return f"file://{settings.lakehouse_uri}"
+        assert stedi_assets.materialize.materialize(defs, instance, quiet).success
+    return f"file://{uri}"

@@ -1,4 +1,4 @@
-"""Schedules fit their jobs, and none starts by itself."""
+"""Schedules fit their jobs; no schedule or sensor is on by default."""
 
 from __future__ import annotations
 
@@ -32,9 +32,12 @@ def test__schedule__fits_its_job(defs: dg.Definitions, name: str) -> None:
     assert schedule.execution_timezone in (None, "UTC")
 
 
-def test__schedules__do_not_start_by_themselves(defs: dg.Definitions) -> None:
-    started = {schedule.name: schedule.default_status for schedule in defs.schedules or []}
-    assert started == dict.fromkeys(SCHEDULES, dg.DefaultScheduleStatus.STOPPED)
+def test__nothing_starts_by_itself(defs: dg.Definitions) -> None:
+    schedules, sensors = list(defs.schedules or []), list(defs.sensors or [])
+    assert {schedule.name for schedule in schedules} == set(SCHEDULES)
+    assert {each.default_status for each in schedules} == {dg.DefaultScheduleStatus.STOPPED}
+    assert len(sensors) == 3
+    assert {each.default_status for each in sensors} == {dg.DefaultSensorStatus.STOPPED}
 
 
 def test__schedule__daily_leaves_files_that_are_being_written(defs: dg.Definitions) -> None:

@@ -1,7 +1,8 @@
-"""Maintenance joins files and forgets old versions; rows and what is known of them stay."""
+"""Maintenance compacts files and deletes old versions; rows and commit metadata stay."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -9,17 +10,21 @@ import pytest
 from dagster._core.errors import DagsterConfigMappingFunctionError
 from deltalake import DeltaTable, write_deltalake
 
+from stedi_assets.definitions import define
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
-from stedi_assets.lakehouse import maintenance as upkeep
+from stedi_assets.lakehouse import maintenance as table_maintenance
 from stedi_assets.lakehouse.maintenance import Maintained
-from stedi_assets.orchestration import failures
-from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
+from stedi_assets.orchestration import failures, maintenance
+from stedi_assets.settings import Settings
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
-from stedi_assets_tests.automation.test_sensors import materialize
+from stedi_assets_tests.checks.conftest import GOOD, land
+from stedi_assets_tests.orchestration.conftest import materialize
 from stedi_assets_tests.rows import stored_rows
 from stedi_assets_tests.test_errors import Failing
 
+PAIRED = {"machine_learning_curated": {"match_device": True}}
 MAINTAINED = {table.name for table in (*QUARANTINE_TABLES, *DELTA_TABLES)}
 
 
@@ -55,7 +60,7 @@ def rows(table: Path) -> list[int]:
 
 
 def test__maintain__joins_files_and_keeps_rows(many_files: Path) -> None:
-    done = upkeep.maintain(f"file://{many_files}", 168)
+    done = table_maintenance.maintain(f"file://{many_files}", 168)
 
     assert done == Maintained(compacted=3, removed=0, removed_bytes=0)
     assert len(DeltaTable(str(many_files)).file_uris()) == 1
@@ -66,7 +71,7 @@ def test__maintain__joins_files_and_keeps_rows(many_files: Path) -> None:
 def test__maintain__removes_files_that_were_replaced_long_enough_ago(many_files: Path) -> None:
     sizes = [path.stat().st_size for path in many_files.glob("*.parquet")]
 
-    done = upkeep.maintain(f"file://{many_files}", 0)
+    done = table_maintenance.maintain(f"file://{many_files}", 0)
 
     assert done == Maintained(compacted=3, removed=3, removed_bytes=sum(sizes))
     assert len(list(many_files.glob("*.parquet"))) == 1
@@ -74,38 +79,47 @@ def test__maintain__removes_files_that_were_replaced_long_enough_ago(many_files:
 
 
 def test__maintain__no_table(tmp_path: Path) -> None:
-    assert upkeep.maintain(f"file://{tmp_path}/none", 168) is None
+    assert table_maintenance.maintain(f"file://{tmp_path}/none", 168) is None
 
 
-def test__maintenance__observes_every_delta_table(
-    defs: dg.Definitions, instance: dg.DagsterInstance
-) -> None:
-    materialize(defs, instance, *TABLES)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a source and the lakehouse of it, materialised once."""
+    folder = tmp_path_factory.mktemp("made")
+    for table in LANDING_TABLES:
+        land(folder / "source", table, GOOD[table.name])
+    with dg.DagsterInstance.ephemeral() as instance:
+        defs = define(Settings(str(folder / "lakehouse"), str(folder / "source"), ""))
+        assert materialize(defs, instance, *TABLES, **PAIRED).success
+    return folder
 
-    result = maintain(defs, instance)
 
-    assert result.success
-    told = observed(result)
-    assert set(told) == MAINTAINED
-    assert {figures["retention_hours"] for figures in told.values()} == {168}
+@pytest.fixture
+def maintained(made: Path, tmp_path: Path) -> dg.Definitions:
+    """The project on a copy of that lakehouse."""
+    shutil.copytree(made / "lakehouse", tmp_path / "lakehouse")
+    return define(Settings(str(tmp_path / "lakehouse"), str(made / "source"), ""))
 
 
-def test__maintenance__leaves_what_the_tables_are_known_by(
-    defs: dg.Definitions, instance: dg.DagsterInstance, tmp_path: Path
+def test__maintenance__keeps_rows_and_commit_metadata(
+    maintained: dg.Definitions, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     uri = f"file://{tmp_path}/lakehouse"
-    materialize(defs, instance, *TABLES, machine_learning_curated={"match_device": True})
     before = {name: delta.state(f"{uri}/{TABLES[name].location}") for name in MAINTAINED}
 
-    assert maintain(defs, instance).success
-    assert upkeep.maintain(f"{uri}/{CUSTOMER_TRUSTED.location}", 0) is not None
+    result = maintain(maintained, instance)
+    assert result.success
+    shown = observed(result)
+    assert set(shown) == MAINTAINED
+    assert {figures["retention_hours"] for figures in shown.values()} == {168}
+    assert table_maintenance.maintain(f"{uri}/{CUSTOMER_TRUSTED.location}", 0) is not None
 
     after = {name: delta.state(f"{uri}/{TABLES[name].location}") for name in MAINTAINED}
     for name in MAINTAINED:
         kept, now = before[name], after[name]
         assert kept is not None and now is not None
         assert (now.rows, now.commit) == (kept.rows, kept.commit), name
-    again = materialize(defs, instance, "customer_landing", "customer_quarantine")
+    again = materialize(maintained, instance, "customer_landing", "customer_quarantine")
     quarantine = delta.state(f"{uri}/{TABLES['customer_quarantine'].location}")
     assert again.success
     assert quarantine == after["customer_quarantine"]  # its landing was not read again
@@ -118,20 +132,21 @@ def test__maintenance__empty_lakehouse(defs: dg.Definitions, instance: dg.Dagste
 
 
 def test__maintenance__damaged_table_leaves_the_others_maintained(
-    defs: dg.Definitions, instance: dg.DagsterInstance, tmp_path: Path
+    maintained: dg.Definitions, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    materialize(defs, instance, *TABLES)
     log = tmp_path / "lakehouse" / CUSTOMER_TRUSTED.location / "_delta_log"
     commit = log / f"{0:020}.json"
     commit.write_bytes(commit.read_bytes()[:100])
 
-    result = maintain(defs, instance)
+    result = maintain(maintained, instance, retention_hours=720)
 
     [failed] = [event for event in result.all_events if event.is_step_failure]
     assert failed.step_key == "maintain_customer_trusted"
-    said = failed.step_failure_data.user_failure_data
-    assert said is not None and "The Delta log of" in str(said.description)
-    assert set(observed(result)) == MAINTAINED - {"customer_trusted"}
+    failure = failed.step_failure_data.user_failure_data
+    assert failure is not None and "The Delta log of" in str(failure.description)
+    shown = observed(result)
+    assert set(shown) == MAINTAINED - {"customer_trusted"}
+    assert {figures["retention_hours"] for figures in shown.values()} == {720}
 
 
 @pytest.mark.parametrize(
@@ -146,8 +161,8 @@ def test__maintenance__tries_again_only_what_may_pass(
     error: OSError,
     succeeds: bool,
 ) -> None:
-    failing = Failing(upkeep.maintain, error, times=1)
-    monkeypatch.setattr(upkeep, "maintain", failing)
+    failing = Failing(table_maintenance.maintain, error, times=1)
+    monkeypatch.setattr(maintenance, "maintain_table", failing)
     monkeypatch.setattr(failures, "RETRY_SECONDS", 0)
 
     assert maintain(defs, instance).success is succeeds
@@ -161,15 +176,3 @@ def test__maintenance__retention_outside_of_what_consent_allows(
     with pytest.raises(DagsterConfigMappingFunctionError) as raised:
         maintain(defs, instance, retention_hours=hours)
     assert isinstance(raised.value.__cause__, LakehouseError)
-    assert str(raised.value.__cause__).startswith(f"retention_hours is {hours}. Choose 24 (a day)")
-
-
-def test__maintenance__retention_reaches_every_table(
-    defs: dg.Definitions, instance: dg.DagsterInstance
-) -> None:
-    materialize(defs, instance, "customer_landing", "customer_quarantine", "customer_trusted")
-    told = observed(maintain(defs, instance, retention_hours=720))
-    assert {name: figures["retention_hours"] for name, figures in told.items()} == {
-        "customer_quarantine": 720,
-        "customer_trusted": 720,
-    }

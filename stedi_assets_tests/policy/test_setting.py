@@ -1,0 +1,58 @@
+"""The settings of the privacy policy are on or off, and every command refuses anything else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.policy import Options
+from stedi_assets.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("value", "on"),
+    [
+        *((value, True) for value in ("true", "1", "YES", " on ")),
+        *((value, False) for value in ("", "false", "0", "No", "off")),
+    ],
+)
+def test__setting__is_on_or_off(value: str, on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEDI_MATCH_DEVICE", value)
+    assert Settings.from_environment().policy == Options(match_device=on)
+
+
+def test__setting__is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEDI_PSEUDONYMISE_DEVICES", "sometimes")
+    with pytest.raises(LakehouseError, match=r"^STEDI_PSEUDONYMISE_DEVICES is neither on nor off"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "materialize",
+        "report",
+        "dev 3999",
+        "erasure",
+        "lakehouse.replay customer",
+        "console.shell --query x",
+    ],
+)
+def test__setting__is_neither_and_commands_end_in_a_sentence(command: str, tmp_path: Path) -> None:
+    module, *arguments = command.split()
+    ended = subprocess.run(
+        [sys.executable, "-m", f"stedi_assets.{module}", *arguments],
+        env={"STEDI_MATCH_DEVICE": "maybe", "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout + ended.stderr == (
+        "STEDI_MATCH_DEVICE is neither on nor off. Set it to true or false, or to nothing for "
+        "false.\n"
+    )
