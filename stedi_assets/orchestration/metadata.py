@@ -24,7 +24,7 @@ def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) ->
         columns=[
             dg.TableColumn(
                 column.name,
-                column.type,
+                column.type.value,
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=not column.required,
