@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from stedi_assets_tests import ui
 
 DOCS = Path(__file__).resolve().parent
-COLORS = 64  # text stays sharp, and each picture under 100 kB
+COLORS = 64  # so that text stays sharp and each picture is under 100 kB
 
 
 def views(page: Page) -> Iterator[str]:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _take(page: Page, name: str) -> None:
-    page.wait_for_timeout(1500)  # for what moves to come to rest
+    page.wait_for_timeout(1500)  # until animations have ended
     page.mouse.move(0, 0)
     taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = DOCS / f"{name}.png"
