@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def test__run__stricter_than_the_policy_holds_once(project: Project) -> None:
 
     assert result.success
     assert "STEDI_PSEUDONYMISE_DEVICES=true" in _metadata(result)["holds_once"]
-    assert project.state().commit["config"] == {**STRICT.as_dict(), "after_consent_only": False}
+    assert project.state().commit.config == replace(STRICT, after_consent_only=False)
     assert check(result, "policy").passed
 
 
