@@ -93,7 +93,7 @@ def main() -> None:
     port = int(sys.argv[1])
     with fault_ends_process():
         Settings.from_environment()
-    require_free(port, "make dev", "PORT")
+        require_free(port, "dev", "PORT")
     home = os.environ.get("DAGSTER_HOME")
     if not home:
         sys.exit("DAGSTER_HOME is not set: run `make dev`, or name a folder for the history.")

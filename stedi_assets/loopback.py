@@ -1,25 +1,31 @@
 """Where the project's servers listen."""
 
 import socket
-import sys
+
+from stedi_assets.errors import Code, LakehouseError
 
 HOST = "127.0.0.1"
 
 
 def require_free(port: int, command: str, variable: str) -> None:
-    """Ends the process with one sentence if a port on loopback is taken.
+    """Makes sure that a port on loopback is free.
 
     Args:
         port: The port.
         command: The command that needs it.
         variable: The command's variable that sets the port.
+
+    Raises:
+        LakehouseError: If something listens at it.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            sys.exit(
+            raise LakehouseError(
                 f"Port {port} is in use: another `{command}` may be running. Stop what listens "
-                f"there, or choose another port: {command} {variable}={port + 1}"
-            )
+                f"there, or choose another port: `stedi {command} --port {port + 1}`, "
+                f"`make {command} {variable}={port + 1}`.",
+                Code.PORT,
+            ) from None

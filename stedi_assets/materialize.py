@@ -1,25 +1,35 @@
-"""Materialises the whole lakehouse in one run and tells how it went: `make materialize`."""
+"""Materialises the whole lakehouse in one run and reports on it: `make materialize`."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import logging
 import os
+import signal
 import sys
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterEvent, DagsterEventType
+from dagster._core.execution.plan.objects import ErrorSource
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from stedi_assets.errors import fault_ends_process
+from stedi_assets.errors import LakehouseError, fault_ends_process
 from stedi_assets.orchestration import jobs, runs
-from stedi_assets.orchestration.failures import CHECK_FAILED, shown_before_first_step, shown_of
+from stedi_assets.orchestration.failures import (
+    CHECK_FAILED,
+    code_of,
+    shown_before_first_step,
+    shown_of,
+)
 from stedi_assets.tables import TABLES
 
 GARBAGE_AFTER_OBJECTS = 10_000
@@ -57,6 +67,8 @@ class Report:
         self.console = console
         self.outcomes: defaultdict[str, Outcome] = defaultdict(Outcome)
         self.failed_steps: list[str] = []
+        self.cancelled = False
+        self._said: set[object] = set()
 
     def follow(self, entry: dg.EventLogEntry) -> None:
         """Takes note of one event and shows it if it is progress."""
@@ -77,7 +89,7 @@ class Report:
                 self._failed(event)
             case DagsterEventType.RUN_FAILURE if not self.failed_steps:
                 said = shown_before_first_step(event.job_failure_data.error)
-                self.console.print(f"[red]failed[/] before the first step: {said}")
+                self._say("failed", "red", f"before the first step: {said}")
 
     def table(self, assets: list[str]) -> Table:
         """The assets in order, each with its rows, time and checks."""
@@ -105,18 +117,51 @@ class Report:
         name = check.asset_key.to_user_string()
         self.outcomes[name].checks.append(check)
         if not check.passed:
-            verdict = "[yellow]warning[/]" if _warns(check) else "[red]failed[/]"
-            self.console.print(f"{verdict} {name}, {check.check_name}: {check.description}")
+            verdict = ("warning", "yellow") if _warns(check) else ("failed", "red")
+            self._say(*verdict, f"{name}, {check.check_name}: {check.description}")
 
     def _failed(self, event: DagsterEvent) -> None:
         self.failed_steps.append(str(event.step_key))
-        said = shown_of(event.step_failure_data)
-        if said != CHECK_FAILED:  # the check has told already
-            self.console.print(f"[red]failed[/] {event.step_key}: {said}")
+        if event.step_failure_data.error_source is ErrorSource.INTERRUPT:
+            self.cancelled = True
+            return
+        said, code = shown_of(event.step_failure_data), code_of(event.step_failure_data)
+        once = code if code and code.of_all_steps else said
+        if said != CHECK_FAILED and once not in self._said:  # the check has reported already
+            self._say("failed", "red", f"{event.step_key}: {said}")
+        self._said.add(once)
+
+    def _say(self, verdict: str, style: str, said: str) -> None:
+        # As text: what a path has in brackets would be read as markup.
+        self.console.print(Text.assemble((verdict, style), f" {said}"))
 
 
 def _warns(check: AssetCheckEvaluation) -> bool:
     return not check.passed and check.severity is AssetCheckSeverity.WARN
+
+
+@contextlib.contextmanager
+def _interrupts_raised() -> Iterator[None]:
+    """Raises `KeyboardInterrupt` at the end for a Ctrl-C, which libraries make other errors of."""
+    pressed = list[int]()
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, _: object) -> None:
+        pressed.append(number)
+        logging.disable()  # by which libraries would print the traces of what it interrupts
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except BaseException:
+        if not pressed:
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+        logging.disable(logging.NOTSET)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def materialize(
@@ -132,6 +177,9 @@ def materialize(
         instance: Keeps the run's history.
         console: Where to report.
         ops: Run configuration of single assets, as `{"asset": {"config": {…}}}`.
+
+    Raises:
+        KeyboardInterrupt: If Ctrl-C cancelled the run.
     """
     report = Report(console)
     run_id = str(uuid.uuid4())
@@ -145,6 +193,7 @@ def materialize(
 
     instance.add_event_listener(run_id, begin)
     with (
+        _interrupts_raised(),
         runs.turn(instance, lambda: console.print(runs.WAITING)),
         runs.alive(instance, run_id),
     ):
@@ -155,6 +204,8 @@ def materialize(
             run_config={**QUIET, "ops": ops or {}},
             raise_on_error=False,
         )
+    if report.cancelled:
+        raise KeyboardInterrupt
     console.print()
     console.print(report.table(list(TABLES)))
     return result
@@ -169,14 +220,14 @@ def main() -> int:
     with fault_ends_process():
         from stedi_assets.definitions import defs
 
-    home = os.environ.get("DAGSTER_HOME")
-    if not home:
-        sys.exit(
-            "DAGSTER_HOME is not set: run `make materialize`, or name a folder for its history."
-        )
-    console = Console(soft_wrap=True, highlight=False)
-    with runs.history(Path(home)) as instance:
-        return 0 if materialize(defs, instance, console).success else 1
+        home = os.environ.get("DAGSTER_HOME")
+        if not home:
+            raise LakehouseError(
+                "DAGSTER_HOME is not set: run `make materialize`, or name a folder for its history."
+            )
+        console = Console(soft_wrap=True, highlight=False)
+        with runs.history(Path(home)) as instance:
+            return 0 if materialize(defs, instance, console).success else 1
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyspark
 
 from stedi_assets.engine import jvm
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import fault_ends_process
 from stedi_assets.loopback import HOST, require_free
 
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # Spark's own variable
@@ -43,11 +43,9 @@ def command(port: int) -> list[str]:
 def main() -> None:
     """Replaces this process by the server, if there is Java and the port is free."""
     port = int(sys.argv[1])
-    require_free(port, "make spark-server", "SPARK_PORT")
-    try:
+    with fault_ends_process():
+        require_free(port, "spark-server", "SPARK_PORT")
         jvm.require_java()
-    except LakehouseError as error:
-        sys.exit(str(error))
     token = os.environ.setdefault(TOKEN, secrets.token_urlsafe(32))
     print(
         f"Spark Connect will answer on port {port}, to clients with this token. Ctrl-C stops it. "

@@ -5,10 +5,13 @@ A program for `unshare --map-root-user --mount`: there, anyone may mount.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import dagster as dg
@@ -16,19 +19,29 @@ from rich.console import Console
 
 import stedi_assets.definitions
 import stedi_assets.materialize
+from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
+from stedi_assets.orchestration import runs
 from stedi_assets.orchestration.failures import shown_of
 from stedi_assets.settings import Settings
 from stedi_assets.tables import DELTA_TABLES
 
 SIZE = "8m"
+LEAST_SCRATCH_BLOCKS = 3  # or Python chooses another folder for temporary files
+
+
+def materialize(
+    lakehouse: Path, source: Path, instance: dg.DagsterInstance
+) -> dg.ExecuteInProcessResult:
+    """Materialises everything."""
+    defs = stedi_assets.definitions.define(Settings(str(lakehouse), str(source)))
+    return stedi_assets.materialize.materialize(defs, instance, Console(file=io.StringIO()))
 
 
 def run(lakehouse: Path, source: Path) -> dict[str, object]:
     """Materialises everything, and tells what failed and what is there."""
-    defs = stedi_assets.definitions.define(Settings(str(lakehouse), str(source)))
     with dg.DagsterInstance.ephemeral() as instance:
-        result = stedi_assets.materialize.materialize(defs, instance, Console(file=io.StringIO()))
+        result = materialize(lakehouse, source, instance)
     failed = {
         str(event.step_key): shown_of(event.step_failure_data)
         for event in result.all_node_events
@@ -43,25 +56,50 @@ def run(lakehouse: Path, source: Path) -> dict[str, object]:
     }
 
 
-def main(mount: Path, source: Path) -> None:
+def full_beside(mount: Path, source: Path) -> dict[str, object]:
+    """What is said where another disk than the lakehouse's is full."""
+    lakehouse = source.parent / "lakehouse"
+    os.environ["DAGSTER_HOME"] = str(mount)
+    try:
+        with runs.history(mount) as instance:
+            fill(mount)
+            materialize(lakehouse, source, instance)
+        history = "no error"
+    except LakehouseError as error:
+        history = str(error)
+    del os.environ["DAGSTER_HOME"]
+    (mount / "filler").unlink()
+    fill(mount, leave_blocks=LEAST_SCRATCH_BLOCKS)
+    tempfile.tempdir = str(mount)
+    return {"history": history, "scratch": run(lakehouse, source)["failed"]}
+
+
+def fill(mount: Path, leave_blocks: int = 0) -> None:
+    """Fills a file system up, but for some blocks."""
+    filler = mount / "filler"
+    with filler.open("wb", buffering=0) as rest, contextlib.suppress(OSError):
+        while rest.write(bytes(4096)):
+            pass
+    os.truncate(filler, filler.stat().st_size - leave_blocks * 4096)
+
+
+def main(mount: Path, source: Path, beside: bool) -> None:
     """Prints what became of a run in each condition of the file system."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "lake", mount], check=True)
+    if beside:
+        print(json.dumps(full_beside(mount, source)))
+        return
     lakehouse = mount / "lakehouse"
     told = {"good": run(lakehouse, source)}
 
     for new in source.rglob("*.later"):
         new.rename(new.with_suffix(".json"))
-    filler = mount / "filler"
-    with filler.open("wb", buffering=0) as rest:
-        try:
-            while rest.write(bytes(4096)):
-                pass
-        except OSError:
-            told["full"] = run(lakehouse, source)
+    fill(mount)
+    told["full"] = run(lakehouse, source)
     # Landing takes what is new, and the tables nothing.
-    filler.write_bytes(filler.read_bytes()[: -5 * 4096])
+    fill(mount, leave_blocks=5)
     told["nearly full"] = run(lakehouse, source)
-    filler.unlink()
+    (mount / "filler").unlink()
 
     subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
     told["read-only"] = run(lakehouse, source)
@@ -71,4 +109,4 @@ def main(mount: Path, source: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), "beside" in sys.argv)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from stedi_assets.engine import spark
+from stedi_assets.errors import CANCELLED, CANCELLED_STATUS
+from stedi_assets.tables import LANDING_TABLES
 from stedi_assets_tests.conftest import PROJECT, Materialize
+from stedi_assets_tests.runs import HANGING_SECONDS, Run
 
 SAMPLE = PROJECT / "data"
 
@@ -30,17 +37,58 @@ def test__source_data__does_not_exist(materialize: Materialize, tmp_path: Path) 
     run = materialize(tmp_path / "nowhere")
 
     assert not run.result.success
-    assert f"STEDI_SOURCE_DATA names {tmp_path}/nowhere, which is not a folder." in run.printed
+    assert run.printed.count("[SETTING]") == 1  # though three steps meet it
+
+
+def test__path__with_brackets_is_printed_as_it_is(materialize: Materialize, tmp_path: Path) -> None:
+    assert f"{tmp_path}/no[red]where" in materialize(tmp_path / "no[red]where").printed
+
+
+def test__landing__pretty_printed_array(materialize: Materialize, small: Path) -> None:
+    [file] = (small / "customer" / "landing").iterdir()
+    people = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text(json.dumps(people, indent=2))
+
+    run = materialize(small)
+
+    [check] = [line for line in run.printed.splitlines() if "malformed_share" in line]
+    assert "jq -c '.[]'" in check
+    assert "customer_trusted" not in run.rows
+
+
+def test__ctrl_c__cancels(small: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
+    run = Run(
+        {
+            **os.environ,
+            "STEDI_SOURCE_DATA": str(small),
+            "STEDI_LAKEHOUSE_URI": str(tmp_path / "lakehouse"),
+            "STEDI_SPARK_REMOTE": "",
+            "DAGSTER_HOME": str(home),
+        }
+    )
+    give_up = time.monotonic() + HANGING_SECONDS
+    while "customer_landing" not in run.printed and run.exit_status is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    assert run.process.pid
+    os.kill(run.process.pid, signal.SIGINT)
+
+    assert run.end().exit_status == CANCELLED_STATUS, run.printed
+    assert run.printed.endswith(f"{CANCELLED}\n")
+    assert "Traceback" not in run.printed
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        [told] = instance.get_runs()
+        assert told.status is not dg.DagsterRunStatus.SUCCESS
 
 
 def test__source_data__empty_and_nothing_landed(materialize: Materialize, tmp_path: Path) -> None:
     run = materialize("")
 
     assert not run.result.success
-    assert (
-        f"The landing folder file://{tmp_path}/lakehouse/customer/landing has no *.json"
-        in run.printed
-    )
+    assert run.printed.count("[LANDING_EMPTY]") == len(LANDING_TABLES)
 
 
 def test__lakehouse__a_file_stands_in_its_place(
@@ -51,7 +99,7 @@ def test__lakehouse__a_file_stands_in_its_place(
     run = materialize(small)
 
     assert not run.result.success
-    assert f"could not be copied from file://{small}/customer/landing" in run.printed
+    assert "[NOT_A_FOLDER] The lakehouse" in run.printed
     assert (tmp_path / "lakehouse").read_text() == "not a folder"
 
 
@@ -64,7 +112,7 @@ def test__table_folder__a_file_stands_in_its_place(
     run = materialize(small)
 
     assert not run.result.success
-    assert f"file://{tmp_path}/lakehouse/customer/trusted cannot be used: a file" in run.printed
+    assert "failed customer_trusted: [NOT_A_FOLDER] The lakehouse" in run.printed
 
 
 def test__landing__another_sources_file(
@@ -98,10 +146,7 @@ def test__spark_remote__nothing_listens(
     run = materialize(small, remote=f"sc://127.0.0.1:{port}/;token=secret")
 
     assert not run.result.success
-    assert (
-        f"No Spark Connect server answers at STEDI_SPARK_REMOTE=sc://127.0.0.1:{port}/."
-        in run.printed
-    )
+    assert run.printed.count("[ENGINE_UNREACHABLE]") == 1
     assert "secret" not in run.printed
 
 
@@ -113,14 +158,14 @@ def test__spark_remote__something_else_listens(
     run = materialize(small, remote=f"sc://127.0.0.1:{listener}")
 
     assert not run.result.success
-    assert "No Spark Connect server answers" in run.printed
+    assert "[ENGINE_UNREACHABLE]" in run.printed
 
 
 def test__spark_remote__not_an_address(materialize: Materialize, small: Path) -> None:
     run = materialize(small, remote="spark.example.com")
 
     assert not run.result.success
-    assert "STEDI_SPARK_REMOTE is not an address of a Spark Connect server" in run.printed
+    assert run.printed.count("[SETTING] STEDI_SPARK_REMOTE") == 1
 
 
 def test__delta_log__cut_short(materialize: Materialize, small: Path, tmp_path: Path) -> None:
@@ -133,7 +178,7 @@ def test__delta_log__cut_short(materialize: Materialize, small: Path, tmp_path: 
     run = materialize(small)
 
     assert not run.result.success
-    assert f"The Delta log of file://{table} is damaged" in run.printed
+    assert "failed customer_trusted: [LOG_DAMAGED]" in run.printed
     assert sorted(table.glob("*.parquet")) == kept != []
 
 
@@ -143,7 +188,7 @@ def test__make_dev__port_in_use(listener: int) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
 
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"Port {listener} is in use")
+    assert ended.stderr.startswith(f"[PORT] Port {listener} is in use")
 
 
 def test__make_materialize__exit_status_and_no_traceback(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,32 +45,51 @@ def may_mount() -> bool:
     return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.skipif(not may_mount(), reason="no user namespaces here in which to mount a disk")
-def test__disk__full_then_read_only_then_mended(source: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def told(source: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """What `mounted` prints, given its further arguments."""
+    if not may_mount():
+        pytest.skip("no user namespaces here in which to mount a disk")
     mount = tmp_path / "mount"
     mount.mkdir()
 
-    done = subprocess.run(
-        [*OWN_MOUNTS, sys.executable, "-m", "stedi_assets_tests.mounted", mount, source],
-        cwd=PROJECT,
-        env={**os.environ, "STEDI_SPARK_REMOTE": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    def run(*arguments: str) -> dict[str, Any]:
+        given = [str(mount), str(source), *arguments]
+        done = subprocess.run(
+            [*OWN_MOUNTS, sys.executable, "-m", "stedi_assets_tests.mounted", *given],
+            cwd=PROJECT,
+            env={**os.environ, "STEDI_SPARK_REMOTE": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
 
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    return run
+
+
+def test__disk__full_then_read_only_then_mended(told: Callable[..., dict[str, Any]]) -> None:
+    found = told()
     old = {table.name: len(GOOD[table.name]) for table in DELTA_TABLES}
     new = {name: rows + 1 for name, rows in old.items()}
-    assert told["good"] == {"failed": {}, "rows": old}
-    for condition, mend in (
-        ("full", "the disk is full. Make room"),
-        ("nearly full", "the disk is full. Make room"),
-        ("read-only", "the file system is read-only. Mount it for writing"),
+    assert found["good"] == {"failed": {}, "rows": old}
+    for condition, code in (
+        ("full", "DISK_FULL"),
+        ("nearly full", "DISK_FULL"),
+        ("read-only", "READ_ONLY"),
     ):
-        assert told[condition]["failed"], condition
-        for step, said in told[condition]["failed"].items():
-            assert mend in said, (condition, step)
-    assert told["full"]["rows"] == old
-    assert told["mended"] == {"failed": {}, "rows": new}
+        assert found[condition]["failed"], condition
+        for step, said in found[condition]["failed"].items():
+            assert said.startswith(f"[{code}] The lakehouse cannot"), (condition, step)
+    assert found["full"]["rows"] == old
+    assert found["mended"] == {"failed": {}, "rows": new}
+
+
+def test__disk__full_beside_the_lakehouse(told: Callable[..., dict[str, Any]]) -> None:
+    """The disk of the history or of temporary files is blamed, not the lakehouse's."""
+    found = told("beside")
+    assert found["history"].startswith("[DISK_FULL] Dagster's history cannot"), found
+    assert found["scratch"]
+    for said in found["scratch"].values():
+        assert said.startswith("[DISK_FULL] The folder for temporary files cannot"), said

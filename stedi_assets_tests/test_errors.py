@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
-from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
 from stedi_assets.orchestration import failures
@@ -16,7 +16,7 @@ from stedi_assets.orchestration.failures import CHECK_FAILED, shown_of
 from stedi_assets.storage import faults
 from stedi_assets_tests.conftest import Materialize
 
-OVERLOADED = OSError("An error occurred (SlowDown): reduce your request rate")
+OVERLOADED = ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
 FULL = OSError(28, "No space left on device")
 BUG = ZeroDivisionError("division by zero")
 
@@ -69,7 +69,7 @@ def test__transient_fault__that_stays(
 
     assert not run.result.success
     assert failing.calls == 3 * (1 + failures.RETRIES)  # of each source
-    assert "failed customer_landing: file:///lakehouse cannot be used: the object" in run.printed
+    assert run.printed.count("[OVERLOADED]") == 1  # each step meets the same
 
 
 @pytest.mark.parametrize("error", [FULL, BUG], ids=["disk full", "bug"])
@@ -84,29 +84,6 @@ def test__other_faults__are_not_tried_again(
     assert not run.result.success
     assert failing.calls == 3
     assert "trying again" not in run.printed
-
-
-@pytest.mark.parametrize(
-    ("said", "transient"),
-    [
-        ("Connection refused", True),
-        ("An error occurred (503) when calling PutObject: Service Unavailable", True),
-        ("We encountered an internal error. Please try again.", True),
-        ("An error occurred (InvalidAccessKeyId)", False),
-        ("An error occurred (NoSuchBucket)", False),
-        ("An error occurred (AccessDenied)", False),
-        ("No space left on device", False),
-        ("Read-only file system", False),
-    ],
-)
-def test__fault__may_it_pass(said: str, transient: bool) -> None:
-    fault = faults.fault("s3://bucket/lakehouse", OSError(said))
-    assert fault is not None
-    assert fault.transient is transient
-
-
-def test__lakehouse_error__is_not_tried_again_by_default() -> None:
-    assert not LakehouseError("The path is wrong.").transient
 
 
 def test__failure_told__blocking_check(materialize: Materialize, small: Path) -> None:

@@ -118,7 +118,7 @@ def test__aws_keys__are_in_no_error_of_a_store(monkeypatch: pytest.MonkeyPatch) 
     assert once["AWS_SECRET_ACCESS_KEY"] == SECRET
     monkeypatch.setattr(s3.S3Folder, "delta_options", lambda folder: once)
     folder = storage.open_folder("s3://bucket/lakehouse")
-    with pytest.raises(OSError) as error:
+    with pytest.raises(LakehouseError) as error:
         folder.files()
     assert SECRET not in "".join(traceback.format_exception(error.value))
     assert SECRET not in error_text(delta.state, "s3://bucket/lakehouse/customer/trusted")

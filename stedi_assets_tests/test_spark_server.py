@@ -34,15 +34,14 @@ def test__main__port_in_use() -> None:
         run = start(port)
 
     assert run.returncode == 1
-    assert run.stderr.startswith(f"Port {port} is in use")
-    assert f"SPARK_PORT={port + 1}" in run.stderr
+    assert run.stderr.startswith("[PORT]")
 
 
 def test__main__no_java(tmp_path: Path) -> None:
     run = start(0, JAVA_HOME=str(tmp_path))
 
     assert run.returncode == 1
-    assert run.stderr.startswith("A JVM Spark needs Java 17 or later, and there is none.")
+    assert run.stderr.startswith("[ENGINE_SETUP]")
     assert "Traceback" not in run.stderr
 
 
@@ -63,5 +62,5 @@ def test__server__serves_only_who_has_its_token(jvm_server: str, token: str) -> 
     resource = SparkResource(remote=f"{address}{token}")
     with pytest.raises(dg.Failure) as error, failures.faults_fail_step():
         resource.spark_session.range(3).count()
-    assert error.value.description == failures.CORRECT_TOKEN
+    assert error.value.metadata["code"].value == "ENGINE_TOKEN"
     resource.stop()

@@ -5,6 +5,7 @@ from dagster_aws.athena.resources import AthenaClient, AthenaError, AthenaTimeou
 from pydantic import Field
 
 from stedi_assets.storage import aws
+from stedi_assets.storage.faults import service_faults
 
 
 class Athena(AthenaClientResource):
@@ -28,7 +29,7 @@ class Athena(AthenaClientResource):
             AthenaError: If the query fails or takes too long; its message says why.
             LakehouseError: If Athena refuses or does not answer.
         """
-        with aws.service_faults("Athena cannot run a query", "Then run the check again."):
+        with service_faults("Athena cannot run a query", "Then run the check again."):
             try:
                 rows = self.get_client().execute_query(query, fetch_results=True)
             except AthenaTimeout:

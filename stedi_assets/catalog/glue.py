@@ -15,9 +15,10 @@ from stedi_assets.catalog.table_input import (
     differences,
     table_input,
 )
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage import aws
 from stedi_assets.storage.address import S3
+from stedi_assets.storage.faults import service_faults
 from stedi_assets.tables import Table
 
 REGISTER_JOB = "register_in_catalog"
@@ -106,7 +107,8 @@ class GlueCatalog:
                 f"Glue has a table {self.name_of(table)} that this project did not make (it lacks "
                 f"the parameter {CREATED_BY}={PROJECT}), so it was left alone. Rename or drop it, "
                 f"or set STEDI_GLUE_DATABASE to another database, then run the job {REGISTER_JOB}; "
-                f"{table.name} itself is written."
+                f"{table.name} itself is written.",
+                Code.FOREIGN_TABLE,
             )
         changed = differences(wanted, found)
         if changed:
@@ -130,7 +132,7 @@ class GlueCatalog:
         return aws.client("glue")
 
     def _faults(self, table: Table, done: str, then: str) -> AbstractContextManager[None]:
-        return aws.service_faults(
+        return service_faults(
             f"{self.name_of(table)} cannot be {done} in the Glue Data Catalog",
             f"{then}; {table.name} itself is written.",
         )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from stedi_assets import storage
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.landing import ledger
-from stedi_assets.storage.faults import fault
+from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import TABLES, Column, Table, Zone
 
 if TYPE_CHECKING:
@@ -50,13 +48,14 @@ def statements(sql: str) -> list[Statement]:
     try:
         found = duckdb.extract_statements(_without_trailing_comments(sql))
     except duckdb.Error as error:
-        raise LakehouseError(_in_one_line(error)) from None
+        raise LakehouseError(_in_one_line(error), Code.QUERY) from None
     for statement in found:
         # EXPLAIN is none of them: EXPLAIN ANALYZE runs what it explains, a COPY too.
         if statement.type != duckdb.StatementType.SELECT:
             raise LakehouseError(
                 f"{statement.type.name} is not a query, and the lakehouse is open for reading "
-                "only. Use SELECT, DESCRIBE or SUMMARIZE."
+                "only. Use SELECT, DESCRIBE or SUMMARIZE.",
+                Code.QUERY,
             )
     return found
 
@@ -71,7 +70,7 @@ def query(uri: str, statement: Statement) -> DuckDBPyRelation:
         statement: One of `statements`.
 
     Returns:
-        A relation, which reads when its rows are asked for: do that within `read_faults`.
+        A relation, which reads when its rows are asked for; `fault` says what then went wrong.
 
     Raises:
         LakehouseError: If the statement has a mistake, or a table that it names is absent or
@@ -82,45 +81,36 @@ def query(uri: str, statement: Statement) -> DuckDBPyRelation:
     named = [table for table in TABLES.values() if table.name in words]
     absent: list[Table] = []
     try:
-        absent += (table for table in named if not _add(connection, uri, table))
+        with storage_faults(uri):
+            absent += (table for table in named if not _add(connection, uri, table))
         return connection.sql(statement.query)
     except duckdb.CatalogException as error:
         if not absent:
-            raise LakehouseError(_in_one_line(error)) from None
+            raise LakehouseError(_in_one_line(error), Code.QUERY) from None
         raise LakehouseError(
             f"{absent[0].name} is not in the lakehouse yet: nothing is at "
             f"{uri}/{absent[0].location}. Run `make materialize` first, or set "
-            "STEDI_LAKEHOUSE_URI to the lakehouse that has it."
+            "STEDI_LAKEHOUSE_URI to the lakehouse that has it.",
+            Code.NOT_MATERIALISED,
         ) from None
     except duckdb.Error as error:
-        raise LakehouseError(_in_one_line(error)) from None
-    except OSError as error:
-        raise fault(uri, error) or LakehouseError(
-            f"{uri} cannot be read: {_in_one_line(error)}. Correct STEDI_LAKEHOUSE_URI, or the "
-            "permission or AWS_* variable that this names."
-        ) from None
+        raise LakehouseError(_in_one_line(error), Code.QUERY) from None
 
 
-@contextlib.contextmanager
-def read_faults() -> Iterator[None]:
-    """Says in one sentence why a relation could not be computed.
-
-    Raises:
-        LakehouseError: For whatever DuckDB stops at.
-    """
-    try:
-        yield
-    except duckdb.Error as error:
-        if isinstance(error, duckdb.IOException) or str(error).startswith(TRACE):
-            raise LakehouseError(
-                f"{_in_one_line(error)}. Mend that file or the access to it, then run again."
-            ) from None
-        kind = str(error).partition(":")[0]
-        raise LakehouseError(
-            f"{kind}: the query stopped at a value or a file of a table; the reason is not shown, "
-            "as it may quote personal data. Use try_cast where a cast is at fault, and run "
-            "`make materialize` where a table's file is gone."
-        ) from None
+def fault(error: duckdb.Error) -> LakehouseError:
+    """Why a relation could not be computed; what DuckDB says may quote a row."""
+    if isinstance(error, duckdb.IOException) or str(error).startswith(TRACE):
+        return LakehouseError(
+            f"{_in_one_line(error)}. Correct that file or the access to it, then run again.",
+            Code.QUERY,
+        )
+    kind = str(error).partition(":")[0]
+    return LakehouseError(
+        f"{kind}: the query stopped at a value or a file of a table; the reason is not shown, as "
+        "it may quote personal data. Use try_cast where a cast is at fault, and run "
+        "`make materialize` where a table's file is gone.",
+        Code.QUERY,
+    )
 
 
 def _connect(uri: str) -> DuckDBPyConnection:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from stedi_assets.console import duck
 from stedi_assets.errors import LakehouseError
 from stedi_assets.settings import Settings
@@ -38,7 +40,7 @@ def run(uri: str, sql: str, output: str) -> None:
     """
     for statement in duck.statements(sql):
         relation = duck.query(uri, statement)
-        with duck.read_faults():
+        try:
             if output == "table":
                 relation.show(max_rows=ROWS_SHOWN)
                 continue
@@ -47,6 +49,8 @@ def run(uri: str, sql: str, output: str) -> None:
             for batch in relation.to_arrow_reader(ROWS_AT_ONCE):
                 columns = (map(_no_formula, column.to_pylist()) for column in batch.columns)
                 writer.writerows(zip(*columns, strict=True))
+        except duckdb.Error as error:
+            raise duck.fault(error) from None
 
 
 def _no_formula(value: Any) -> Any:

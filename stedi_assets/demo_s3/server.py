@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.loopback import HOST
 
 BUCKET = "stedi-lakehouse"
@@ -124,7 +124,8 @@ class S3Server:
                 server.kill()
                 raise LakehouseError(
                     f"The S3 server did not start; {log} says why. If a port was taken meanwhile, "
-                    f"delete {self.folder} to choose others."
+                    f"delete {self.folder} to choose others.",
+                    Code.PORT,
                 )
             time.sleep(0.1)
         return server

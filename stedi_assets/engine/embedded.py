@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from stedi_assets.engine import linux
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.loopback import HOST
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class EmbeddedEngine:
             if held is not None:  # it finds nobody, after which Sail no longer asks
                 linux.let_accept(held, CONNECT_SECONDS)
         except TimeoutError:
-            raise LakehouseError(SILENT, transient=True) from None
+            raise LakehouseError(SILENT, Code.ENGINE_BUSY) from None
         finally:
             # Sail keeps its descriptor, but of a socket that nobody can connect to.
             with _unix_listener() as (nowhere, _):
@@ -151,7 +151,7 @@ class EmbeddedEngine:
             if held is not None:
                 os.close(held)
         if _cut_off_strangers(server, own):
-            raise LakehouseError(STRANGER)
+            raise LakehouseError(STRANGER, Code.ENGINE_SETUP)
 
     def _open_channel(self) -> grpc.Channel:
         """PySpark's channel, connected through a Unix socket that is gone afterwards."""
@@ -171,7 +171,7 @@ class EmbeddedEngine:
                 ready.result(timeout=CONNECT_SECONDS)
             except (TimeoutError, grpc.FutureTimeoutError):
                 channel.close()
-                raise LakehouseError(SILENT, transient=True) from None
+                raise LakehouseError(SILENT, Code.ENGINE_BUSY) from None
         return channel
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.loopback import HOST
 
 JAVA_VERSION = 17
@@ -64,5 +64,6 @@ def require_java() -> None:
         raise LakehouseError(
             f"A JVM Spark needs Java {JAVA_VERSION} or later, and there is {version}. Install it "
             "(Debian: default-jre-headless) and set JAVA_HOME if it is not on the PATH, or "
-            "leave STEDI_SPARK_REMOTE empty for the embedded engine, which needs no Java."
+            "leave STEDI_SPARK_REMOTE empty for the embedded engine, which needs no Java.",
+            Code.ENGINE_SETUP,
         )

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from stedi_assets.engine import jvm, memory
 from stedi_assets.engine.embedded import EmbeddedEngine
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage.address import without_userinfo
 
 CONNECT_TIMEOUT_SECONDS = 10
@@ -158,7 +158,8 @@ def _start_local(master: str, config: dict[str, Any]) -> SparkSession:
             raise LakehouseError(
                 f"A JVM Spark could not be started for STEDI_SPARK_REMOTE={master}; the lines "
                 "above say why. If jars could not be fetched, let this machine reach Maven "
-                "Central, or leave the setting empty for the embedded engine."
+                "Central, or leave the setting empty for the embedded engine.",
+                Code.ENGINE_SETUP,
             ) from None
 
 
@@ -181,6 +182,7 @@ def _require_answer(remote: str) -> None:
         address = without_userinfo(remote.partition(";")[0])
         raise LakehouseError(
             f"No Spark Connect server answers at STEDI_SPARK_REMOTE={address}. "
-            "Start it or correct the address, or leave the setting empty for the embedded engine."
+            "Start it or correct the address, or leave the setting empty for the embedded engine.",
+            Code.ENGINE_UNREACHABLE,
         ) from None
     channel.close()

@@ -15,7 +15,7 @@ from stedi_assets.erasure import rewrite
 from stedi_assets.erasure.people import People, Remainder
 from stedi_assets.erasure.record import Record
 from stedi_assets.erasure.whom import Whom, people_who_landed
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta, maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
@@ -123,7 +123,9 @@ class Erasure:
         state = self.lakehouse.state(table)
         assert state is not None
         if set(state.columns) != set(table.column_names):
-            raise LakehouseError(f"{table.name} was made by another release. {AGAIN}")
+            raise LakehouseError(
+                f"{table.name} was made by another release. {AGAIN}", Code.OTHER_RELEASE
+            )
         schema = table.arrow_schema
         count = ambiguous = 0
         found = set(self.record.people)
@@ -157,9 +159,11 @@ class Erasure:
         self.record.tables[table.name] = asdict(maintenance.delete_old_versions(uri))
         self._delete_store_versions(table)
         if why := maintenance.why_old_files_remain(uri):
-            raise LakehouseError(f"{table.name} {why}, then run {JOB} again.")
+            raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
         if count := self._count_left(table, uri):
-            raise LakehouseError(f"{table.name} has {count:,} rows of people who left. {AGAIN}")
+            raise LakehouseError(
+                f"{table.name} has {count:,} rows of people who left. {AGAIN}", Code.PEOPLE_LEFT
+            )
         state = self.lakehouse.state(table)
         self.record.read[table.name] = state.rows if state else 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from stedi_assets.erasure.people import People
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.landing import ledger as ledgers
 from stedi_assets.landing.erased import note_erased
 from stedi_assets.landing.ledger import LandedFile
@@ -111,7 +111,8 @@ def _erase_from(
         if file not in folder.files():
             raise LakehouseError(
                 f"A file of {folder.uri} was replaced while people were erased from it. It is "
-                "unchanged; run the job again."
+                "unchanged; run the job again.",
+                Code.FILE_CHANGED,
             )
         was = folder.digest(file)
         note_erased(folder, {was, landed.landed_sha256 or was})
@@ -148,7 +149,8 @@ def _verified(path: Path, file: StoredFile, people: People, table: Table) -> tup
             if people.without(text, table).line != text:
                 raise LakehouseError(
                     "A landing file could not be rewritten: some of the people to erase are still "
-                    "in it. It is unchanged."
+                    "in it. It is unchanged.",
+                    Code.PEOPLE_LEFT,
                 )
     return lines, sha256_of(path)
 
@@ -159,7 +161,8 @@ def _lines(source: BinaryIO, folder: Folder, file: StoredFile) -> Iterator[bytes
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise LakehouseError(
             f"{folder.describe(file, folder.json_lines())} cannot be read: it is damaged or was "
-            "cut short. Replace it by a whole copy, then run the job again."
+            "cut short. Replace it by a whole copy, then run the job again.",
+            Code.LANDING_FILE,
         ) from None
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stedi_assets import storage
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.commit import Commit
-from stedi_assets.storage.faults import INCOMPLETE, fault, storage_faults
-from stedi_assets.storage.folder import Folder, StoredFile
+from stedi_assets.storage.faults import fault, storage_faults, table_fault
+from stedi_assets.storage.folder import CHUNK_BYTES, Folder, StoredFile
 from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ def open_table(uri: str) -> DeltaTable | None:
         return None
     table = _load(uri, log)
     if table is not None and _lacks_a_commit(listed):
-        raise _damaged(uri)
+        raise table_fault(uri, Code.LOG_DAMAGED)
     # A commit without content was not made.
     made = (version for version, size in _versions(listed, COMMIT).items() if size)
     if (-1 if table is None else table.version()) < max(made, default=-1):
-        raise fault(uri, OSError(INCOMPLETE)) or _damaged(uri)
+        raise table_fault(uri, Code.CUT_ANSWER)
     return table
 
 
@@ -100,8 +100,9 @@ def dataset(uri: str, table: DeltaTable) -> Dataset:
         return table.to_pyarrow_dataset(filesystem=storage.open_folder(uri).arrow_filesystem())
     except DeltaProtocolError as error:
         raise LakehouseError(
-            f"{uri} cannot be read without Spark: {error}. Read it as a pyspark.sql.DataFrame, or "
-            "materialise it again, which writes it without."
+            f"{uri} cannot be read without Spark: {str(error).rstrip('.')}. Read it as a "
+            "pyspark.sql.DataFrame, or materialise it again, which writes it without.",
+            Code.OTHER_RELEASE,
         ) from None
 
 
@@ -135,7 +136,7 @@ def overwrite(uri: str, table: Table, rows: Rows, commit: Commit, version: int) 
             ours, added = _commit_of(kept, uri, version + 1)
         written = _load(uri, storage.open_folder(uri))
         if written is None or written.version() < ours:
-            raise fault(uri, OSError(INCOMPLETE)) or _damaged(uri)
+            raise table_fault(uri, Code.CUT_ANSWER)
         if written.version() > ours:
             written.load_as_version(ours)
         state = _state(written, commit)
@@ -173,7 +174,7 @@ def _state(table: DeltaTable, commit: Commit) -> TableState:
     )
 
 
-def _load(uri: str, folder: Folder) -> DeltaTable | None:
+def _load(uri: str, folder: Folder, *, again: bool = True) -> DeltaTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -182,15 +183,18 @@ def _load(uri: str, folder: Folder) -> DeltaTable | None:
     except TableNotFoundError:
         return None
     except (DeltaError, OSError, ValueError) as error:
-        raise fault(uri, error) or _damaged(uri) from None
-
-
-def _damaged(uri: str) -> LakehouseError:
-    return LakehouseError(
-        f"The Delta log of {uri} is damaged: {uri}/_delta_log lacks a file or holds one that "
-        "cannot be read. Restore it from a backup, or move the table's folder away and "
-        "materialise the asset again."
-    )
+        if meant := fault(uri, error):
+            raise meant from None
+    if not again:
+        raise table_fault(uri, Code.LOG_DAMAGED)
+    # delta-rs takes an answer that is cut for a file that is damaged; the folder tells them apart.
+    log = storage.open_folder(f"{uri}/_delta_log")
+    with storage_faults(uri):
+        for file in log.files():
+            with log.open(file) as stored:
+                while stored.read(CHUNK_BYTES):
+                    pass
+    return _load(uri, folder, again=False)
 
 
 def _overwrite_by_batches(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stedi_assets import storage
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta, maintenance
 from stedi_assets.lakehouse.commit import UNKNOWN, Commit
 from stedi_assets.landing.folder import LandingFolder, current
@@ -176,5 +176,6 @@ class Lakehouse:
         if self.state(table) is None:
             raise LakehouseError(
                 f"{table.name} is not in the lakehouse yet: there is no Delta table at "
-                f"{self.uri_of(table)}. Materialise it first."
+                f"{self.uri_of(table)}. Materialise it first.",
+                Code.NOT_MATERIALISED,
             )

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from stedi_assets import storage
 from stedi_assets.lakehouse import delta
 from stedi_assets.policy import Options
-from stedi_assets.storage.faults import fault, storage_faults
+from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import StoredFile
 
 # No write takes longer: a file this old that is in no version is of a write that was killed.
@@ -49,14 +49,10 @@ def maintain(uri: str, retention_hours: int) -> Maintained | None:
     table = delta.open_table(uri)
     if table is None:
         return None
-    from deltalake.exceptions import DeltaError
-
-    try:
+    with storage_faults(uri):
         compacted = table.optimize.compact()["numFilesRemoved"]
         sizes = {file.name: file.size for file in storage.open_folder(uri).files()}
         removed = table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
-    except (DeltaError, OSError) as error:
-        raise fault(uri, error) or error from None
     return Maintained(compacted, len(removed), sum(sizes.get(name, 0) for name in removed))
 
 
@@ -132,7 +128,6 @@ def delete_old_versions(uri: str) -> Deleted:
         LakehouseError: If its log is damaged or its storage fails; the current version is whole.
     """
     from deltalake import CommitProperties, PostCommitHookProperties
-    from deltalake.exceptions import DeltaError
 
     table = delta.open_table(uri)
     superseded = _superseded(uri)
@@ -141,9 +136,8 @@ def delete_old_versions(uri: str) -> Deleted:
     kept = CommitProperties(custom_metadata={delta.COMMIT_METADATA: delta.last_kept(table)})
     by_hand = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
     versions = table.version()
-    try:
-        with storage_faults(uri):
-            storage.open_folder(uri).remove(_removable(uri, superseded))
+    with storage_faults(uri):
+        storage.open_folder(uri).remove(_removable(uri, superseded))
         table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
         # What the last writer kept must be in the one commit that is left.
         table.create_write_transaction(
@@ -152,11 +146,8 @@ def delete_old_versions(uri: str) -> Deleted:
         table = delta.open_table(uri)
         assert table is not None
         table.create_checkpoint()
-        with storage_faults(uri):
-            log = storage.open_folder(f"{uri}/_delta_log")
-            log.remove(_log_before(uri, table.version()))
-    except (DeltaError, OSError) as error:
-        raise fault(uri, error) or error from None
+        log = storage.open_folder(f"{uri}/_delta_log")
+        log.remove(_log_before(uri, table.version()))
     return Deleted(len(superseded) - len(_superseded(uri)), versions)
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from stedi_assets import storage
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.landing import ledger, quarantine
 from stedi_assets.settings import Settings
@@ -37,7 +37,8 @@ def lines(lakehouse: str, table: Table) -> Iterator[bytes]:
     if quarantined is None or not {*PLACE}.issubset(quarantined.schema.names):
         raise LakehouseError(
             f"{quarantine_of(table).name} is not in the lakehouse yet, or was made by a release "
-            f"that did not note where a line stands: see {uri}. Materialise {table.name} first."
+            f"that did not note where a line stands: see {uri}. Materialise {table.name} first.",
+            Code.NOT_MATERIALISED,
         )
     found = quarantined.to_table(columns=PLACE)
     numbers = defaultdict(set)
@@ -50,7 +51,8 @@ def lines(lakehouse: str, table: Table) -> Iterator[bytes]:
         if names.get(id) not in files:
             raise LakehouseError(
                 f"The landed file {id} is not in {folder.uri} any more. Materialise {table.name}, "
-                "which looks into landing anew."
+                "which looks into landing anew.",
+                Code.FILE_CHANGED,
             )
         for line in quarantine.lines(folder, id, files[names[id]]):
             if line.number in wanted:

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 
 from stedi_assets import storage
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.landing import ledger as ledgers
 from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.fingerprint import fingerprint
@@ -67,7 +67,8 @@ class LandingFiles:
             raise LakehouseError(
                 f"The landing folder {self.uri} has no *.json or *.json.gz file. "
                 "Let files arrive there, or set STEDI_SOURCE_DATA to a folder that has "
-                f"{self.table.location}/*.json."
+                f"{self.table.location}/*.json.",
+                Code.LANDING_EMPTY,
             )
         return files
 

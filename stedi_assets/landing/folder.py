@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.landing import conforming, json_text, lines, quarantine, reader
 from stedi_assets.landing.conforming import is_conforming, read_conforming
 from stedi_assets.landing.files import LandingFiles
@@ -137,11 +137,11 @@ class LandingFolder(LandingFiles):
                 raise
         unreadable = [f for f, fault in faulty.items() if fault is Fault.DAMAGED or f.gzipped]
         if unreadable and not skip_unreadable:
-            cut = faulty[unreadable[0]] is Fault.DAMAGED
             raise LakehouseError(
                 f"{self.folder.describe(unreadable[0], self.files)} cannot be read: it is "
-                f"{'damaged or cut short' if cut else 'not UTF-8 text'}. A gzip file is read whole "
-                "or not at all: put another in its place, under the same name."
+                f"{faulty[unreadable[0]].value}. A gzip file is read whole or not at all: put "
+                "another in its place, under the same name.",
+                Code.LANDING_FILE,
             )
         left = [[file for file in group if file not in unreadable] for group in groups]
         not_utf8 = self._ids(file for file in faulty if file not in unreadable)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 GROUP = "_group"
+GZIP = zlib.MAX_WBITS | 16  # zlib's number for that format
 Names = tuple[tuple[str, ...], ...]
 # What Python says of a gzip file that is cut short or altered.
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -28,8 +29,9 @@ DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 class Fault(Enum):
     """What is wrong with a file as a whole: its compression, or the text in it."""
 
-    DAMAGED = "damaged"
-    NOT_UTF8 = "not UTF-8"
+    DAMAGED = "damaged or cut short"
+    NOT_UTF8 = "not UTF-8 text"
+    PADDED = "followed by zero bytes"
 
 
 @dataclass
@@ -70,11 +72,26 @@ class Lines:
                 chunks = iter(lambda: stream.read(CHUNK_BYTES), b"")
                 for _ in codecs.iterdecode(chunks, "utf-8"):
                     pass
+                padded = file.gzipped and self._is_padded(file)
         except UnicodeDecodeError:
             return Fault.NOT_UTF8
         except DAMAGED:
             return Fault.DAMAGED
-        return None
+        return Fault.PADDED if padded else None
+
+    def _is_padded(self, file: StoredFile) -> bool:
+        """Whether zero bytes follow a whole gzip file, which Python ignores and engines refuse."""
+        member = zlib.decompressobj(wbits=GZIP)
+        with self.folder.open(file) as stored:
+            while chunk := stored.read(CHUNK_BYTES):
+                while chunk:
+                    if member.eof:
+                        if chunk.startswith(b"\0"):
+                            return True
+                        member = zlib.decompressobj(wbits=GZIP)
+                    member.decompress(chunk, CHUNK_BYTES)
+                    chunk = member.unconsumed_tail or member.unused_data
+        return False
 
     def _lines(self, files: Sequence[StoredFile], not_utf8: set[str]) -> DataFrame:
         from pyspark.sql import functions as F

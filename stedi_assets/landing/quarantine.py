@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.landing import reader
 from stedi_assets.landing.conforming import is_conforming_text
 from stedi_assets.landing.lines import DAMAGED, decompressed
@@ -92,7 +92,8 @@ def lines(folder: Folder, id: str, file: StoredFile) -> Iterator[Line]:
     except DAMAGED:
         raise LakehouseError(
             f"The landing file {id} of {folder.uri} is damaged or cut short. Put a whole copy in "
-            "its place, under the same name."
+            "its place, under the same name.",
+            Code.LANDING_FILE,
         ) from None
 
 

@@ -7,12 +7,11 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.landing import ledger as ledgers
 from stedi_assets.landing.erased import erased_digests
 from stedi_assets.landing.ledger import LandedFile, Ledger, landed_as
 from stedi_assets.landing.names import versioned
-from stedi_assets.storage import faults
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import Folder, StoredFile
 from stedi_assets.storage.local import LocalFolder
@@ -54,7 +53,7 @@ def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 
     Raises:
         LakehouseError: If a file cannot be read or landing cannot be written.
     """
-    with storage_faults(landing.uri):
+    with storage_faults(landing.uri, source.uri if source else None):
         stored = landing.files()
         # A name that cannot be read stops it before anything is done.
         offered = landing.json_lines(stored)
@@ -80,49 +79,41 @@ def _upload(
     settle_seconds: float,
 ) -> tuple[list[StoredFile], list[StoredFile], Ledger]:
     """The source's files, those of them that were copied, and the ledger with both."""
-    try:
-        landing.remove_abandoned()
-        landed_files = {file.name: file for file in stored}
-        erased = erased_digests(landing, stored)
-        now = time.time()
-        files = [f for f in source.json_lines() if not f.modified_within(settle_seconds, now)]
-        arriving = source.digests(files)
-        versions = defaultdict(list)
-        for landed in ledger.files:
-            versions[landed.source].append(landed)
-        found, new = list[LandedFile](), dict[str, LandedFile]()
-        taken = set(ledger.by_name)
-        for file in files:
-            digest = arriving[file.name]
-            if again := _landed_as(digest, versions[file.name], landing, landed_files):
-                found.append(again)
-            elif digest not in erased:
-                first = file.name not in taken
-                name = file.name if first else versioned(file.name, digest, taken)
-                taken.add(name)
-                new[file.name] = landed_as(name, file.name, digest)
-        arrived = [file for file in files if file.name in new]
+    landing.remove_abandoned()
+    landed_files = {file.name: file for file in stored}
+    erased = erased_digests(landing, stored)
+    now = time.time()
+    files = [f for f in source.json_lines() if not f.modified_within(settle_seconds, now)]
+    arriving = source.digests(files)
+    versions = defaultdict(list)
+    for landed in ledger.files:
+        versions[landed.source].append(landed)
+    found, new = list[LandedFile](), dict[str, LandedFile]()
+    taken = set(ledger.by_name)
+    for file in files:
+        digest = arriving[file.name]
+        if again := _landed_as(digest, versions[file.name], landing, landed_files):
+            found.append(again)
+        elif digest not in erased:
+            first = file.name not in taken
+            name = file.name if first else versioned(file.name, digest, taken)
+            taken.add(name)
+            new[file.name] = landed_as(name, file.name, digest)
+    arrived = [file for file in files if file.name in new]
 
-        def land(file: StoredFile) -> None:
-            landed = new[file.name]
-            landing.upload(source.path / file.name, landed.name, arriving[file.name])
-            if source.file(file.name) != file:
-                landing.remove([landed.name])
-                raise LakehouseError(
-                    f"A file of {source.uri} changed while it was copied, so it has not landed. "
-                    "Run again when whoever writes it has ended; settle_seconds waits for that.",
-                    transient=True,
-                )
+    def land(file: StoredFile) -> None:
+        landed = new[file.name]
+        landing.upload(source.path / file.name, landed.name, arriving[file.name])
+        if source.file(file.name) != file:
+            landing.remove([landed.name])
+            raise LakehouseError(
+                f"A file of {source.uri} changed while it was copied, so it has not landed. "
+                "Run again when whoever writes it has ended; settle_seconds waits for that.",
+                Code.FILE_CHANGED,
+            )
 
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            list(pool.map(land, arrived))
-    except OSError as error:
-        cause = faults.meaning(error) or error.strerror or type(error).__name__
-        raise LakehouseError(
-            f"Files could not be copied from {source.uri} to {landing.uri}: {cause}. "
-            "Then run again; what had landed is untouched.",
-            transient=cause.startswith(faults.TRANSIENT),
-        ) from None
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+        list(pool.map(land, arrived))
     return files, arrived, ledger.with_files([*found, *new.values()])
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 
 from stedi_assets.erasure.erasure import AGAIN, JOB, Erasure
 from stedi_assets.erasure.record import Record
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.cursors import delete_file_names
@@ -86,7 +86,7 @@ def erase_people(
             for table in landed:
                 work.erase_landing(table)
             work.write_record()
-            raise LakehouseError(f"{stale} {AGAIN}")
+            raise LakehouseError(f"{stale} {AGAIN}", Code.PEOPLE_LEFT)
         if work.record_people():
             work.write_record()
         tables = work.tables(QUARANTINE_TABLES)

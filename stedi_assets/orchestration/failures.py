@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 import stedi_assets
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.storage import faults
 
 # A store that stays down is reported within half a minute.
 RETRIES = 1
@@ -21,34 +21,14 @@ RETRY_SECONDS = 5
 CHECK_FAILED = "a blocking check failed; it says why"
 UNEXPECTED = "an unexpected error; its trace is with the run in the Dagster UI"
 PACKAGE = Path(stedi_assets.__file__).parent
-# What the embedded engine and a JVM Spark say, and what to do then.
-OUT_OF_MEMORY = "failed to allocate additional|resources exhausted|outofmemoryerror"
-MORE_MEMORY = (
-    "The engine needs more memory than it may take. Give the machine or the container more, or set "
-    "STEDI_SPARK_REMOTE to a server that has it, then run again; every table is at its last good "
-    "version."
-)
-# What gRPC says of a connection that is gone, and PySpark once it has tried long enough.
-ENGINE_LOST = "statuscode.unavailable|retries_exceeded"
-CONNECTION_LOST = (
-    "The connection to the Spark engine was lost. If STEDI_SPARK_REMOTE is set, make sure that its "
-    "server runs. Then run again; every table is at its last good version."
-)
-TOKEN_REFUSED = "statuscode.unauthenticated"
-CORRECT_TOKEN = (
-    "The Spark Connect server of STEDI_SPARK_REMOTE refuses its token, or wants one. Set it as the "
-    "server says, sc://host:port/;token=…, then run again; every table is at its last good version."
-)
-MEANINGS = {
-    OUT_OF_MEMORY: MORE_MEMORY,
-    ENGINE_LOST: CONNECTION_LOST,
-    TOKEN_REFUSED: CORRECT_TOKEN,
-}
+CODE = "code"  # of a failure's metadata
 
 
 @contextlib.contextmanager
 def faults_fail_step(*, retry: bool = False) -> Iterator[None]:
-    """Fails a step by a fault's own sentence; an unexpected error shows its kind and place alone.
+    """Fails a step by a fault's own sentence, with its code in the failure's metadata.
+
+    Of an unexpected error the kind and the place alone are shown.
 
     What an engine or a library says may quote a row, which Dagster would keep with the run.
 
@@ -65,24 +45,28 @@ def faults_fail_step(*, retry: bool = False) -> Iterator[None]:
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
     except Exception as error:
-        fault = error if isinstance(error, LakehouseError) else _withheld(error)
-        failure = dg.Failure(str(fault), allow_retries=fault.transient)
+        fault = error if isinstance(error, LakehouseError) else _known(error) or _withheld(error)
+        told = {CODE: fault.code.name}
+        failure = dg.Failure(str(fault), metadata=told, allow_retries=fault.transient)
         if retry and fault.transient:
             raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from failure
         raise failure.with_traceback(error.__traceback__) from None
 
 
+def _known(error: Exception) -> LakehouseError | None:
+    known = faults.fault(None, error)
+    return None if known and known.code is Code.REFUSED else known  # a trace says more
+
+
 def _withheld(error: Exception) -> LakehouseError:
-    for said, meaning in MEANINGS.items():
-        if re.search(said, str(error), re.IGNORECASE):
-            return LakehouseError(meaning)
     trace = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in trace if Path(frame.filename).is_relative_to(PACKAGE)]
     place = [f" at {Path(frame.filename).name}:{frame.lineno}" for frame in ours[-1:]]
     return LakehouseError(
         f"An unexpected {type(error).__name__}{''.join(place)}. What it says is withheld, since it "
         "may quote a person's data; the places that it passed are with the run in the Dagster UI. "
-        "Materialise again what the step reads, then run again."
+        "Materialise again what the step reads, then run again.",
+        Code.UNEXPECTED,
     )
 
 
@@ -106,3 +90,13 @@ def shown_of(failure: Any) -> str:
     if failure.error is not None and failure.error.cls_name == "DagsterAssetCheckFailedError":
         return CHECK_FAILED
     return shown_before_first_step(failure.error)
+
+
+def code_of(failure: Any) -> Code | None:
+    """The code of the fault that a step failed with, if it did with one.
+
+    Args:
+        failure: The data of the step's failure event.
+    """
+    told = failure.user_failure_data.metadata if failure.user_failure_data else {}
+    return Code[str(told[CODE].value)] if CODE in told else None

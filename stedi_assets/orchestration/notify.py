@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.orchestration.failures import shown_before_first_step, shown_of
 from stedi_assets.settings import Settings
 
@@ -32,7 +32,9 @@ class SlackNotifier:
         except (OSError, ValueError, SlackClientError) as error:
             refusal = f"Slack cannot be reached ({type(error).__name__})"
         if refusal:
-            raise LakehouseError(f"{subject} {refusal}: correct STEDI_SLACK_WEBHOOK_URL.")
+            raise LakehouseError(
+                f"{subject} {refusal}: correct STEDI_SLACK_WEBHOOK_URL.", Code.NOTIFICATION
+            )
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class SnsNotifier:
             cause = answer.get("Code", type(error).__name__)
             raise LakehouseError(
                 f"{subject} SNS cannot publish to {self.topic_arn} ({cause}): correct "
-                "STEDI_SNS_TOPIC_ARN, or grant sns:Publish on it."
+                "STEDI_SNS_TOPIC_ARN, or grant sns:Publish on it.",
+                Code.NOTIFICATION,
             ) from None
 
 
@@ -112,8 +115,8 @@ def failure_sensor(channels: Sequence[Notifier]) -> dg.SensorDefinition:
             try:
                 notifier.notify(message.splitlines()[0], message)
             except LakehouseError as error:
-                unsent.append(str(error))
+                unsent.append(error.args[0])
         if unsent:
-            raise LakehouseError("\n".join(unsent))
+            raise LakehouseError("\n".join(unsent), Code.NOTIFICATION)
 
     return run_failures

@@ -22,6 +22,8 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from typing_extensions import override
 
+from stedi_assets.storage.faults import storage_faults
+
 IN_PROGRESS = (
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
@@ -40,13 +42,17 @@ def history(home: Path) -> Iterator[dg.DagsterInstance]:
 
     Under a lock, since two processes that create the databases at once leave them with two schema
     heads, which Dagster cannot open.
+
+    Raises:
+        LakehouseError: If it cannot be read or written, now or while it is used.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "making.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        instance = dg.DagsterInstance.from_config(str(home))
-    with instance:
-        yield instance
+    with storage_faults():
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (home / "making.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            instance = dg.DagsterInstance.from_config(str(home))
+        with instance:
+            yield instance
 
 
 @contextlib.contextmanager

@@ -92,8 +92,10 @@ def landing_sensor(
 
 
 def _look(table: Table, cursor: Cursor, source: SourceData, lakehouse: Lakehouse) -> Seen:
-    folder = source.folder(table) or storage.open_folder(lakehouse.uri_of(table))
-    with storage_faults(folder.uri):
+    uri = lakehouse.uri_of(table)
+    arriving = source.folder(table)
+    with storage_faults(uri, arriving.uri if arriving else None):
+        folder = arriving or storage.open_folder(uri)
         return watch.look(folder, cursor.seen.get(table.source, Seen()), time.time())
 
 

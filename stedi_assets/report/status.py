@@ -12,7 +12,7 @@ from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, Dag
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from stedi_assets import pictures
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import metadata as describe
 from stedi_assets.policy import NO_OPTION
@@ -142,7 +142,8 @@ def statuses(
         if event is None or event.asset_materialization is None or rows is None:
             raise LakehouseError(
                 f"{table.name} has not been materialised, so there is nothing to report: run "
-                "`make materialize` first."
+                "`make materialize` first.",
+                Code.NOT_MATERIALISED,
             )
         assert isinstance(asset.freshness_policy, TimeWindowFreshnessPolicy)
         found.append(

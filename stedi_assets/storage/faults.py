@@ -1,109 +1,171 @@
-"""What storage says when it fails, and what that means for the person who reads it."""
+"""Faults of storage, of services and of engines as a user reads them: what, where, and the fix."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.storage.address import LOCAL, S3, without_userinfo
+from stedi_assets.storage.signs import code_of, sqlite_name
 
-# The code of an answer that is not whole, as `s3_answers` finds it.
-INCOMPLETE = "IncompleteAnswer"
-# What file systems, S3, boto3 and the engines say, in the order in which it is looked for.
-MEANINGS = {
-    "failed to commit transaction|delta_concurrent": (
-        "another run wrote it at the same time. Wait for that run to end"
-    ),
-    "preconditionfailed|conditionalrequestconflict": (
-        "another run or a device wrote a file by the same name at the same time. Wait for it to end"
-    ),
-    "notimplemented": (
-        "the object store does not know conditional writes (If-None-Match and If-Match), without "
-        "which writers overwrite each other. Use one that does"
-    ),
-    "no space left|errno 28": "the disk is full. Make room",
-    "disk quota": "the disk quota is used up. Make room",
-    "read-only file system": "the file system is read-only. Mount it for writing",
-    "not a directory|file exists|path does not exist": (
-        "a file stands where a folder belongs. Move it away"
-    ),
-    "name too long": "a file's name is too long. Shorten it",
-    "nosuchbucket|bucket does not exist": "the bucket does not exist. Create it",
-    "expiredtoken|token has expired|token included in the request is expired": (
-        "the AWS credentials have expired. Renew them"
-    ),
-    "invalidaccesskeyid|signaturedoesnotmatch|invalidtoken|unrecognizedclient|invalidsignature": (
-        "the AWS credentials are wrong. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-        "AWS_PROFILE"
-    ),
-    "unable to locate credentials|no providers in chain|not loaded from": (
-        "there are no AWS credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-        "AWS_PROFILE"
-    ),
-    "access[ _]?denied|permission denied|forbidden": ("there is no permission for that. Grant it"),
-    "connection (refused|reset|closed|was closed)|could not connect|error sending request"
-    "|timeout on endpoint": (
-        "the object store does not answer. Start it, or correct AWS_ENDPOINT_URL"
-    ),
-    # What the reader of Delta logs calls an internal error is damage, which waiting does not mend.
-    "incompleteanswer|incompleteread|checksumerror|connection broken|invalid list response"
-    "|list response body|no (commit|_delta_log) files found|missing commit file": (
-        "what the object store answers is cut short, or is no answer of an object store. Wait for "
-        "it, or correct AWS_ENDPOINT_URL"
-    ),
-    "slowdown|slow down|reduce your request rate|service ?unavailable"
-    "|(?<!kernel error: )internal ?(server ?)?error": (
-        "the object store fails or is overloaded. Wait for it"
-    ),
+OF_ENGINE = {Code.ENGINE_LOST, Code.ENGINE_TOKEN, Code.OUT_OF_MEMORY}
+DAMAGED = {Code.LOG_DAMAGED, Code.DATA_FILE_DAMAGED}
+OF_PLACE = {
+    *(Code.DISK_FULL, Code.READ_ONLY, Code.PERMISSION, Code.NOT_A_FOLDER, Code.NO_BUCKET),
 }
 
 
-DAMAGED = "parquet error"
-# The beginnings of those meanings that may pass by themselves.
-TRANSIENT = (
-    "another run or a device wrote",
-    "the object store does not answer",
-    "what the object store answers is cut short",
-    "the object store fails or is overloaded",
-)
+@dataclass(frozen=True)
+class Side:
+    """A place that may be at fault.
+
+    Attributes:
+        name: What it is.
+        uri: Where it is: an URI or a path.
+        setting: The environment variable that names it.
+    """
+
+    name: str
+    uri: str
+    setting: str
+
+    @property
+    def path(self) -> Path | None:
+        """Its path, if it is on a local disk."""
+        return None if self.uri.startswith(S3) else Path(self.uri.removeprefix(LOCAL))
+
+    def holds(self, file: Path) -> bool:
+        """Whether a file is in it, or is a folder above it."""
+        path = self.path
+        return path is not None and (file.is_relative_to(path) or path.is_relative_to(file))
+
+    @property
+    def free_bytes(self) -> float:
+        """How much room its disk has; infinite where there is no disk to ask."""
+        path = self.path
+        while path is not None and not path.exists():
+            path = path.parent
+        return shutil.disk_usage(path).free if path else float("inf")
 
 
-def meaning(error: Exception) -> str | None:
-    """What an error means for storage and how to mend it, or None if it is no fault of storage."""
-    said = str(error).lower()
-    return next((means for signs, means in MEANINGS.items() if re.search(signs, said)), None)
+def fault(
+    uri: str | None, error: BaseException, source: str | None = None
+) -> LakehouseError | None:
+    """The fault behind an error, if it is one that a user can fix.
 
-
-def fault(uri: str, error: Exception) -> LakehouseError | None:
-    """The fault of the storage behind an error, if it is one that a user can mend."""
-    means = meaning(error)
-    if means is None and DAMAGED in str(error).lower():
-        return LakehouseError(
-            f"{uri} has a data file that is gone or damaged. Restore it from a backup, or "
-            "materialise the table again, which reads none of its old files."
-        )
-    if means is None:
+    Args:
+        uri: The folder of the lakehouse that was used; None where that is not known.
+        error: The error.
+        source: The folder that was copied from, if one was.
+    """
+    code = code_of(error)
+    if code is None:
         return None
+    side = None if code in OF_ENGINE else _side(uri, error, code, source)
+    refused = f" ({_answer(error)[0]})" if code is Code.REFUSED else ""
+    return _made(code, side, refused)
+
+
+def table_fault(uri: str, code: Code) -> LakehouseError:
+    """The fault with a code at a folder of the lakehouse."""
+    return _made(code, _lakehouse(uri))
+
+
+def _made(code: Code, side: Side | None, refused: str = "") -> LakehouseError:
+    where = f"{side.name} cannot be used at {without_userinfo(side.uri)}: " if side else ""
+    elsewhere = f", or set {side.setting} to another place" if side and code in OF_PLACE else ""
+    kept = "" if code in DAMAGED else " Every table is at its last good version."
+    said = f"{where}{code.meaning}{refused}"
     return LakehouseError(
-        f"{uri} cannot be used: {means}, or set STEDI_LAKEHOUSE_URI to another place, then run "
-        "again. The table stays at its last good version.",
-        transient=means.startswith(TRANSIENT),
+        f"{said[0].upper()}{said[1:]}. {code.fix}{elsewhere}, then run again.{kept}", code
     )
 
 
-@contextlib.contextmanager
-def storage_faults(uri: str) -> Iterator[None]:
+def _lakehouse(uri: str) -> Side:
+    return Side("The lakehouse", uri, "STEDI_LAKEHOUSE_URI")
+
+
+def _side(uri: str | None, error: BaseException, code: Code, source: str | None) -> Side | None:
+    """Which place an error is of: by the file that it names, or else the disk that is full."""
+    used = [_lakehouse(uri)] if uri else []
+    used += [Side("The source", source, "STEDI_SOURCE_DATA")] if source else []
+    sides = [*used, Side("The folder for temporary files", tempfile.gettempdir(), "TMPDIR")]
+    if home := os.environ.get("DAGSTER_HOME"):
+        sides.append(Side("Dagster's history", home, "DAGSTER_HOME"))
+        if sqlite_name(error):
+            return sides[-1]
+    names = [getattr(error, name, None) for name in ("filename", "filename2")]
+    if files := [Path(name) for name in names if isinstance(name, str)]:
+        # Of a copy, its source and its target.
+        file = files[-1 if code in (Code.DISK_FULL, Code.READ_ONLY) else 0]
+        holding = [side for side in sides if side.holds(file)]
+        return max(holding, key=lambda side: len(str(side.path)), default=next(iter(used), None))
+    if code is Code.DISK_FULL:
+        return min(sides, key=lambda side: side.free_bytes)
+    return next(iter(used), None)
+
+
+def storage_faults(
+    uri: str | None = None, source: str | None = None
+) -> contextlib.AbstractContextManager[None]:
     """Says in one sentence why a place could not be read or written.
 
-    Raises:
-        LakehouseError: For the faults that a user can mend; others pass as they are.
-    """
-    from pyspark.errors import PySparkException
+    Args:
+        uri: The folder of the lakehouse; None where that is not known.
+        source: The folder that is copied from, if one is.
 
+    Returns:
+        A context that raises `LakehouseError` for the faults that a user can fix; other errors
+        pass as they are.
+    """
+    return _translated(lambda error: fault(uri, error, source))
+
+
+def service_faults(what: str, then: str) -> contextlib.AbstractContextManager[None]:
+    """Says in one sentence why a service of AWS did not do as asked.
+
+    Args:
+        what: What could not be done.
+        then: What to do once the cause is fixed.
+
+    Returns:
+        A context that raises `LakehouseError` for each error of the service and of reaching it.
+    """
+
+    def meant(error: Exception) -> LakehouseError | None:
+        code = code_of(error)
+        if code is None:
+            return None
+        said = f"{code.meaning}. {code.fix}"
+        if code is Code.REFUSED:
+            said = ": ".join(_answer(error)).rstrip(".")
+        return LakehouseError(f"{what}: {said}. {then}", code)
+
+    return _translated(meant)
+
+
+def _answer(error: BaseException) -> tuple[str, str]:
+    """The code and the message of a service's answer, or an error's own words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror, ""
+    told = getattr(error, "response", {}).get("Error", {})
+    said = told.get("Message", str(error))
+    return told.get("Code", type(error).__name__), without_userinfo(said)
+
+
+@contextlib.contextmanager
+def _translated(meant: Callable[[Exception], LakehouseError | None]) -> Iterator[None]:
     try:
         yield
-    except (PySparkException, OSError) as error:
-        if meant := fault(uri, error):
-            raise meant from None
+    except LakehouseError:
+        raise
+    except Exception as error:
+        if fault := meant(error):
+            raise fault from None
         raise

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 JSON_LINES = (".json", ".json.gz")
 CHUNK_BYTES = 1 << 20
-# S3's word for a condition that does not hold, on a disk too: the name is taken.
-TAKEN = "PreconditionFailed"
 
 # Spark reads a path as a pattern, so these characters would name other files or none.
 PATTERN_CHARACTERS = frozenset(":?*[]{}\\%")
@@ -96,12 +94,14 @@ class Folder(ABC):
             if not file.is_readable_by_name:
                 raise LakehouseError(
                     f"{self.describe(file, files)} cannot be read by its name. Rename it without "
-                    f"control characters and any of {' '.join(sorted(PATTERN_CHARACTERS))}."
+                    f"control characters and any of {' '.join(sorted(PATTERN_CHARACTERS))}.",
+                    Code.LANDING_NAME,
                 )
             if file.linked:
                 raise LakehouseError(
                     f"{self.describe(file, files)} is a symbolic link, which may lead anywhere. "
-                    "Put the file itself there."
+                    "Put the file itself there.",
+                    Code.LANDING_NAME,
                 )
         return files
 
@@ -172,8 +172,9 @@ class Folder(ABC):
             replaces: The file that it replaces, as listed; None for a name that is not taken.
 
         Raises:
-            OSError: If the folder cannot be written, the name is taken by another content, or the
-                file to replace is gone or another by now; nothing of the file is visible then.
+            LakehouseError: If the name is taken by another content, or the file to replace is
+                gone or another by now (`WRITE_CONFLICT`), or a bucket cannot be written.
+            OSError: If a disk cannot be read or written. Nothing of the file is visible then.
         """
 
     def write(self, name: str, content: str, replaces: StoredFile | None) -> None:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from typing_extensions import override
 
+from stedi_assets.errors import Code
 from stedi_assets.storage.address import LOCAL
-from stedi_assets.storage.folder import TAKEN, Folder, StoredFile, sha256_of
+from stedi_assets.storage.faults import table_fault
+from stedi_assets.storage.folder import Folder, StoredFile, sha256_of
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -120,10 +122,10 @@ class LocalFolder(Folder):
             elif self.file(name) == replaces:
                 part.replace(target)
             else:
-                raise OSError(TAKEN)
+                raise table_fault(self.uri, Code.WRITE_CONFLICT)
         except FileExistsError:
             if not target.is_file() or sha256_of(target) != digest:
-                raise OSError(TAKEN) from None
+                raise table_fault(self.uri, Code.WRITE_CONFLICT) from None
         finally:
             part.unlink(missing_ok=True)
 

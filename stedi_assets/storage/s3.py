@@ -6,9 +6,7 @@ import functools
 import io
 import itertools
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -17,12 +15,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 from typing_extensions import override
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage import s3_upload
 from stedi_assets.storage.address import S3, without_userinfo
 from stedi_assets.storage.aws import require_no_password
-from stedi_assets.storage.faults import INCOMPLETE
-from stedi_assets.storage.folder import TAKEN, Folder, StoredFile
+from stedi_assets.storage.faults import storage_faults, table_fault
+from stedi_assets.storage.folder import Folder, StoredFile
 from stedi_assets.storage.s3_answers import require_whole
 
 if TYPE_CHECKING:
@@ -108,7 +106,7 @@ class S3Folder(Folder):
     def file(self, name: str) -> StoredFile | None:
         # The listing that begins at a name: to list a large folder takes a request a thousand.
         key = self._at(name)
-        with _as_os_errors():
+        with storage_faults(self.uri):
             listed = self.client.list_objects_v2(
                 Bucket=self.bucket, Prefix=key["Key"], Delimiter="/", MaxKeys=1
             )
@@ -120,7 +118,7 @@ class S3Folder(Folder):
         paginator = self.client.get_paginator("list_objects_v2")
         prefix = f"{self.prefix}/"
         asked = {"Bucket": self.bucket, "Prefix": prefix, "StartAfter": prefix + after}
-        with _as_os_errors():
+        with storage_faults(self.uri):
             for page in paginator.paginate(Delimiter="/", **asked):
                 files = map(self._stored, page.get("Contents", []))
                 yield [file for file in files if file.name]
@@ -137,15 +135,15 @@ class S3Folder(Folder):
 
     @override
     def open(self, file: StoredFile) -> BinaryIO:
-        with _as_os_errors():
+        with storage_faults(self.uri):
             answer = self.client.get_object(**self._at(file.name))
         # A folder's listing says how long a file is; one opened by its name alone has no ETag.
         size = file.size if file.etag else answer["ContentLength"]
-        return cast(BinaryIO, io.BufferedReader(_Body(answer["Body"], size)))
+        return cast(BinaryIO, io.BufferedReader(_Body(self.uri, answer["Body"], size)))
 
     @override
     def digest(self, file: StoredFile) -> str:
-        with _as_os_errors():
+        with storage_faults(self.uri):
             metadata = self.client.head_object(**self._at(file.name))["Metadata"]
         return metadata.get(DIGEST) or super().digest(file)
 
@@ -156,11 +154,12 @@ class S3Folder(Folder):
         condition = {"IfMatch": f'"{replaces.etag}"'} if replaces else {"IfNoneMatch": "*"}
         described = {"Metadata": {DIGEST: digest}, **_encryption()}
         try:
-            with _as_os_errors():
+            with storage_faults(self.uri):
                 s3_upload.put(self.client, path, self._at(name), described, condition)
-        except OSError as error:
-            # A repeated request finds its work done, where only the answer to the first was lost.
-            done = re.search(f"{TAKEN}|NoSuchUpload", str(error))
+        except LakehouseError as error:
+            # A repeated request finds its work done, where only the answer to the first was lost:
+            # the name is taken, or the upload in parts is no more.
+            done = error.code in (Code.WRITE_CONFLICT, Code.REFUSED)
             if not done or not self._holds(name, digest):
                 raise
 
@@ -177,7 +176,7 @@ class S3Folder(Folder):
     def delete_noncurrent_versions(self) -> bool:
         paginator = self.client.get_paginator("list_object_versions")
         try:
-            with _as_os_errors():
+            with storage_faults(self.uri):
                 for page in paginator.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}/"):
                     entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
                     self._delete(
@@ -185,8 +184,8 @@ class S3Folder(Folder):
                         for entry in entries
                         if entry in page.get("DeleteMarkers", []) or not entry["IsLatest"]
                     )
-        except OSError as error:
-            if "AccessDenied" in str(error):
+        except LakehouseError as error:
+            if error.code is Code.PERMISSION:
                 return False
             raise
         return True
@@ -194,12 +193,12 @@ class S3Folder(Folder):
     def _delete(self, objects: Iterable[Mapping[str, str]]) -> None:
         listed = iter(objects)
         while batch := list(itertools.islice(listed, DELETED_AT_ONCE)):
-            with _as_os_errors():
+            with storage_faults(self.uri):
                 answer = self.client.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True}
                 )
-            if errors := answer.get("Errors"):
-                raise OSError(f"{errors[0]['Code']}: {len(errors)} objects were not deleted")
+                if errors := answer.get("Errors"):
+                    raise ClientError({"Error": errors[0]}, "DeleteObjects")
 
     @override
     def remove_abandoned(self) -> None:
@@ -208,7 +207,7 @@ class S3Folder(Folder):
 
 def _credentials() -> tuple[str | None, str | None, str | None]:
     """The access key, the secret key and the session token that boto3 finds, if any."""
-    with _as_os_errors():
+    with storage_faults():
         found = boto3.Session().get_credentials()
         if found is None:
             return None, None, None
@@ -226,9 +225,10 @@ def _encryption() -> dict[str, str]:
 
 
 class _Body(io.RawIOBase):
-    """A response's body as a file, with the faults of one."""
+    """A response's body as a file."""
 
-    def __init__(self, body: Any, size: int) -> None:
+    def __init__(self, uri: str, body: Any, size: int) -> None:
+        self.uri = uri
         self.body = body
         self.missing = size
 
@@ -236,18 +236,10 @@ class _Body(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with _as_os_errors():
+        with storage_faults(self.uri):
             chunk = self.body.read(len(buffer))
         buffer[: len(chunk)] = chunk
         self.missing -= len(chunk)
         if self.missing and not chunk:
-            raise OSError(f"{INCOMPLETE}: its length is not that of the file")
+            raise table_fault(self.uri, Code.CUT_ANSWER)
         return len(chunk)
-
-
-@contextmanager
-def _as_os_errors() -> Iterator[None]:
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise OSError(f"{type(error).__name__}: {error}") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from stedi_assets.storage.faults import INCOMPLETE
+from stedi_assets.storage.signs import INCOMPLETE
 
 # Operation to the root element of its answer, and the element without which that is not whole.
 DOCUMENTS = {

@@ -53,14 +53,14 @@ def test__query__mistake_ends_in_one_sentence(small: Path) -> None:
     run = _run(small, "--query", "SELECT nope FROM customer_trusted")
 
     assert (run.returncode, run.stdout) == (1, "")
-    assert re.fullmatch(r'Binder Error: Referenced column "nope" not found.*\n', run.stderr)
+    assert re.fullmatch(r'\[QUERY\] Binder Error: .* column "nope" not found.*\n', run.stderr)
 
 
 def test__file__absent(small: Path) -> None:
     run = _run(small, "--file", "nowhere.sql")
 
     assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.startswith("nowhere.sql cannot be read")
+    assert run.stderr.startswith("[SETTING] nowhere.sql")
 
 
 def test__query__reader_that_has_had_enough(small: Path) -> None:
@@ -99,7 +99,7 @@ def test__piped__goes_on_after_a_mistake(small: Path) -> None:
 
     assert run.returncode == 1
     assert run.stdout.split() == ["answer", "42", "count_star()", "1"]
-    assert [line[:15] for line in run.stderr.splitlines()] == ["Parser Error: s", "There is no com"]
+    assert [line.split()[0] for line in run.stderr.splitlines()] == ["[QUERY]", "[SETTING]"]
 
 
 def test__terminal__prompts_runs_and_quits(small: Path) -> None:

@@ -128,7 +128,7 @@ def test__connection_lost__ends_the_run_in_a_sentence(resource: SparkResource) -
     with pytest.raises(dg.Failure) as error, failures.faults_fail_step():
         resource.spark_session.range(3).count()
 
-    assert error.value.description == failures.CONNECTION_LOST
+    assert error.value.metadata["code"].value == "ENGINE_LOST"
     assert time.monotonic() - began < 5  # PySpark would try again for ten minutes
 
 

@@ -124,8 +124,7 @@ def test__run__says_what_to_do_when_memory_is_short(
     run = materialize(PROJECT / "data", remote="")
 
     assert not run.result.success
-    assert "The engine needs more memory than it may take" in run.printed
-    assert "unexpected error" not in run.printed
+    assert run.printed.count("[OUT_OF_MEMORY]") == 1  # three steps met it
 
 
 def test__engine__spills_within_its_share(

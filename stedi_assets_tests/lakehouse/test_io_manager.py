@@ -126,9 +126,7 @@ def test__load_input__as_something_else(kind: type, stored: Lakehouse, load: Loa
 
 @KINDS
 def test__load_input__table_is_missing(kind: type, lakehouse: Lakehouse, load: Load) -> None:
-    with pytest.raises(
-        dg.Failure, match=r"step_trainer_trusted is not in the lakehouse yet.*Materialise it"
-    ):
+    with pytest.raises(dg.Failure, match=r"\[NOT_MATERIALISED\] step_trainer_trusted"):
         load(TABLE, kind)
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from stedi_assets import storage
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing.fingerprint import fingerprint
@@ -19,6 +19,7 @@ from stedi_assets.storage.folder import StoredFile
 from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import quarantine_of
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets_tests.faults import raises
 from stedi_assets_tests.landing.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
 from stedi_assets_tests.rows import rows
@@ -187,13 +188,16 @@ def test__profile__gzip_that_is_not_utf8(lakehouse, folder):
         pytest.param(gzip.compress(f"{ANN}\n".encode() * 1000)[:-20], id="cut_short"),
         pytest.param(gzip.compress(f"{ANN}\n".encode())[:12], id="cut_after_the_header"),
         pytest.param(f"{ANN}\n".encode(), id="not_compressed"),
+        pytest.param(gzip.compress(f"{ANN}\n".encode()) + bytes(512), id="padded"),
+        pytest.param(gzip.compress(f"{ANN}\n".encode()) * 2 + bytes(512), id="padded_members"),
     ],
 )
 def test__profile__damaged_gzip(lakehouse, folder, content):
     write(folder, {"b.json": BEN})
     (folder / "a.json.gz").write_bytes(content)
-    with pytest.raises(LakehouseError, match=r"file 1 of 2 by name .* damaged or cut") as error:
+    with raises(Code.LANDING_FILE) as error:
         profile(lakehouse)
+    assert "file 1 of 2 by name" in str(error.value)
     assert "ann@x.io" not in str(error.value)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.errors import LakehouseError
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.ledger import LEDGER
-from stedi_assets.storage.folder import TAKEN, StoredFile, sha256_of
+from stedi_assets.storage.folder import StoredFile, sha256_of
 from stedi_assets.storage.local import LocalFolder
+from stedi_assets_tests.faults import raises
 from stedi_assets_tests.landing.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
 
@@ -187,11 +188,11 @@ def test__upload__overwrites_only_what_was_seen(
 
     put("one")
     put("one")
-    with pytest.raises(OSError, match=TAKEN):
+    with raises(Code.WRITE_CONFLICT):
         put("another")
     seen = landing.file("a.json")
     put("the second", replaces=seen)
-    with pytest.raises(OSError, match=TAKEN):
+    with raises(Code.WRITE_CONFLICT):
         put("the third", replaces=seen)
     assert (folder / "a.json").read_text() == "the second"
     assert [file.name for file in landing.files()] == ["a.json"]

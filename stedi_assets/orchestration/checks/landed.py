@@ -106,11 +106,17 @@ def malformed_share(
         allowed: The share of fragments up to which the check only warns.
         quarantined: The quarantine table, looked at only if it has rows.
     """
-    reasons = _commonest(quarantined()) if profile.malformed else {}
+    reasons, over_lines = _looked_at(quarantined()) if profile.malformed else ({}, False)
     share = profile.malformed / profile.objects if profile.objects else 0.0
     passed = share <= allowed
     mend = f"Correct or remove them in {table.location}; {table.source}_quarantine lists them."
-    if reader.every_field_missing(table) in reasons:
+    if over_lines:
+        mend = (
+            "Some objects are spread over several lines, as in a pretty-printed JSON array: land "
+            "files with one object a line, which `jq -c '.[]'` makes of an array and `jq -c .` of "
+            "objects."
+        )
+    elif reader.every_field_missing(table) in reasons:
         mend = (
             "Some have no field that a record must have: if they are another source's, move that "
             f"file out of {table.location}."
@@ -168,7 +174,9 @@ def implausible_share(table: Table, profile: LandingProfile, allowed: float) -> 
     )
 
 
-def _commonest(quarantined: DataFrame) -> dict[str, int]:
+def _looked_at(quarantined: DataFrame) -> tuple[dict[str, int], bool]:
+    """The commonest reasons with their rows, and whether a line opens an object and has no more."""
     counted = quarantined.groupBy("reason").count().orderBy(F.desc("count")).limit(5)
+    opening = quarantined.where(F.btrim("line") == "{").limit(1)
     with faults_fail_step():
-        return {row.reason: row["count"] for row in counted.collect()}
+        return {row.reason: row["count"] for row in counted.collect()}, not opening.isEmpty()
