@@ -12,7 +12,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 	demo-s3 demo-s3-stop bench lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/python -m stedi_assets.materialize
+	@$(BIN)/stedi materialize
 
 # Some tests wait, for a daemon or a browser, so that it takes four processes to keep two cores busy.
 test: $(INSTALLED)
@@ -26,14 +26,14 @@ test-jvm: $(INSTALLED)
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/python -m stedi_assets.dev $(PORT)
+	@$(BIN)/stedi dev --port $(PORT)
 
 report: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/python -m stedi_assets.report
+	@$(BIN)/stedi report
 
 # Needs Java 17, and the network at its first start.
 spark-server: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.spark_server $(SPARK_PORT)
+	@$(BIN)/stedi spark-server --port $(SPARK_PORT)
 
 # Needs Debian's chromium.
 screenshots: $(INSTALLED)
@@ -41,11 +41,11 @@ screenshots: $(INSTALLED)
 
 # Q="select …" runs one query, F=file a file of them, neither opens a console; FORMAT=csv.
 sql: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.console.shell $(if $(FORMAT),--format $(FORMAT)) \
+	@$(BIN)/stedi sql $(if $(FORMAT),--format $(FORMAT)) \
 		$(if $(Q),--query "$$Q") $(if $(F),--file "$$F")
 
 sql-ddl: $(INSTALLED)
-	$(BIN)/python -m stedi_assets.catalog.ddl
+	$(BIN)/stedi ddl
 
 # What follows from the declarations outside of the package: DDL, policies, the README's tables.
 generate: $(INSTALLED)
@@ -53,17 +53,17 @@ generate: $(INSTALLED)
 
 # Reads e-mail addresses, one a line, until end of file.
 pseudonyms: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.erasure
+	@$(BIN)/stedi pseudonyms
 
 # SOURCE=accelerometer prints the lines that its quarantine tells of, as they landed.
 replay: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.lakehouse.replay $(SOURCE)
+	@$(BIN)/stedi replay $(SOURCE)
 
 demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/python -m stedi_assets.demo_s3 start
+	@$(BIN)/stedi demo-s3 start
 
 demo-s3-stop: $(INSTALLED)
-	@$(BIN)/python -m stedi_assets.demo_s3 stop
+	@$(BIN)/stedi demo-s3 stop
 
 # Writes benchmarks/RESULTS.md and its plot. One of the rivals needs Java.
 bench: $(INSTALLED)
@@ -101,6 +101,6 @@ $(INSTALLED): requirements.lock setup.py
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(DAGSTER_HOME)/dagster.yaml: instance/dagster.yaml
+$(DAGSTER_HOME)/dagster.yaml: stedi_assets/dagster.yaml
 	mkdir -p -m 700 $(DAGSTER_HOME)
 	cp $< $@.$$$$ && mv $@.$$$$ $@ # whole, also for another that starts at this moment

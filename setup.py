@@ -20,13 +20,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["stedi_assets", "stedi_assets.*"]),
-    package_data={"stedi_assets.report": ["*.j2"]},
+    package_data={"stedi_assets": ["dagster.yaml"], "stedi_assets.report": ["*.j2"]},
+    entry_points={"console_scripts": ["stedi=stedi_assets.cli:main"]},
     install_requires=[
         "dagster>=1.13.27,<1.14",
         "dagster-webserver>=1.13.27,<1.14",
         "dagster-aws>=0.29.27,<0.30",
         "dagster-pyspark>=0.29.27,<0.30",
         "boto3>=1.44,<2",  # dagster-aws takes any, and old ones ignore AWS_ENDPOINT_URL
+        "click>=8.1.8,<9",
+        "pydantic-settings>=2.7,<3",  # the first with NoDecode
         "pyspark[connect]>=4.1.1,<4.3",  # Sail 0.7 does not serve clients of 4.3
         "pysail>=0.7.2,<0.8",
         "deltalake>=1.6.6,<2",

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from stedi_assets import storage
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
@@ -39,12 +40,12 @@ EXECUTOR = runs.in_turn.configured(
 
 def lakehouse(settings: Settings) -> Lakehouse:
     """The lakehouse, on the engine that the settings name."""
-    return Lakehouse(_uri(settings), SparkResource(remote=settings.spark_remote))
+    return Lakehouse(_uri(settings), _spark(settings))
 
 
 def define(settings: Settings) -> dg.Definitions:
     """The whole project, in the place and on the engine that the settings name."""
-    pseudonyms = Pseudonyms(settings.pseudonym_key)
+    pseudonyms = Pseudonyms(settings.pseudonym_key.get_secret_value())
     project = dg.Definitions(
         assets=[
             *landing_assets.SOURCE_FILES,
@@ -60,9 +61,9 @@ def define(settings: Settings) -> dg.Definitions:
             notify.failure_sensor(notify.notifiers(settings)),
         ],
         resources={
-            "spark": _as_set(SparkResource(remote=settings.spark_remote)),
+            "spark": _as_set(_spark(settings)),
             "lakehouse": dg.ResourceDefinition(
-                lambda context: Lakehouse(_uri(settings), context.resources.spark),
+                lambda context: _usable(Lakehouse(_uri(settings), context.resources.spark)),
                 config_schema={},
                 required_resource_keys={"spark"},
             ),
@@ -90,6 +91,21 @@ def define(settings: Settings) -> dg.Definitions:
 def _uri(settings: Settings) -> str:
     """The lakehouse's address, as Dagster may keep it with a run."""
     return without_userinfo(settings.lakehouse_uri)
+
+
+def _spark(settings: Settings) -> SparkResource:
+    """The engine that the settings name."""
+    return SparkResource(remote=settings.spark_remote.get_secret_value())
+
+
+def _usable(lakehouse: Lakehouse) -> Lakehouse:
+    """The lakehouse, if the settings can lead there; else each step would report the same.
+
+    Raises:
+        LakehouseError: If its address or the AWS settings cannot be used.
+    """
+    storage.open_folder(lakehouse.root)
+    return lakehouse
 
 
 def _catalog(settings: Settings, lakehouse: Lakehouse) -> GlueCatalog | None:

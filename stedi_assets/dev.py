@@ -1,4 +1,4 @@
-"""Serves the Dagster UI and its daemon on loopback: `make dev`.
+"""Serves the Dagster UI and its daemon on loopback: `stedi dev`.
 
 It starts the guarded webserver, which `dagster dev` cannot. All services stop with this process.
 """
@@ -19,28 +19,37 @@ from types import FrameType
 
 import yaml
 
-from stedi_assets.errors import fault_ends_process
 from stedi_assets.loopback import HOST, require_free
 from stedi_assets.orchestration import runs
-from stedi_assets.settings import PROJECT, Settings
+from stedi_assets.settings import Settings
 
+# As in workspace.yaml and pyproject.toml, by which Dagster's own commands find the project.
+MODULE, LOCATION = "stedi_assets.definitions", "stedi_assets"
 LOOK_SECONDS = 0.2
 START_SECONDS = 120
 STOP_SECONDS = 10
 
 
 class Services:
-    """Processes of one process group, which stop together."""
+    """Processes of one process group, which stop together.
 
-    def __init__(self) -> None:
+    Args:
+        home: Their DAGSTER_HOME.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._environment = {**os.environ, "DAGSTER_HOME": str(home)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._group = 0
         self._asked_to_end = threading.Event()
 
-    def start(self, name: str, *command: str) -> None:
-        """Starts a service in the group, which is not the terminal's."""
+    def start(self, name: str, module: str, *arguments: str) -> None:
+        """Runs a module as a service in the group, which is not the terminal's."""
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, cwd=PROJECT, process_group=self._group
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            env=self._environment,
+            process_group=self._group,
         )
         self._group = self._group or process.pid
         self._running[name] = process
@@ -88,18 +97,22 @@ class Services:
                 os.killpg(self._group, number)
 
 
-def main() -> None:
-    """Serves until a signal arrives."""
-    port = int(sys.argv[1])
-    with fault_ends_process():
-        Settings.from_environment()
-        require_free(port, "dev", "PORT")
-    home = os.environ.get("DAGSTER_HOME")
-    if not home:
-        sys.exit("DAGSTER_HOME is not set: run `make dev`, or name a folder for the history.")
-    with runs.history(Path(home)):
+def serve(port: int, home: Path) -> None:
+    """Serves until a signal arrives.
+
+    Args:
+        port: Where the UI answers, on loopback.
+        home: DAGSTER_HOME.
+
+    Raises:
+        LakehouseError: If a setting is wrong, or something listens at the port.
+        SystemExit: If a service ends by itself.
+    """
+    Settings.from_environment()
+    require_free(port, "dev", "PORT")
+    with runs.history(home):
         pass  # creates the databases, under a lock, before several processes open them
-    services = Services()
+    services = Services(home)
     services.end_on_signals()
     with tempfile.TemporaryDirectory(prefix="stedi-dev-") as folder:
         try:
@@ -109,22 +122,19 @@ def main() -> None:
 
 
 def _serve(services: Services, port: int, folder: Path) -> None:
-    [location] = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
-    module, name = location["python_module"].values()
     code = folder / "code"  # a Unix socket, which other users cannot reach
     workspace = folder / "workspace.yaml"
-    server = {"grpc_server": {"socket": str(code), "location_name": name}}
+    server = {"grpc_server": {"socket": str(code), "location_name": LOCATION}}
     workspace.write_text(yaml.safe_dump({"load_from": [server]}))
-    program = Path(sys.executable).with_name
-    loads = ("--module-name", module, "--location-name", name)
+    loads = ("--module-name", MODULE, "--location-name", LOCATION)
     start = ("code-server", "start", "--socket", str(code), *loads, "--log-level", "warning")
-    services.start("code server", str(program("dagster")), *start)
+    services.start("code server", "dagster", *start)
     if not _await(code, services):
         return
     at = ("--workspace", str(workspace))
-    services.start("daemon", str(program("dagster-daemon")), "run", *at)
+    services.start("daemon", "dagster._daemon", "run", *at)
     listen = ("--host", HOST, "--port", str(port))
-    services.start("webserver", sys.executable, "-m", "stedi_assets.webserver", *listen, *at)
+    services.start("webserver", "stedi_assets.webserver", *listen, *at)
     while services.wait(LOOK_SECONDS):
         pass
 
@@ -138,7 +148,3 @@ def _await(path: Path, services: Services) -> bool:
         if not services.wait(LOOK_SECONDS):
             return False
     sys.exit(f"The code server did not answer within {START_SECONDS} s; the lines above say why.")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,15 +8,15 @@ HOST = "127.0.0.1"
 
 
 def require_free(port: int, command: str, variable: str) -> None:
-    """Makes sure that a port on loopback is free.
+    """Makes sure that nothing listens at a port.
 
     Args:
-        port: The port.
-        command: The command that needs it.
-        variable: The command's variable that sets the port.
+        port: The port, on loopback.
+        command: The subcommand of `stedi`, and target of `make`, that would listen there.
+        variable: The variable of `make` that names the port.
 
     Raises:
-        LakehouseError: If something listens at it.
+        LakehouseError: If something does.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

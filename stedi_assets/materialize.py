@@ -1,18 +1,14 @@
-"""Materialises the whole lakehouse in one run and reports on it: `make materialize`."""
+"""Materialises the whole lakehouse in one run and reports on it: `stedi materialize`."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
-import os
 import signal
-import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stedi_assets.errors import LakehouseError, fault_ends_process
 from stedi_assets.orchestration import jobs, runs
 from stedi_assets.orchestration.failures import (
     CHECK_FAILED,
@@ -32,7 +27,6 @@ from stedi_assets.orchestration.failures import (
 )
 from stedi_assets.tables import TABLES
 
-GARBAGE_AFTER_OBJECTS = 10_000
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -209,31 +203,3 @@ def materialize(
     console.print()
     console.print(report.table(list(TABLES)))
     return result
-
-
-def main() -> int:
-    """Materialises the lakehouse that the settings name.
-
-    Returns:
-        0 if every asset was materialised and no blocking check failed, or else 1.
-    """
-    with fault_ends_process():
-        from stedi_assets.definitions import defs
-
-        home = os.environ.get("DAGSTER_HOME")
-        if not home:
-            raise LakehouseError(
-                "DAGSTER_HOME is not set: run `make materialize`, or name a folder for its history."
-            )
-        console = Console(soft_wrap=True, highlight=False)
-        with runs.history(Path(home)) as instance:
-            return 0 if materialize(defs, instance, console).success else 1
-
-
-if __name__ == "__main__":
-    # Starting makes objects that stay. To look through them for garbage took a fifth of a small
-    # run, half of that when it had ended.
-    gc.set_threshold(GARBAGE_AFTER_OBJECTS, 10, 10)
-    status = main()
-    gc.freeze()
-    sys.exit(status)

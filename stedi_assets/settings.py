@@ -1,78 +1,107 @@
-"""The settings, read from the environment in this one place."""
+"""The settings of the project: the `STEDI_*` variables of the environment."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
+import re
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.policy import NO_OPTION, Options, setting_of
 
-PROJECT = Path(__file__).resolve().parent.parent
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?"
+MISTAKE = "mistake"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the environment says, with defaults that work on a fresh machine.
+def _on_or_off(value: Any) -> Any:
+    written = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(written, str) and written not in ON + OFF:
+        raise PydanticCustomError(
+            MISTAKE,
+            "is neither on nor off. Set it to true or false, or to nothing for false.",
+        )
+    return written or False
+
+
+def _hosts(value: Any) -> Any:
+    names = [name.strip() for name in value.lower().split(",")] if isinstance(value, str) else value
+    for name in filter(None, names):
+        if not re.fullmatch(HOST, name):
+            raise PydanticCustomError(
+                MISTAKE,
+                "has {name}, which is not the name of a host. Write each as name or name:port, "
+                "with commas between them.",
+                {"name": name},
+            )
+    return tuple(filter(None, names))
+
+
+OnOff = Annotated[bool, BeforeValidator(_on_or_off)]
+
+
+class Settings(BaseSettings):
+    """What the environment says, with defaults that work in any folder.
 
     Attributes:
-        lakehouse_uri: STEDI_LAKEHOUSE_URI: a folder or `s3://bucket/prefix`.
-        source_data: STEDI_SOURCE_DATA: the folder that landing assets upload from; empty where
-            files arrive in landing by themselves.
-        spark_remote: STEDI_SPARK_REMOTE: empty for the embedded engine, `sc://host:port` for any
-            Spark Connect server, `local[*]` for a local JVM Spark.
-        glue_database: STEDI_GLUE_DATABASE: the database of the Glue Data Catalog to register
-            tables in; empty for none.
-        athena_workgroup: STEDI_ATHENA_WORKGROUP: the Athena workgroup to count registered tables'
-            rows in; empty for none.
-        slack_webhook_url: STEDI_SLACK_WEBHOOK_URL: where to tell of failed runs; empty: nowhere.
-        sns_topic_arn: STEDI_SNS_TOPIC_ARN: where to tell of failed runs; empty: nowhere.
-        pseudonym_key: STEDI_PSEUDONYM_KEY: the secret of pseudonymise_devices and of what is
-            recorded of erasures.
-        webserver_hosts: STEDI_WEBSERVER_HOSTS: with commas between them, the names, each with its
-            port unless it is 80 or 443, under which browsers reach the Dagster UI besides loopback.
-        policy: STEDI_AFTER_CONSENT_ONLY, STEDI_MATCH_DEVICE, STEDI_PSEUDONYMISE_DEVICES: the
-            options of machine_learning_curated that every run obeys.
+        lakehouse_uri: A folder or `s3://bucket/prefix`; by default `lakehouse` in the current
+            folder.
+        source_data: The folder that landing assets upload from, by default `data` in the current
+            folder; empty where files arrive in landing by themselves.
+        spark_remote: Empty for the embedded engine, `sc://host:port` for any Spark Connect server,
+            which may have a token, `local[*]` for a local JVM Spark.
+        glue_database: The database of the Glue Data Catalog to register tables in; empty for none.
+        athena_workgroup: The Athena workgroup to count registered tables' rows in; empty for none.
+        slack_webhook_url: Where to report failed runs; empty for nowhere.
+        sns_topic_arn: Where to report failed runs; empty for nowhere.
+        pseudonym_key: The secret of pseudonymise_devices and of what is recorded of erasures.
+        webserver_hosts: The names, each with its port unless it is 80 or 443, under which browsers
+            reach the Dagster UI besides loopback; commas between them in the variable.
+        after_consent_only, match_device, pseudonymise_devices: The policy: see `Options`.
     """
 
-    lakehouse_uri: str = field(repr=False)
-    source_data: str
-    spark_remote: str = field(default="", repr=False)
+    model_config = SettingsConfigDict(env_prefix="STEDI_", frozen=True, hide_input_in_errors=True)
+
+    # What is written may hold a password by mistake.
+    lakehouse_uri: str = Field(default="", validate_default=True, repr=False)
+    source_data: str = Field(default_factory=lambda: str(Path.cwd() / "data"))
+    spark_remote: SecretStr = SecretStr("")
     glue_database: str = ""
     athena_workgroup: str = ""
-    slack_webhook_url: str = field(default="", repr=False)
+    slack_webhook_url: SecretStr = SecretStr("")
     sns_topic_arn: str = ""
-    pseudonym_key: str = field(default="", repr=False)
-    webserver_hosts: str = ""
-    policy: Options = NO_OPTION
+    pseudonym_key: SecretStr = SecretStr("")
+    webserver_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = ()
+    after_consent_only: OnOff = False
+    match_device: OnOff = False
+    pseudonymise_devices: OnOff = False
 
     @classmethod
     def from_environment(cls) -> Settings:
         """Reads the STEDI_* variables.
 
         Raises:
-            LakehouseError: If one that is on or off is neither.
+            LakehouseError: With one sentence for each variable that cannot be used.
         """
-        return cls(
-            lakehouse_uri=os.environ.get("STEDI_LAKEHOUSE_URI") or str(PROJECT / "lakehouse"),
-            source_data=os.environ.get("STEDI_SOURCE_DATA", str(PROJECT / "data")),
-            spark_remote=os.environ.get("STEDI_SPARK_REMOTE", ""),
-            glue_database=os.environ.get("STEDI_GLUE_DATABASE", ""),
-            athena_workgroup=os.environ.get("STEDI_ATHENA_WORKGROUP", ""),
-            slack_webhook_url=os.environ.get("STEDI_SLACK_WEBHOOK_URL", ""),
-            sns_topic_arn=os.environ.get("STEDI_SNS_TOPIC_ARN", ""),
-            pseudonym_key=os.environ.get("STEDI_PSEUDONYM_KEY", ""),
-            webserver_hosts=os.environ.get("STEDI_WEBSERVER_HOSTS", ""),
-            policy=Options(**{name: _is_on(setting_of(name)) for name in NO_OPTION.as_dict()}),
-        )
+        try:
+            return cls()
+        except ValidationError as error:
+            raise LakehouseError("\n".join(map(_sentence, error.errors()))) from None
+
+    @property
+    def policy(self) -> Options:
+        """The options of machine_learning_curated that every run obeys."""
+        return Options(**{name: getattr(self, name) for name in NO_OPTION.as_dict()})
+
+    @field_validator("lakehouse_uri")
+    @classmethod
+    def _or_default(cls, value: str) -> str:
+        return value or str(Path.cwd() / "lakehouse")
 
 
-def _is_on(variable: str) -> bool:
-    value = os.environ.get(variable, "").strip().lower()
-    if value not in ON + OFF:
-        raise LakehouseError(
-            f"{variable} is neither on nor off. Set it to true or false, or to nothing for false."
-        )
-    return value in ON
+def _sentence(mistake: Any) -> str:
+    return f"{setting_of(mistake['loc'][0])} {mistake['msg']}"

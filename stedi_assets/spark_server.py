@@ -1,4 +1,4 @@
-"""Serves Spark Connect with Delta Lake from a JVM on loopback: `make spark-server`.
+"""Serves Spark Connect with Delta Lake from a JVM on loopback: `stedi spark-server`.
 
 A client of the server can do whatever this user can, and every user of the machine reaches
 loopback, so it serves only clients with its token. The JVM gets the token by its environment, since
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from pathlib import Path
 
 import pyspark
 
 from stedi_assets.engine import jvm
-from stedi_assets.errors import fault_ends_process
 from stedi_assets.loopback import HOST, require_free
 
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # Spark's own variable
@@ -40,21 +38,19 @@ def command(port: int) -> list[str]:
     return [submit, "--master=local[*]", *options, f"--class={SERVER}", "spark-internal"]
 
 
-def main() -> None:
-    """Replaces this process by the server, if there is Java and the port is free."""
-    port = int(sys.argv[1])
-    with fault_ends_process():
-        require_free(port, "spark-server", "SPARK_PORT")
-        jvm.require_java()
-    token = os.environ.setdefault(TOKEN, secrets.token_urlsafe(32))
+def serve(port: int) -> None:
+    """Replaces this process by the server, if there is Java and the port is free.
+
+    Raises:
+        LakehouseError: If there is not, or something listens at the port.
+    """
+    require_free(port, "spark-server", "SPARK_PORT")
+    jvm.require_java()
+    token = os.environ.get(TOKEN) or secrets.token_urlsafe(32)
     print(
         f"Spark Connect will answer on port {port}, to clients with this token. Ctrl-C stops it. "
         f"To use it:\nexport STEDI_SPARK_REMOTE='{remote(port, token)}'",
         flush=True,
     )
     arguments = command(port)
-    os.execv(arguments[0], arguments)
-
-
-if __name__ == "__main__":
-    main()
+    os.execve(arguments[0], arguments, {**os.environ, TOKEN: token})

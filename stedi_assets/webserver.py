@@ -8,7 +8,6 @@ server class in `dagster_webserver` is replaced by a subclass before its command
 
 from __future__ import annotations
 
-import re
 import sys
 
 import dagster_webserver.app
@@ -20,6 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from stedi_assets.errors import fault_ends_process
 from stedi_assets.settings import Settings
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -91,29 +91,18 @@ class GuardedWebserver(DagsterWebserver):
 
     def build_middleware(self) -> list[Middleware]:
         """The guard, then Dagster's own."""
-        return [Middleware(Guard, hosts=_hosts()), *super().build_middleware()]
+        hosts = Settings.from_environment().webserver_hosts
+        return [Middleware(Guard, hosts=hosts), *super().build_middleware()]
 
     def make_security_headers(self) -> dict[str, str]:
         """Dagster's own, and one that forbids frames."""
         return {**super().make_security_headers(), "X-Frame-Options": "DENY"}
 
 
-def _hosts() -> tuple[str, ...]:
-    """The host names of STEDI_WEBSERVER_HOSTS; ends the process if one is no host name."""
-    written = Settings.from_environment().webserver_hosts.lower().split(",")
-    names = tuple(name.strip() for name in written if name.strip())
-    for name in names:
-        if not re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", name):
-            sys.exit(
-                f"STEDI_WEBSERVER_HOSTS has {name}, which is not the name of a host. Write each as "
-                "name or name:port, with commas between them."
-            )
-    return names
-
-
 def main() -> None:
     """Runs `dagster-webserver`, with its options, behind the guard."""
-    _hosts()
+    with fault_ends_process():
+        Settings.from_environment()  # before Dagster's own start
     if vars(dagster_webserver.app).get("DagsterWebserver") is not DagsterWebserver:
         sys.exit(
             "This release of dagster-webserver builds its server differently, so the guard cannot "

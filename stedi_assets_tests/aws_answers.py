@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 from botocore.awsrequest import AWSResponse
+
+from stedi_assets.storage import aws_settings
 
 
 class _Body(io.BytesIO):
@@ -60,6 +61,4 @@ def requests(operation: str) -> list[dict[str, Any]]:
 
 
 def _hook(event: str, handler: Callable[..., Any]) -> None:
-    session = boto3.DEFAULT_SESSION
-    assert session is not None
-    session.events.register(event, handler)
+    aws_settings.found().session.events.register(event, handler)

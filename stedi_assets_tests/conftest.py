@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import os
@@ -27,8 +26,8 @@ from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.settings import Settings
-from stedi_assets.storage import aws as aws_resources
-from stedi_assets.storage import s3
+from stedi_assets.storage import aws_settings
+from stedi_assets.storage.aws_settings import AwsSettings
 from stedi_assets.tables import Table
 from stedi_assets_tests import spark_server
 from stedi_assets_tests.moto_server import moto_server
@@ -223,8 +222,9 @@ def aws(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     # Its hooks, and what it found of settings, are this test's own.
     session = botocore.session.get_session()
     session.register_component("data_loader", AWS_API)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session(botocore_session=session))
-    monkeypatch.setattr(s3, "_client", functools.cache(s3._client.__wrapped__))
+    own = AwsSettings(boto3.Session(region_name="us-east-1", botocore_session=session))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", own.session)
+    monkeypatch.setattr(aws_settings, "found", lambda: own)
     return variables
 
 
@@ -232,7 +232,7 @@ def aws(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def glue_database(aws: dict[str, str]) -> str:
     """The name of an empty Glue database that no other test uses."""
     name = f"stedi_{uuid.uuid4().hex}"
-    aws_resources.client("glue").create_database(DatabaseInput={"Name": name})
+    aws_settings.found().client("glue").create_database(DatabaseInput={"Name": name})
     return name
 
 
@@ -263,9 +263,9 @@ def s3_lakehouse_uri(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT", s3_server.endpoint)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    s3._client.cache_clear()
+    aws_settings.found.cache_clear()
     yield f"s3://{BUCKET}/{uuid.uuid4().hex}"
-    s3._client.cache_clear()
+    aws_settings.found.cache_clear()
 
 
 @pytest.fixture(scope="session")

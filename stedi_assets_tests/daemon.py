@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from stedi_assets.cli import INSTANCE
+
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 WAIT_SECONDS = 120  # much more than it takes, for a machine with other work
@@ -21,8 +24,7 @@ WAIT_SECONDS = 120  # much more than it takes, for a machine with other work
 def home(folder: Path) -> Path:
     """A DAGSTER_HOME with the settings of `make dev` and no history yet."""
     folder.mkdir()
-    settings = (PROJECT / "instance" / "dagster.yaml").read_bytes()
-    (folder / "dagster.yaml").write_bytes(settings)
+    shutil.copy(INSTANCE, folder)
     return folder
 
 

@@ -34,7 +34,9 @@ def materialize(
     lakehouse: Path, source: Path, instance: dg.DagsterInstance
 ) -> dg.ExecuteInProcessResult:
     """Materialises everything."""
-    defs = stedi_assets.definitions.define(Settings(str(lakehouse), str(source)))
+    defs = stedi_assets.definitions.define(
+        Settings(lakehouse_uri=str(lakehouse), source_data=str(source))
+    )
     return stedi_assets.materialize.materialize(defs, instance, Console(file=io.StringIO()))
 
 

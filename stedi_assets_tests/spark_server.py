@@ -42,7 +42,7 @@ def serving(folder: Path) -> Iterator[str]:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     log = folder / "log"
-    command = [sys.executable, "-m", "stedi_assets.spark_server", str(port)]
+    command = [sys.executable, "-m", "stedi_assets.cli", "spark-server", "--port", str(port)]
     token = secrets.token_urlsafe(32)
     with log.open("wb") as output:
         process = subprocess.Popen(

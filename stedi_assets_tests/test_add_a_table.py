@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stedi_assets.settings import PROJECT
+from stedi_assets_tests.conftest import PROJECT
 
 PAGE = PROJECT / "docs" / "ADD_A_TABLE.md"
 COPIED = ("stedi_assets", "docs", "sql", "deploy", "README.md", "setup.py")
@@ -162,7 +162,7 @@ def test__page__ruff_has_nothing_to_say(copy: Path) -> None:
 def found(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the copy's pipeline does with its own sample."""
     place = tmp_path_factory.mktemp("run")
-    python(copy, "-m", "stedi_assets.sample", "--out", str(place / "source"))
+    python(copy, "-m", "stedi_assets.cli", "sample", "--out", str(place / "source"))
     said = python(copy, "-c", RUN, str(place / "source"), str(place / "lakehouse"))
     seen: dict[str, Any] = json.loads(said.splitlines()[-1])
     manifest = json.loads((place / "source" / "manifest.json").read_text())

@@ -15,6 +15,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from stedi_assets.cli import INSTANCE
 from stedi_assets.engine import spark
 from stedi_assets.errors import CANCELLED, CANCELLED_STATUS
 from stedi_assets.tables import LANDING_TABLES
@@ -183,7 +184,7 @@ def test__delta_log__cut_short(materialize: Materialize, small: Path, tmp_path: 
 
 
 def test__make_dev__port_in_use(listener: int) -> None:
-    command = [sys.executable, "-m", "stedi_assets.dev", str(listener)]
+    command = [sys.executable, "-m", "stedi_assets.cli", "dev", "--port", str(listener)]
 
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
 
@@ -198,8 +199,8 @@ def test__make_materialize__exit_status_and_no_traceback(tmp_path: Path) -> None
         "STEDI_LAKEHOUSE_URI": str(tmp_path / "lakehouse"),
         "DAGSTER_HOME": str(tmp_path),
     }
-    (tmp_path / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
-    command = [sys.executable, "-m", "stedi_assets.materialize"]
+    (tmp_path / "dagster.yaml").write_bytes(INSTANCE.read_bytes())
+    command = [sys.executable, "-m", "stedi_assets.cli", "materialize"]
 
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 

@@ -15,7 +15,7 @@ from stedi_assets import definitions
 from stedi_assets.catalog.registration import register
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.settings import Settings
-from stedi_assets.storage import aws as aws_resources
+from stedi_assets.storage import aws_settings
 from stedi_assets.tables import LANDING_TABLES, TABLES
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.conftest import Catalogued
@@ -62,7 +62,7 @@ def test__catalogued__run_registers_every_table_and_a_job_does_it_again(
         if event and event.asset_materialization
     } == {name: f"{_database(catalogued)}.{name}" for name in TABLES}
 
-    glue = aws_resources.client("glue")
+    glue = aws_settings.found().client("glue")
     glue.delete_table(DatabaseName=_database(catalogued), Name="customer_trusted")
     assert "customer_trusted" not in _registered(catalogued)
     job = "dagster job execute -m stedi_assets.definitions -j register_in_catalog"
@@ -80,7 +80,7 @@ def test__catalogued__run_registers_every_table_and_a_job_does_it_again(
 def test__catalogued__glue_refuses_and_the_run_says_so(
     catalogued: Catalogued, environment: dict[str, str]
 ) -> None:
-    aws_resources.client("glue").delete_database(Name=_database(catalogued))
+    aws_settings.found().client("glue").delete_database(Name=_database(catalogued))
 
     run = Run(environment).end()
 
@@ -107,9 +107,7 @@ def test__catalogued__lakehouse_in_a_folder(environment: dict[str, str], tmp_pat
 def test__register__tables_that_are_there_only(catalogued: Catalogued) -> None:
     catalogued.write(TABLES["customer_trusted"], None)
     defs = definitions.define(
-        Settings(
-            catalogued.uri, source_data="", spark_remote="", glue_database=_database(catalogued)
-        )
+        Settings(lakehouse_uri=catalogued.uri, source_data="", glue_database=_database(catalogued))
     )
 
     result = defs.resolve_job_def("register_in_catalog").execute_in_process()
@@ -157,8 +155,8 @@ def test__definitions__checks_and_job_are_there_where_they_are_set(
             {job.name for job in defs.resolve_all_job_defs()},
         )
 
-    plain_checks, plain_jobs = of(Settings("s3://bucket/prefix", "", ""))
-    found_checks, found_jobs = of(Settings("s3://bucket/prefix", "", "", **settings))
+    plain_checks, plain_jobs = of(Settings(lakehouse_uri="s3://bucket/prefix"))
+    found_checks, found_jobs = of(Settings(lakehouse_uri="s3://bucket/prefix", **settings))
 
     assert found_checks - plain_checks == {(name, check) for name in TABLES for check in checks}
     assert found_jobs - plain_jobs == jobs
@@ -182,7 +180,11 @@ def _database(lakehouse: Catalogued) -> str:
 
 def _registered(lakehouse: Catalogued) -> dict[str, tuple[int, str]]:
     """Of each table in the catalog its row count and Glue's version."""
-    found = aws_resources.client("glue").get_tables(DatabaseName=_database(lakehouse))["TableList"]
+    found = (
+        aws_settings.found()
+        .client("glue")
+        .get_tables(DatabaseName=_database(lakehouse))["TableList"]
+    )
     return {
         each["Name"]: (int(each["Parameters"]["recordCount"]), each["VersionId"]) for each in found
     }

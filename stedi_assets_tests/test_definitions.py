@@ -190,7 +190,10 @@ def test__job__makes_and_checks_everything() -> None:
 
 
 CATALOGUED = Settings(
-    "s3://bucket/prefix", "/source", glue_database="stedi", athena_workgroup="primary"
+    lakehouse_uri="s3://bucket/prefix",
+    source_data="/source",
+    glue_database="stedi",
+    athena_workgroup="primary",
 )
 RESOURCES = sorted(define(CATALOGUED).resources or {})
 ELSEWHERE: list[tuple[str, dict]] = [
@@ -218,7 +221,7 @@ def test__run_config__cannot_change_a_resource(resource: str, config: dict) -> N
 
 
 def test__run_config__is_refused_before_anything_is_done(tmp_path: Path, small: Path) -> None:
-    defs = define(Settings(str(tmp_path / "lakehouse"), str(small)))
+    defs = define(Settings(lakehouse_uri=str(tmp_path / "lakehouse"), source_data=str(small)))
     theirs = tmp_path / "theirs"
     job = defs.resolve_job_def("materialize_lakehouse")
     for resource, config in (("io_manager", {"uri": str(theirs)}), ("source", {"path": "/"})):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from dagster import DagsterEventType
 
+from stedi_assets.cli import INSTANCE
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.lakehouse import Lakehouse
@@ -107,7 +108,7 @@ def contents(lakehouse: Path, remote: str) -> dict[str, pa.Table]:
 def test__local__whole_command(jvm_server: str, small: Path, tmp_path: Path) -> None:
     """With `local[2]` the run starts a JVM of its own; the server only tells that there is one."""
     run = subprocess.run(
-        [sys.executable, "-m", "stedi_assets.materialize"],
+        [sys.executable, "-m", "stedi_assets.cli", "materialize"],
         env=environment(tmp_path, small, "local[2]"),
         cwd=tmp_path,
         capture_output=True,
@@ -149,7 +150,7 @@ def test__multiprocess__a_process_a_step(jvm_server: str, small: Path, tmp_path:
 def environment(tmp_path: Path, source: Path, remote: str) -> dict[str, str]:
     history = tmp_path / "history"
     history.mkdir()
-    shutil.copy(PROJECT / "instance" / "dagster.yaml", history)
+    shutil.copy(INSTANCE, history)
     return {
         **os.environ,
         "STEDI_LAKEHOUSE_URI": str(tmp_path / "lakehouse"),

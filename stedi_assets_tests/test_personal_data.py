@@ -22,6 +22,7 @@ from rich.console import Console
 import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets import tables
+from stedi_assets.cli import INSTANCE
 from stedi_assets.landing.folder import LandingFolder
 from stedi_assets.orchestration.failures import shown_of
 from stedi_assets.orchestration.io_manager import LakehouseIOManager, NewVersion
@@ -31,7 +32,6 @@ from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests import leaks
 from stedi_assets_tests.checks.conftest import BOB, GOOD, land
-from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import stored_rows
 
 NAME, EMAIL, PHONE, BIRTHDAY = (str(value) for value in BOB[:4])
@@ -52,7 +52,7 @@ def kept(tmp_path: Path) -> Path:
     """Where Dagster keeps its history, and `run` what is printed and sent."""
     home = tmp_path / "dagster"
     home.mkdir()
-    shutil.copy(PROJECT / "instance" / "dagster.yaml", home)
+    shutil.copy(INSTANCE, home)
     return home
 
 
@@ -64,7 +64,9 @@ def run(source: Path, kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[s
         printed = io.StringIO()
         with dg.DagsterInstance.from_config(str(kept)) as instance:
             result = stedi_assets.materialize.materialize(
-                stedi_assets.definitions.define(Settings(str(tmp_path / "lakehouse"), str(source))),
+                stedi_assets.definitions.define(
+                    Settings(lakehouse_uri=str(tmp_path / "lakehouse"), source_data=str(source))
+                ),
                 instance,
                 Console(file=printed, soft_wrap=True),
             )

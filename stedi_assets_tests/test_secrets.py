@@ -16,7 +16,7 @@ from stedi_assets.engine import spark
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.settings import Settings
-from stedi_assets.storage import address, aws, s3
+from stedi_assets.storage import address, aws_settings, s3
 from stedi_assets_tests import listening
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -63,7 +63,7 @@ def test__lakehouse_uri__with_keys(uri: str) -> None:
 @pytest.mark.parametrize(
     "remote",
     [
-        SETTINGS.spark_remote,
+        SETTINGS.spark_remote.get_secret_value(),
         f"sc://user:{SECRET}@127.0.0.1:9",
         f"sc://127.0.0.1:port/;token={SECRET}",
         f"sc://127.0.0.1:9/;{SECRET}",
@@ -85,15 +85,16 @@ def endpoint_with_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    # What is found of settings is this test's own, and what is set for the engine goes again.
-    for name in ("AWS_ENDPOINT", "AWS_ALLOW_HTTP"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setattr(s3, "_client", s3._client.__wrapped__)
+    monkeypatch.setattr(aws_settings, "found", aws_settings.found.__wrapped__)
 
 
 @pytest.mark.usefixtures("endpoint_with_password")
 @pytest.mark.parametrize(
-    ("client", "of"), [(storage.open_folder, "s3://bucket/lakehouse"), (aws.client, "glue")]
+    ("client", "of"),
+    [
+        (storage.open_folder, "s3://bucket/lakehouse"),
+        (lambda service: aws_settings.found().client(service), "glue"),
+    ],
 )
 def test__aws_endpoint__with_password(client: Callable, of: str) -> None:
     said = error_text(client, of)
@@ -108,12 +109,10 @@ def test__aws_keys__are_in_no_error_of_a_store(monkeypatch: pytest.MonkeyPatch) 
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ENDPOINT": "http://127.0.0.1:9",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(s3, "_client", s3._client.__wrapped__)
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(aws_settings, "found", aws_settings.found.__wrapped__)
+    monkeypatch.setattr(aws_settings, "S3_ATTEMPTS", 1)
     once = {**s3.S3Folder("s3://bucket/lakehouse").delta_options(), "max_retries": "0"}
     assert once["AWS_SECRET_ACCESS_KEY"] == SECRET
     monkeypatch.setattr(s3.S3Folder, "delta_options", lambda folder: once)

@@ -19,7 +19,7 @@ from stedi_assets.orchestration import failures
 
 
 def start(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stedi_assets.spark_server", str(port)]
+    command = [sys.executable, "-m", "stedi_assets.cli", "spark-server", "--port", str(port)]
     return subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )

@@ -4,7 +4,7 @@ from dagster_aws.athena import AthenaClientResource
 from dagster_aws.athena.resources import AthenaClient, AthenaError, AthenaTimeout
 from pydantic import Field
 
-from stedi_assets.storage import aws
+from stedi_assets.storage import aws_settings
 from stedi_assets.storage.faults import service_faults
 
 
@@ -15,8 +15,8 @@ class Athena(AthenaClientResource):
     max_polls: int = Field(default=120, description="Looks before a query is given up.")
 
     def get_client(self) -> AthenaClient:
-        """A client in the region that AWS_REGION names, which dagster-aws does not look at."""
-        client = aws.client("athena")
+        """A client by the settings that all of the project uses; dagster-aws has its own."""
+        client = aws_settings.found().client("athena")
         return AthenaClient(client, self.workgroup, self.polling_interval, self.max_polls)
 
     def count(self, query: str) -> int:

@@ -1,14 +1,13 @@
-"""Writes the `CREATE EXTERNAL TABLE` of each table: `python -m stedi_assets.catalog.ddl`."""
+"""Athena's `CREATE EXTERNAL TABLE` of each table: `stedi ddl`, `make sql-ddl`."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from stedi_assets.catalog.table_input import table_input
-from stedi_assets.settings import PROJECT
+from stedi_assets.errors import LakehouseError
 from stedi_assets.tables import TABLES, Table, Zone
 from stedi_assets.tables.schema import PERSONAL_DATA
 
@@ -76,18 +75,16 @@ def _quoted(text: str) -> str:
 
 
 def write(folder: Path) -> None:
-    """Writes `<table>.sql` for each table into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for table in TABLES.values():
-        (folder / f"{table.name}.sql").write_text(create_table(table), encoding="utf-8")
+    """Writes `<table>.sql` for each table into a folder, which is made if it is not there.
 
-
-def main() -> None:
-    """Writes the DDL into the folder that `--out` names."""
-    parser = argparse.ArgumentParser(prog="stedi_assets.catalog.ddl", description=__doc__)
-    parser.add_argument("--out", type=Path, default=PROJECT / "sql" / "ddl", help="the folder")
-    write(parser.parse_args().out)
-
-
-if __name__ == "__main__":
-    main()
+    Raises:
+        LakehouseError: If that is not possible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for table in TABLES.values():
+            (folder / f"{table.name}.sql").write_text(create_table(table), encoding="utf-8")
+    except OSError as error:
+        raise LakehouseError(
+            f"The DDL cannot be written into {folder}: {error.strerror}. Name another folder."
+        ) from None

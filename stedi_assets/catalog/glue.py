@@ -16,7 +16,6 @@ from stedi_assets.catalog.table_input import (
     table_input,
 )
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.storage import aws
 from stedi_assets.storage.address import S3
 from stedi_assets.storage.faults import service_faults
 from stedi_assets.tables import Table
@@ -129,7 +128,10 @@ class GlueCatalog:
 
     @functools.cached_property
     def _glue(self) -> Any:
-        return aws.client("glue")
+        # It brings boto3, which takes half a second to import.
+        from stedi_assets.storage import aws_settings
+
+        return aws_settings.found().client("glue")
 
     def _faults(self, table: Table, done: str, then: str) -> AbstractContextManager[None]:
         return service_faults(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import signal
@@ -16,8 +15,6 @@ import duckdb
 
 from stedi_assets.console import duck
 from stedi_assets.errors import LakehouseError
-from stedi_assets.settings import Settings
-from stedi_assets.storage import address
 from stedi_assets.tables import TABLES
 
 ROWS_SHOWN = 40
@@ -134,33 +131,32 @@ def _prompt(typed: str) -> str:
     return "...> " if typed else "sql> "
 
 
-def main() -> int:
+def main(uri: str, query: str | None, file: Path | None, output: str) -> bool:
     """Runs one query, a file of queries, or the console.
 
+    Args:
+        uri: The lakehouse.
+        query: SQL to run.
+        file: A file of SQL to run. Without either, the console reads standard input.
+        output: As `run` takes it.
+
     Returns:
-        0 if every query succeeded, or else 1; 0 too for mistakes made at a terminal.
+        Whether every query succeeded; mistakes made at a terminal do not count.
+
+    Raises:
+        LakehouseError: If the query, or one of the file, fails.
     """
-    parser = argparse.ArgumentParser(prog="stedi_assets.console.shell", description=__doc__)
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--query", help="SQL to run")
-    source.add_argument("--file", type=Path, help="a file of SQL to run")
-    parser.add_argument("--format", choices=("table", "csv"), default="table")
-    options = parser.parse_args()
     # Python's own handler would wait until DuckDB has the result.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        uri = address.as_uri(Settings.from_environment().lakehouse_uri)
-        if options.query is None and options.file is None:
-            return 0 if console(uri, options.format) or sys.stdin.isatty() else 1
-        run(uri, _content(options.file) if options.file else options.query, options.format)
+        if query is None and file is None:
+            return console(uri, output) or sys.stdin.isatty()
+        run(uri, _content(file) if file else query or "", output)
         sys.stdout.flush()
-    except LakehouseError as error:
-        print(error, file=sys.stderr)
-        return 1
     except BrokenPipeError:
         # Who reads the output, such as `head`, has had enough: let Python's exit not fail on it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return True
 
 
 def _content(file: Path) -> str:
@@ -170,7 +166,3 @@ def _content(file: Path) -> str:
         raise LakehouseError(
             f"{file} cannot be read as a file of SQL. Name one, such as sql/queries/row_counts.sql."
         ) from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
-"""The lakehouse on a real S3 server without an account: `make demo-s3`, `make demo-s3-stop`.
+"""The lakehouse on a real S3 server without an account: `stedi demo-s3`.
 
-The server is SeaweedFS. Its data, credentials and log are in a folder of the project that only this
+The server is SeaweedFS. Its data, credentials and log are in the folder `.demo-s3`, which only this
 user can enter. Every user of this machine reaches its ports: S3 asks for the administrator's keys,
 the other ports for a client certificate that is in the folder.
 """

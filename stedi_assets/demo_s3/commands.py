@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as Listing
 
 from stedi_assets.demo_s3.server import BUCKET, S3Server, write_private
-from stedi_assets.settings import PROJECT
 
-FOLDER = PROJECT / ".demo-s3"
+FOLDER = Path.cwd() / ".demo-s3"
 KEPT = FOLDER / "server.json"
 STOP_SECONDS = 10
 
@@ -43,12 +43,12 @@ def start(console: Console) -> int:
     write_private(FOLDER / "environment", "".join(exports))
     console.print(f"An S3 server answers at {server.endpoint}, with its data in {FOLDER}.")
 
-    command = [sys.executable, "-m", "stedi_assets.materialize"]
+    command = [sys.executable, "-m", "stedi_assets.cli", "materialize"]
     status = subprocess.run(command, env={**os.environ, **settings}, check=False).returncode
     console.print(_listing(server))
-    shown = FOLDER.relative_to(PROJECT) / "environment"
-    console.print(f"For the Dagster UI on it: [bold]. {shown} && make dev[/]")
-    console.print("To stop it: [bold]make demo-s3-stop[/]")
+    use = f". {FOLDER.name}/environment"
+    console.print(f"For the Dagster UI on it: [bold]{use} && make dev[/] or [bold]stedi dev[/]")
+    console.print("To stop it: [bold]make demo-s3-stop[/] or [bold]stedi demo-s3 stop[/]")
     return status
 
 
@@ -56,7 +56,7 @@ def stop(console: Console) -> int:
     """Stops the server; its data stays. Returns the exit status 0."""
     server, process = _kept()
     if server is None or process is None or not server.answers():
-        console.print("No S3 server of this project runs.")
+        console.print("No S3 server of this folder runs.")
         return 0
     os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS

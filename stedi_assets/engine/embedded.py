@@ -90,8 +90,6 @@ class EmbeddedEngine:
         """The session on the connection, with settings; call it once."""
         from pyspark.sql.connect.session import SparkSession as ConnectSession
 
-        # By this, PySpark's functions know that they build expressions for Spark Connect.
-        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
         builder = ConnectSession.builder.channelBuilder(_builder_of(self._channel))
         session = builder.config(map=config).create()
         # A lost connection stays lost, so retries would only hide it for minutes.

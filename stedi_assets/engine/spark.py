@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from stedi_assets.engine import jvm, memory
 from stedi_assets.engine.embedded import EmbeddedEngine
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.storage.address import without_userinfo
+from stedi_assets.storage.address import S3, without_userinfo
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
@@ -52,6 +52,7 @@ class SparkResource(LazyPySparkResource):
     )
     _engine: EmbeddedEngine | None = PrivateAttr(default=None)
     _scratch: str = PrivateAttr(default="")
+    _lakehouse_uri: str = PrivateAttr(default="")
     _cached: list[DataFrame] = PrivateAttr(default_factory=list)
 
     def _init_session(self) -> None:
@@ -87,23 +88,40 @@ class SparkResource(LazyPySparkResource):
         return cast(DataFrame, cached)
 
     def _start_embedded(self) -> EmbeddedEngine:
-        os.environ.setdefault("RUST_LOG", "error")
-        for name, value in MEMORY_SETTINGS.items():
+        defaults = {
+            "RUST_LOG": "error",
+            **MEMORY_SETTINGS,
+            # Beyond its share a query spills what it can, and fails with what it cannot; without
+            # one, the system would kill the run without a word.
+            "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
+            "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": f"{memory.available() * ENGINE_SHARE:.0f}",
+            **self._store_variables(),
+        }
+        for name, value in defaults.items():
             os.environ.setdefault(name, value)
         _remove_abandoned()
         self._scratch = tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
         os.environ["SAIL_EXECUTION__CHECKPOINT__PATH"] = f"file://{self._scratch}"
-        # Beyond its share a query spills what it can, and fails with what it cannot; without one,
-        # the system would kill the run without a word.
         os.environ["SAIL_RUNTIME__TEMPORARY_FILES__PATHS"] = f'["{self._scratch}"]'
-        os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
-        share = int(memory.available() * ENGINE_SHARE)
-        os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(share))
+        # By this, PySpark's functions know that they build expressions for Spark Connect.
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
         try:
             return EmbeddedEngine()
         except BaseException:
             shutil.rmtree(self._scratch, ignore_errors=True)
             raise
+
+    def reach(self, lakehouse_uri: str) -> None:
+        """Has the embedded engine, once it starts, reach a lakehouse by the AWS settings."""
+        self._lakehouse_uri = lakehouse_uri
+
+    def _store_variables(self) -> dict[str, str]:
+        """Where S3 is; credentials the engine finds as boto3 does, and renews for itself."""
+        if not self._lakehouse_uri.startswith(S3):
+            return {}
+        from stedi_assets.storage import aws_settings
+
+        return aws_settings.found().store_variables()
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Stops with the run."""

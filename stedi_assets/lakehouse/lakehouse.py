@@ -33,6 +33,7 @@ class Lakehouse:
     def __init__(self, uri: str, spark: SparkResource) -> None:
         self.uri = uri
         self.spark = spark
+        spark.reach(uri)
         self._landing: dict[str, LandingFolder] = {}
         self._profiles: dict[str, LandingProfile] = {}
         self._frames: dict[str, DataFrame] = {}

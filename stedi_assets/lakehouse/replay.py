@@ -1,9 +1,7 @@
-"""Prints the lines of a source that are in quarantine, as they landed: `make replay`."""
+"""The lines of a source that are in quarantine, as they landed: `stedi replay`."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -11,9 +9,7 @@ from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.landing import ledger, quarantine
-from stedi_assets.settings import Settings
-from stedi_assets.storage import address
-from stedi_assets.tables import LANDING_TABLES, Table, quarantine_of
+from stedi_assets.tables import Table, quarantine_of
 
 PLACE = ["file", "lineNumber"]
 
@@ -57,22 +53,3 @@ def lines(lakehouse: str, table: Table) -> Iterator[bytes]:
         for line in quarantine.lines(folder, id, files[names[id]]):
             if line.number in wanted:
                 yield line.content
-
-
-def main() -> None:
-    """Prints them to standard output; they hold personal data, as landing does."""
-    sources = {table.source: table for table in LANDING_TABLES}
-    parser = argparse.ArgumentParser(
-        prog="python -m stedi_assets.lakehouse.replay", description=__doc__
-    )
-    parser.add_argument("source", choices=sources)
-    table = sources[parser.parse_args().source]
-    try:
-        for line in lines(address.as_uri(Settings.from_environment().lakehouse_uri), table):
-            sys.stdout.buffer.write(line + b"\n")
-    except LakehouseError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -49,12 +49,13 @@ class SnsNotifier:
 
     def notify(self, subject: str, message: str) -> None:
         """Sends a message; raises `LakehouseError` if SNS does not take it."""
-        import boto3
         from botocore.exceptions import BotoCoreError, ClientError
+
+        from stedi_assets.storage import aws_settings
 
         region = (self.topic_arn.split(":") + [""] * 4)[3]
         try:
-            client = boto3.client("sns", region_name=region or None)
+            client = aws_settings.found().client("sns", region or None)
             client.publish(TopicArn=self.topic_arn, Subject=subject[:100], Message=message)
         except (BotoCoreError, ClientError) as error:
             answer = error.response["Error"] if isinstance(error, ClientError) else {}
@@ -75,12 +76,13 @@ def notifiers(settings: Settings) -> list[Notifier]:
     Raises:
         LakehouseError: If a setting needs a package that is not installed.
     """
-    if settings.slack_webhook_url and importlib.util.find_spec("slack_sdk") is None:
+    webhook_url = settings.slack_webhook_url.get_secret_value()
+    if webhook_url and importlib.util.find_spec("slack_sdk") is None:
         raise LakehouseError(
             "STEDI_SLACK_WEBHOOK_URL is set, but slack-sdk is not installed. Install "
             "stedi_assets[slack], or set it to nothing."
         )
-    slack = [SlackNotifier(settings.slack_webhook_url)] if settings.slack_webhook_url else []
+    slack = [SlackNotifier(webhook_url)] if webhook_url else []
     sns = [SnsNotifier(settings.sns_topic_arn)] if settings.sns_topic_arn else []
     return [*slack, *sns]
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich import filesize
 
+from stedi_assets.errors import LakehouseError
 from stedi_assets.orchestration.landing_assets import SOURCE_FILES
 from stedi_assets.pictures import DRAWINGS
 from stedi_assets.report.status import TableStatus
+from stedi_assets.storage.local import create_privately
 from stedi_assets.tables import Zone
 
 # Quarantine is shown beside the landing table that it is of.
@@ -20,6 +23,22 @@ ZONES = {
     "trusted": (Zone.TRUSTED,),
     "curated": (Zone.CURATED,),
 }
+
+
+def write(file: Path, statuses: Sequence[TableStatus]) -> None:
+    """Writes the page of tables as they are now.
+
+    Raises:
+        LakehouseError: If the file cannot be written.
+    """
+    html = render(statuses, datetime.now(UTC))
+    try:
+        create_privately(file.parent)
+        file.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise LakehouseError(
+            f"The report cannot be written to {file}: {error.strerror}. Name another file."
+        ) from None
 
 
 def render(statuses: Sequence[TableStatus], now: datetime) -> str:

@@ -2,67 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-from dagster_aws.s3 import S3Resource
+from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.storage import s3_upload
-from stedi_assets.storage.address import S3, without_userinfo
-from stedi_assets.storage.aws import require_no_password
+from stedi_assets.storage import aws_settings, s3_upload
+from stedi_assets.storage.address import S3
 from stedi_assets.storage.faults import storage_faults, table_fault
 from stedi_assets.storage.folder import Folder, StoredFile
-from stedi_assets.storage.s3_answers import require_whole
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 # S3 keeps no digest of a whole file that came in parts, so it travels along.
 DIGEST = "sha256"
-DEFAULT_REGION = "us-east-1"
 DELETED_AT_ONCE = 1000
-# Their waits add up to three seconds at most, so that a store that stays down is soon reported.
-ATTEMPTS = 3
-
-
-@functools.cache
-def _client() -> Any:
-    """This process's S3 client, by the usual AWS_* settings.
-
-    The engine finds credentials as boto3 does, but reads neither the endpoint nor the region from
-    a profile; it is handed what boto3 found, in variables that boto3 ignores.
-
-    Raises:
-        LakehouseError: If the settings are wrong, as by a profile that does not exist, or the
-            endpoint's address holds a password.
-    """
-    try:
-        s3 = S3Resource(
-            region_name=os.environ.get("AWS_REGION"), max_attempts=ATTEMPTS
-        ).get_client()
-    except (BotoCoreError, ValueError) as error:
-        raise LakehouseError(
-            f"The AWS settings cannot be used: {without_userinfo(str(error))}. Correct the AWS_* "
-            "variable or the profile that this names."
-        ) from None
-    require_no_password(s3.meta.endpoint_url)
-    os.environ.setdefault("AWS_REGION", s3.meta.region_name or DEFAULT_REGION)
-    endpoint = s3.meta.endpoint_url
-    if not endpoint.endswith(".amazonaws.com"):
-        os.environ.setdefault("AWS_ENDPOINT", endpoint)
-    if endpoint.startswith("http://"):
-        os.environ.setdefault("AWS_ALLOW_HTTP", "true")
-    require_whole(s3)
-    return s3
 
 
 class S3Folder(Folder):
@@ -71,35 +31,23 @@ class S3Folder(Folder):
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
         self.bucket, _, self.prefix = uri.removeprefix(S3).partition("/")
-        self.client = _client()
+        self.aws = aws_settings.found()
+        self.client = self.aws.s3
 
     def _at(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": f"{self.prefix}/{name}"}
 
+    @override
     def delta_options(self) -> dict[str, str]:
-        """The credentials that boto3 found, and less patience than three minutes."""
-        access_key, secret_key, token = _credentials()
-        options = {
-            "max_retries": "6",
-            "retry_timeout": "20s",
-            "AWS_ACCESS_KEY_ID": access_key,
-            "AWS_SECRET_ACCESS_KEY": secret_key,
-            "AWS_SESSION_TOKEN": token,
-        }
-        return {name: value for name, value in options.items() if value}
+        with storage_faults(self.uri):
+            return self.aws.delta_options()
 
     @override
     def arrow_filesystem(self) -> FileSystem:
-        from pyarrow.fs import S3FileSystem, SubTreeFileSystem
+        from pyarrow.fs import SubTreeFileSystem
 
-        access_key, secret_key, token = _credentials()
-        filesystem = S3FileSystem(
-            access_key=access_key,
-            secret_key=secret_key,
-            session_token=token,
-            region=self.client.meta.region_name or DEFAULT_REGION,
-            endpoint_override=self.client.meta.endpoint_url,
-        )
+        with storage_faults(self.uri):
+            filesystem = self.aws.arrow_filesystem()
         return SubTreeFileSystem(f"{self.bucket}/{self.prefix}", filesystem)
 
     @override
@@ -152,7 +100,7 @@ class S3Folder(Folder):
         self, path: Path, name: str, digest: str, replaces: StoredFile | None = None
     ) -> None:
         condition = {"IfMatch": f'"{replaces.etag}"'} if replaces else {"IfNoneMatch": "*"}
-        described = {"Metadata": {DIGEST: digest}, **_encryption()}
+        described = {"Metadata": {DIGEST: digest}, **self.aws.put_arguments()}
         try:
             with storage_faults(self.uri):
                 s3_upload.put(self.client, path, self._at(name), described, condition)
@@ -203,25 +151,6 @@ class S3Folder(Folder):
     @override
     def remove_abandoned(self) -> None:
         """Leaves that to the bucket's lifecycle rule for incomplete multipart uploads."""
-
-
-def _credentials() -> tuple[str | None, str | None, str | None]:
-    """The access key, the secret key and the session token that boto3 finds, if any."""
-    with storage_faults():
-        found = boto3.Session().get_credentials()
-        if found is None:
-            return None, None, None
-        frozen = found.get_frozen_credentials()
-    return frozen.access_key, frozen.secret_key, frozen.token
-
-
-def _encryption() -> dict[str, str]:
-    """The server-side encryption, by the variables that the engine and delta-rs read too."""
-    settings = {
-        "ServerSideEncryption": os.environ.get("AWS_SERVER_SIDE_ENCRYPTION"),
-        "SSEKMSKeyId": os.environ.get("AWS_SSE_KMS_KEY_ID"),
-    }
-    return {name: value for name, value in settings.items() if value}
 
 
 class _Body(io.RawIOBase):

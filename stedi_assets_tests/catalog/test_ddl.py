@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,7 @@ LAKEHOUSE = "s3://bucket/prefix"
 
 
 def test__ddl__committed_files_are_current(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "stedi_assets.catalog.ddl", "--out", str(tmp_path / "ddl")]
-
-    subprocess.run(command, check=True, cwd=PROJECT)
+    ddl.write(tmp_path / "ddl")
 
     assert _files(DDL) == _files(tmp_path / "ddl"), "run `make sql-ddl`"
     assert set(_files(DDL)) == {f"{name}.sql" for name in TABLES}

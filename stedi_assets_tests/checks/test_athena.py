@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from urllib.request import Request, urlopen
 
-import boto3
 import pytest
 import sqlglot
 from dagster import AssetCheckResult
@@ -14,7 +13,7 @@ from dagster import AssetCheckResult
 from stedi_assets.catalog.athena import Athena
 from stedi_assets.errors import LakehouseError
 from stedi_assets.orchestration.checks.athena_rows import query, row_count
-from stedi_assets.storage import aws as aws_resources
+from stedi_assets.storage import aws_settings
 from stedi_assets.tables import TABLES, Table
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets_tests import aws_answers
@@ -33,13 +32,11 @@ REQUIRED = {
 @pytest.fixture
 def counts(aws: dict[str, str], catalogued: Catalogued) -> Callable[[int], None]:
     """Seeds what Athena counts next, in a workgroup that keeps its results in the bucket."""
-    aws_resources.client("athena").create_work_group(Name=_workgroup(catalogued))
+    aws_settings.found().client("athena").create_work_group(Name=_workgroup(catalogued))
     bucket = catalogued.uri.removeprefix("s3://").partition("/")[0]
     # Moto does not look at the workgroup's own location.
     location = {"ResultConfiguration": {"OutputLocation": f"s3://{bucket}/results/"}}
-    session = boto3.DEFAULT_SESSION
-    assert session is not None
-    session.events.register(
+    aws_settings.found().session.events.register(
         "provide-client-params.athena.StartQueryExecution",
         lambda params, **_: {**params, **location},
     )

@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 from stedi_assets import tables
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.checks.registered import registered
-from stedi_assets.storage import aws as aws_resources
+from stedi_assets.storage import aws_settings
 from stedi_assets.tables import Table
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
@@ -68,7 +68,9 @@ def test__registered__landing_has_a_new_file(
     land_in_bucket(LANDING)
     catalogued.register(LANDING)
     bucket, _, prefix = catalogued.uri_of(LANDING).removeprefix("s3://").partition("/")
-    aws_resources.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/new.json", Body=b"{}")
+    aws_settings.found().client("s3").put_object(
+        Bucket=bucket, Key=f"{prefix}/new.json", Body=b"{}"
+    )
 
     _assert_fails(
         check(catalogued, LANDING),
@@ -188,6 +190,6 @@ def _told(lakehouse: Catalogued) -> dict[str, Any]:
 
 def _tell(lakehouse: Catalogued, told: dict[str, Any]) -> None:
     assert lakehouse.catalog is not None
-    aws_resources.client("glue").update_table(
+    aws_settings.found().client("glue").update_table(
         DatabaseName=lakehouse.catalog.database, TableInput=told
     )

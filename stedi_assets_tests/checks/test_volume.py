@@ -92,7 +92,12 @@ class Project:
         **ops: dict[str, Any],
     ) -> dg.ExecuteInProcessResult:
         """A run; `ops` configures single assets."""
-        settings = Settings(str(self.folder), "", pseudonym_key=PSEUDONYMS.key, policy=policy)
+        settings = Settings(
+            lakehouse_uri=str(self.folder),
+            source_data="",
+            pseudonym_key=PSEUDONYMS.key,
+            **dict[str, Any](policy.as_dict()),
+        )
         given = {"ops": {name: {"config": each} for name, each in ops.items()}}
         return (
             define(settings)

@@ -54,7 +54,8 @@ def uri(small: Path) -> str:
 def sample_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A lakehouse of the sample, materialised once."""
     uri = str(tmp_path_factory.mktemp("sql") / "lakehouse")
-    defs = stedi_assets.definitions.define(Settings(uri, str(PROJECT / "data"), ""))
+    settings = Settings(lakehouse_uri=uri, source_data=str(PROJECT / "data"))
+    defs = stedi_assets.definitions.define(settings)
     quiet = Console(file=io.StringIO())
     with dg.DagsterInstance.ephemeral() as instance:
         assert stedi_assets.materialize.materialize(defs, instance, quiet).success

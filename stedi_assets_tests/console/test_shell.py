@@ -20,7 +20,7 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.tables import TABLES
 from stedi_assets_tests.conftest import PROJECT
 
-CONSOLE = [sys.executable, "-m", "stedi_assets.console.shell"]
+CONSOLE = [sys.executable, "-m", "stedi_assets.cli", "sql"]
 WITHIN_SECONDS = 30
 README = (PROJECT / "README.md").read_text()
 QUERY_IT = README.split("## Query it")[1].split("\n## ")[0].split("```")[1].strip().splitlines()

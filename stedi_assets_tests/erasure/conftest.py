@@ -47,7 +47,11 @@ class Lakehouse:
 
     def execute(self, job: str, config: dict[str, Any]) -> dg.ExecuteInProcessResult:
         """Runs a job."""
-        settings = Settings(str(self.folder), str(self.source), "", pseudonym_key=PSEUDONYMS.key)
+        settings = Settings(
+            lakehouse_uri=str(self.folder),
+            source_data=str(self.source),
+            pseudonym_key=PSEUDONYMS.key,
+        )
         resolved = define(settings).resolve_job_def(job)
         return resolved.execute_in_process(
             instance=self.instance, raise_on_error=False, run_config=config

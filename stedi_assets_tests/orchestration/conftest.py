@@ -50,7 +50,7 @@ def source(small: Path) -> Path:
 @pytest.fixture
 def defs(source: Path, tmp_path: Path) -> dg.Definitions:
     """The project on that source."""
-    return define(Settings(str(tmp_path / "lakehouse"), str(source), ""))
+    return define(Settings(lakehouse_uri=str(tmp_path / "lakehouse"), source_data=str(source)))
 
 
 @pytest.fixture

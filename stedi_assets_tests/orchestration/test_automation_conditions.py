@@ -67,6 +67,6 @@ def test__landing_sensor__nothing_new_in_landing_where_there_is_no_source(
     tick: Tick, source: Path, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     shutil.copytree(source / "customer", tmp_path / "lakehouse" / "customer")
-    project = define(Settings(str(tmp_path / "lakehouse"), "", ""))
+    project = define(Settings(lakehouse_uri=str(tmp_path / "lakehouse"), source_data=""))
     assert materialize(project, instance, "customer_landing", "customer_quarantine").success
     assert tick(project).run_requests == []

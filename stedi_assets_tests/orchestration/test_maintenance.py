@@ -89,7 +89,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for table in LANDING_TABLES:
         land(folder / "source", table, GOOD[table.name])
     with dg.DagsterInstance.ephemeral() as instance:
-        defs = define(Settings(str(folder / "lakehouse"), str(folder / "source"), ""))
+        defs = define(
+            Settings(lakehouse_uri=str(folder / "lakehouse"), source_data=str(folder / "source"))
+        )
         assert materialize(defs, instance, *TABLES, **PAIRED).success
     return folder
 
@@ -98,7 +100,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def maintained(made: Path, tmp_path: Path) -> dg.Definitions:
     """The project on a copy of that lakehouse."""
     shutil.copytree(made / "lakehouse", tmp_path / "lakehouse")
-    return define(Settings(str(tmp_path / "lakehouse"), str(made / "source"), ""))
+    return define(
+        Settings(lakehouse_uri=str(tmp_path / "lakehouse"), source_data=str(made / "source"))
+    )
 
 
 def test__maintenance__keeps_rows_and_commit_metadata(

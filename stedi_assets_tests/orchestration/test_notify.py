@@ -149,9 +149,9 @@ def test__run_failures__one_that_cannot_be_reached_does_not_stop_the_others(
 
 
 def test__notifiers__as_the_settings_say() -> None:
-    assert notifiers(Settings("lakehouse", "", "")) == []
+    assert notifiers(Settings()) == []
     url = f"https://s{SECRET}"
-    both = Settings("lakehouse", "", "", slack_webhook_url=url, sns_topic_arn="arn")
+    both = Settings(slack_webhook_url=url, sns_topic_arn="arn")
     assert notifiers(both) == [SlackNotifier(url), SnsNotifier("arn")]
     assert "secret" not in repr((both, notifiers(both)))
 
@@ -159,4 +159,4 @@ def test__notifiers__as_the_settings_say() -> None:
 def test__notifiers__slack_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "slack_sdk", None)
     with pytest.raises(LakehouseError, match=r"Install stedi_assets\[slack\]"):
-        notifiers(Settings("lakehouse", "", "", slack_webhook_url="https://s"))
+        notifiers(Settings(slack_webhook_url="https://s"))

@@ -56,7 +56,7 @@ def test__job__is_described_and_tagged(job, defs: dg.Definitions) -> None:
     assert made.tags["scope"]
 
 
-@pytest.mark.parametrize("name", ["instance", "deploy/docker"])
+@pytest.mark.parametrize("name", ["stedi_assets", "deploy/docker"])
 def test__instance__queues_runs_and_judges_freshness(name: str) -> None:
     import yaml
 

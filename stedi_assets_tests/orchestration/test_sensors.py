@@ -171,7 +171,7 @@ def test__landing_sensor__file_that_changed_and_changed_back(
 def test__landing_sensor__watches_landing_where_there_is_no_source(
     tick: Tick, tmp_path: Path
 ) -> None:
-    project = define(Settings(str(tmp_path / "lakehouse"), "", ""))
+    project = define(Settings(lakehouse_uri=str(tmp_path / "lakehouse"), source_data=""))
     assert tick(project).skip_message == "0 files, and all have landed."
     landing = tmp_path / "lakehouse" / CUSTOMER_LANDING.location
     landing.mkdir(parents=True)
@@ -181,6 +181,7 @@ def test__landing_sensor__watches_landing_where_there_is_no_source(
 
 
 def test__landing_sensor__source_does_not_exist(tick: Tick, tmp_path: Path) -> None:
-    project = define(Settings(str(tmp_path / "lakehouse"), str(tmp_path / "nowhere"), ""))
+    nowhere = str(tmp_path / "nowhere")
+    project = define(Settings(lakehouse_uri=str(tmp_path / "lakehouse"), source_data=nowhere))
     with pytest.raises(LakehouseError, match=r"STEDI_SOURCE_DATA names .*nowhere, which is not"):
         tick(project)

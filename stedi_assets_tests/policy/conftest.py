@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -35,8 +36,13 @@ class Project:
 
     def define(self, policy: Options, key: str = PSEUDONYMS.key) -> dg.Definitions:
         """The project under a policy."""
-        place = (str(self.lakehouse), str(self.source))
-        return define(Settings(*place, pseudonym_key=key, policy=policy))
+        settings = Settings(
+            lakehouse_uri=str(self.lakehouse),
+            source_data=str(self.source),
+            pseudonym_key=key,
+            **dict[str, Any](policy.as_dict()),
+        )
+        return define(settings)
 
     def run(
         self,

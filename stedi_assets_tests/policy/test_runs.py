@@ -16,8 +16,9 @@ import pytest
 from rich.console import Console
 
 import stedi_assets.materialize
+from stedi_assets.cli import INSTANCE
 from stedi_assets.policy import NO_OPTION, Options
-from stedi_assets.settings import PROJECT
+from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.policy.conftest import HIDDEN, RAW, STRICT, TABLE, Project, check
 from stedi_assets_tests.rows import PSEUDONYMS
 
@@ -90,7 +91,7 @@ def test__run__weaker_than_the_policy_writes_nothing_where_each_step_is_a_proces
     )
     history = tmp_path / "history"
     history.mkdir()
-    shutil.copy(PROJECT / "instance" / "dagster.yaml", history)
+    shutil.copy(INSTANCE, history)
     dagster = str(Path(sys.executable).with_name("dagster"))
     job = ["job", "execute", "-m", "stedi_assets.definitions", "-j", "materialize_lakehouse"]
 

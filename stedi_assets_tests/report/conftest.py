@@ -43,7 +43,7 @@ class Project:
 
 def project(folder: Path, instance: dg.DagsterInstance) -> Project:
     """The project on the sample, with its lakehouse in a folder."""
-    settings = Settings(str(folder / "lakehouse"), str(SAMPLE), "")
+    settings = Settings(lakehouse_uri=str(folder / "lakehouse"), source_data=str(SAMPLE))
     return Project(
         stedi_assets.definitions.define(settings),
         instance,

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,9 +20,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+from stedi_assets.cli import INSTANCE
 from stedi_assets.lakehouse import delta
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
-from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.report.conftest import NOW, SAMPLE, Page, Project
 from stedi_assets_tests.rows import PLACE
 
@@ -188,9 +189,9 @@ def _verdicts(project: Project) -> dict[dg.AssetCheckKey, str]:
 
 
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (folder / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
+    shutil.copy(INSTANCE, folder)
     return subprocess.run(
-        [sys.executable, "-m", "stedi_assets.report", *arguments],
+        [sys.executable, "-m", "stedi_assets.cli", "report", *arguments],
         env={
             **os.environ,
             "DAGSTER_HOME": str(folder),

@@ -10,7 +10,7 @@ import pytest
 from stedi_assets.catalog.glue import ATTEMPTS, GlueCatalog
 from stedi_assets.catalog.table_input import JSON_LINES
 from stedi_assets.errors import LakehouseError
-from stedi_assets.storage import aws as aws_resources
+from stedi_assets.storage import aws_settings
 from stedi_assets.tables import Column, Table, Zone
 from stedi_assets.tables.schema import ColumnType
 from stedi_assets_tests import aws_answers
@@ -26,7 +26,7 @@ SECOND = {"recordCount": "5", "version": "1"}
 @pytest.fixture
 def glue(glue_database: str) -> Any:
     """A client beside the catalog's own, which has none of the hooks that a test sets."""
-    return aws_resources.client("glue")
+    return aws_settings.found().client("glue")
 
 
 def test__register__table_is_new(catalog: GlueCatalog) -> None:

@@ -8,9 +8,12 @@ import pytest
 
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.storage import aws_settings
 from stedi_assets_tests import aws_answers
 from stedi_assets_tests.faults import raises
 from stedi_assets_tests.resources.conftest import FIRST, TABLE, URI
+
+FOUND = aws_settings.found
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test__find__glue_cannot_be_reached(
     }
     for name, value in {**nowhere, **environment}.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    monkeypatch.setattr(aws_settings, "found", FOUND.__wrapped__)
 
     with raises(code):
         GlueCatalog(database="stedi").find(TABLE)

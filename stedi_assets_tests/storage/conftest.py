@@ -13,10 +13,10 @@ import pytest
 from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, S3FileSystem, SubTreeFileSystem
 
+from stedi_assets.cli import INSTANCE
 from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table
 from stedi_assets_tests.checks.conftest import GOOD, land
-from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.runs import Run
 from stedi_assets_tests.s3_proxy import S3Proxy, s3_proxy
 
@@ -42,7 +42,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Dagster instance for one run at a time, as the Makefile makes it."""
     home = tmp_path_factory.mktemp("dagster")
-    shutil.copy(PROJECT / "instance" / "dagster.yaml", home)
+    shutil.copy(INSTANCE, home)
     return home
 
 

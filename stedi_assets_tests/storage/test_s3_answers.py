@@ -21,7 +21,7 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.erased import note_erased
 from stedi_assets.landing.ledger import LEDGER
-from stedi_assets.storage import s3, s3_upload
+from stedi_assets.storage import aws_settings, s3_upload
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import Folder, StoredFile, sha256_of
 from stedi_assets.storage.local import LocalFolder
@@ -44,9 +44,9 @@ def through_proxy(
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
     monkeypatch.setenv("AWS_ENDPOINT", proxy.endpoint)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    s3._client.cache_clear()
+    aws_settings.found.cache_clear()
     yield uri
-    s3._client.cache_clear()
+    aws_settings.found.cache_clear()
 
 
 @pytest.fixture

@@ -99,7 +99,6 @@ def test__s3__stays_at_fault_in_the_middle(
     ("changed", "code"),
     [
         pytest.param({"AWS_SECRET_ACCESS_KEY": "wrong"}, "WRONG_CREDENTIALS", id="secret"),
-        pytest.param({"AWS_PROFILE": "nobody"}, "SETTING", id="profile"),
         pytest.param(
             {"STEDI_LAKEHOUSE_URI": "s3://no-such-bucket/lakehouse", "STEDI_SOURCE_DATA": ""},
             "NO_BUCKET",
@@ -113,6 +112,26 @@ def test__s3__wrong_setting(changed: dict[str, str], code: str, run: Start) -> N
     assert failed.exit_status == 1
     [line] = failures(failed)  # once, though each step meets it
     assert f"[{code}]" in line
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        pytest.param(
+            {"AWS_PROFILE": "nobody"}, "profile (nobody) could not be found", id="profile"
+        ),
+        pytest.param({"AWS_ENDPOINT_URL": "http://u:p@host"}, "AWS_ENDPOINT_URL", id="password"),
+        pytest.param({"AWS_ENDPOINT_URL": "nowhere"}, "AWS settings cannot be used", id="scheme"),
+        pytest.param({"STEDI_LAKEHOUSE_URI": "gs://bucket"}, "STEDI_LAKEHOUSE_URI=", id="address"),
+    ],
+)
+def test__s3__setting_that_leads_nowhere_is_reported_once(
+    changed: dict[str, str], said: str, run: Start
+) -> None:
+    failed = run(**changed)
+    assert failed.exit_status == 1
+    [line] = failures(failed)
+    assert said in line
 
 
 def test__s3__bucket_that_may_only_be_read(run: Start, s3_server: S3Server) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.settings import PROJECT
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, code
+from stedi_assets_tests.conftest import PROJECT
 
 SOURCE = '''
 """Of modules."""

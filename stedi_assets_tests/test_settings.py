@@ -1,0 +1,95 @@
+"""Settings come from the environment, in one sentence where they are wrong, and change nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.errors import LakehouseError
+from stedi_assets.settings import Settings
+from stedi_assets_tests.conftest import PROJECT
+
+KEY = "0123456789abcdef" * 2
+
+
+def test__mistakes__a_sentence_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEDI_WEBSERVER_HOSTS", "dagster.example.com, a b")
+    monkeypatch.setenv("STEDI_PSEUDONYMISE_DEVICES", "sometimes")
+
+    with pytest.raises(LakehouseError) as raised:
+        Settings.from_environment()
+
+    hosts, devices = str(raised.value).splitlines()
+    assert hosts.startswith("STEDI_WEBSERVER_HOSTS has a b, which is not the name of a host.")
+    assert devices.startswith("STEDI_PSEUDONYMISE_DEVICES is neither on nor off.")
+
+
+def test__defaults__are_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STEDI_LAKEHOUSE_URI", "")
+    monkeypatch.delenv("STEDI_SOURCE_DATA", raising=False)
+    settings = Settings.from_environment()
+    assert settings.lakehouse_uri == str(tmp_path / "lakehouse")
+    assert settings.source_data == str(tmp_path / "data")
+
+    monkeypatch.setenv("STEDI_SOURCE_DATA", "")
+    assert Settings.from_environment().source_data == ""
+
+
+def test__secrets__are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PSEUDONYM_KEY", "SLACK_WEBHOOK_URL", "SPARK_REMOTE", "LAKEHOUSE_URI"):
+        monkeypatch.setenv(f"STEDI_{name}", f"s3://user:{KEY}@bucket")
+    settings = Settings.from_environment()
+    assert settings.pseudonym_key.get_secret_value().endswith(f"{KEY}@bucket")
+    assert KEY not in f"{settings}{settings!r}"
+
+
+WRITES = ("setdefault", "update", "pop", "popitem", "clear")
+
+
+def environment_writes(source: str) -> Iterator[int]:
+    """The lines at which a module changes the environment of its process."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
+                written = ast.unparse(value)
+            case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in WRITES:
+                written = ast.unparse(value)
+            case ast.AugAssign(target=target):
+                written = ast.unparse(target)
+            case ast.Attribute(attr="putenv" | "unsetenv"):
+                written = "environ"
+            case _:
+                continue
+        if written.rpartition(".")[2] == "environ":
+            yield node.lineno
+
+
+def test__environment__only_the_module_that_starts_the_engine_writes_it() -> None:
+    package = PROJECT / "stedi_assets"
+    writing = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if list(environment_writes(path.read_text()))
+    }
+    assert writing == {"engine/spark.py"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "os.environ['A'] = 'b'",
+        "del os.environ['A']",
+        "os.environ |= {}",
+        "environ.update(A='b')",
+        "os.environ.setdefault('A', 'b')",
+        "os.putenv('A', 'b')",
+    ],
+)
+def test__environment__every_way_to_write_is_seen(statement: str) -> None:
+    assert list(environment_writes(f"import os\n{statement}")) == [2]
