@@ -17,7 +17,7 @@ LAKEHOUSE = "${lakehouse}"
 
 
 def create_table(table: Table) -> str:
-    """The Athena DDL of a table, rendered from what Glue is told of it.
+    """The Athena DDL of a table, rendered from its Glue table input.
 
     Args:
         table: The declaration.
@@ -26,23 +26,23 @@ def create_table(table: Table) -> str:
         One statement. That of a Delta table names neither columns nor formats: Athena takes them
         from the table's log and refuses every other clause.
     """
-    told = table_input(table, f"{LAKEHOUSE}/{table.location}", {})
-    clauses = _json_lines(told) if table.zone is Zone.LANDING else _delta(told)
+    given = table_input(table, f"{LAKEHOUSE}/{table.location}", {})
+    clauses = _json_lines(given) if table.zone is Zone.LANDING else _delta(given)
     return "\n".join(clauses) + ";\n"
 
 
-def _json_lines(told: dict[str, Any]) -> Iterator[str]:
-    storage = told["StorageDescriptor"]
+def _json_lines(given: dict[str, Any]) -> Iterator[str]:
+    storage = given["StorageDescriptor"]
     # The keyword EXTERNAL says this one.
-    properties = {key: value for key, value in told["Parameters"].items() if key != "EXTERNAL"}
+    properties = {key: value for key, value in given["Parameters"].items() if key != "EXTERNAL"}
     columns = (
         f"  `{column['Name']}` {column['Type']} COMMENT {_quoted(column['Comment'])}"
         for column in storage["Columns"]
     )
-    yield f"CREATE EXTERNAL TABLE `{DATABASE}`.`{told['Name']}` ("
+    yield f"CREATE EXTERNAL TABLE `{DATABASE}`.`{given['Name']}` ("
     yield ",\n".join(columns)
     yield ")"
-    yield f"COMMENT {_quoted(told['Description'])}"
+    yield f"COMMENT {_quoted(given['Description'])}"
     yield f"ROW FORMAT SERDE {_quoted(storage['SerdeInfo']['SerializationLibrary'])}"
     yield f"WITH SERDEPROPERTIES {_properties(storage['SerdeInfo']['Parameters'])}"
     yield f"STORED AS INPUTFORMAT {_quoted(storage['InputFormat'])}"
@@ -51,16 +51,16 @@ def _json_lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"TBLPROPERTIES {_properties(properties)}"
 
 
-def _delta(told: dict[str, Any]) -> Iterator[str]:
-    storage = told["StorageDescriptor"]
-    yield f"-- {told['Description']}"
+def _delta(given: dict[str, Any]) -> Iterator[str]:
+    storage = given["StorageDescriptor"]
+    yield f"-- {given['Description']}"
     yield "--"
     for column in storage["Columns"]:
         personal = " (personal data)" * (column["Parameters"][PERSONAL_DATA] == "true")
         yield f"-- {column['Name']} {column['Type']}: {column['Comment']}{personal}"
-    yield f"CREATE EXTERNAL TABLE `{DATABASE}`.`{told['Name']}`"
+    yield f"CREATE EXTERNAL TABLE `{DATABASE}`.`{given['Name']}`"
     yield f"LOCATION {_quoted(storage['Location'])}"
-    yield f"TBLPROPERTIES {_properties({'table_type': told['Parameters']['table_type']})}"
+    yield f"TBLPROPERTIES {_properties({'table_type': given['Parameters']['table_type']})}"
 
 
 def _properties(properties: dict[str, str]) -> str:

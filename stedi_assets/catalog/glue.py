@@ -61,7 +61,7 @@ class GlueCatalog:
                 "or STEDI_GLUE_DATABASE to nothing."
             )
 
-    def register(self, table: Table, uri: str, told: dict[str, str]) -> None:
+    def register(self, table: Table, uri: str, figures: dict[str, str]) -> None:
         """Creates a table in the catalog, or updates it where it differs.
 
         Glue keeps the earlier version of a table whose columns, place or meaning changed; not one
@@ -70,12 +70,12 @@ class GlueCatalog:
         Args:
             table: The declaration.
             uri: Where the table is.
-            told: The figures of the last write, as parameters.
+            figures: The figures of the last write, as parameters.
 
         Raises:
             LakehouseError: If Glue refuses or does not answer, or the table is another's.
         """
-        wanted = table_input(table, uri, told)
+        wanted = table_input(table, uri, figures)
         with self._faults(table, "registered", f"Then run the job {REGISTER_JOB}"):
             for attempt in range(1, ATTEMPTS + 1):
                 try:
@@ -87,7 +87,7 @@ class GlueCatalog:
                         raise
 
     def find(self, table: Table) -> dict[str, Any] | None:
-        """What the catalog holds of a table, as Glue's `GetTable` tells; None where it has none.
+        """A table as Glue's `GetTable` returns it; None where the catalog has none.
 
         Raises:
             LakehouseError: If Glue refuses or does not answer.

@@ -1,4 +1,4 @@
-"""Turns a table's declaration into what the Glue Data Catalog is told of it."""
+"""Turns a table's declaration into a `TableInput` of the Glue Data Catalog."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def differences(wanted: Any, found: Any, name: str = "") -> list[str]:
 
     Args:
         wanted: A `TableInput`, or a part of it.
-        found: The same of what Glue tells; what it has beyond `wanted` does not count.
+        found: The same as Glue returns it; what it has beyond `wanted` does not count.
         name: The name of that part.
     """
     if isinstance(wanted, dict):

@@ -19,7 +19,7 @@ FORMAT: Literal[1] = 1
 
 
 class Landed(BaseModel, frozen=True):
-    """What a landing table held when a derived table was made.
+    """What was in a landing table when a derived table was made.
 
     Attributes:
         records: Its well-formed records.
@@ -39,7 +39,7 @@ class Commit(BaseModel, frozen=True):
         as_of: The time by which consent was judged (epoch milliseconds, UTC).
         config: The options of the table's rule.
         code: A digest of all code that decides the table's rows.
-        landing: Landing table to what it held.
+        landing: Landing table to what was in it.
         weaker_until: The table's last version that was made under weaker options than its next;
             None if there is none, or unset if not known.
         accepted_rows: With how many rows the next version is compared.

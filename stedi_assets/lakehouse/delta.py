@@ -187,7 +187,7 @@ def _load(uri: str, folder: Folder, *, again: bool = True) -> DeltaTable | None:
             raise meant from None
     if not again:
         raise table_fault(uri, Code.LOG_DAMAGED)
-    # delta-rs takes an answer that is cut for a file that is damaged; the folder tells them apart.
+    # delta-rs takes an answer that is cut for a damaged file; the folder knows which it is.
     log = storage.open_folder(f"{uri}/_delta_log")
     with storage_faults(uri):
         for file in log.files():

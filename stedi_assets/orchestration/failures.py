@@ -46,8 +46,8 @@ def faults_fail_step(*, retry: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         fault = error if isinstance(error, LakehouseError) else _known(error) or _withheld(error)
-        told = {CODE: fault.code.name}
-        failure = dg.Failure(str(fault), metadata=told, allow_retries=fault.transient)
+        shown = {CODE: fault.code.name}
+        failure = dg.Failure(str(fault), metadata=shown, allow_retries=fault.transient)
         if retry and fault.transient:
             raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from failure
         raise failure.with_traceback(error.__traceback__) from None
@@ -98,5 +98,5 @@ def code_of(failure: Any) -> Code | None:
     Args:
         failure: The data of the step's failure event.
     """
-    told = failure.user_failure_data.metadata if failure.user_failure_data else {}
-    return Code[str(told[CODE].value)] if CODE in told else None
+    shown = failure.user_failure_data.metadata if failure.user_failure_data else {}
+    return Code[str(shown[CODE].value)] if CODE in shown else None

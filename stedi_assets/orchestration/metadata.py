@@ -44,7 +44,7 @@ def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) ->
 def definition(table: Table, lineage: dg.TableColumnLineage) -> dict[str, Any]:
     """The metadata that holds before the table is materialised.
 
-    The schema stands here alone: where a materialisation tells it too, Dagster shows the columns'
+    The schema stands here alone: where a materialisation has it too, Dagster shows the columns'
     names in lower case.
     """
     return {
@@ -97,7 +97,7 @@ def quarantine_lineage(table: Table, landing: Table) -> dg.TableColumnLineage:
 
 
 def _tags(column: Column, origins: Sequence[dg.TableColumnDep]) -> dict[str, str]:
-    """What the page tells of a column; the open-source UI shows its lineage nowhere else."""
+    """What the page shows of a column; the open-source UI shows its lineage nowhere else."""
     tags = {PERSONAL_DATA: "true"} if column.personal else {}
     if origins:
         asset = origins[0].asset_key.to_user_string()

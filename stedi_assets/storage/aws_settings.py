@@ -32,7 +32,7 @@ DELTA_PATIENCE = {"max_retries": "6", "retry_timeout": "20s"}
 class AwsSettings:
     """Where AWS is and who we are there.
 
-    delta-rs and the engine read neither the endpoint nor the region of a profile, so they are told
+    delta-rs and the engine read neither the endpoint nor the region of a profile, so they get
     what boto3 found.
 
     Attributes:

@@ -154,9 +154,9 @@ def _answer(error: BaseException) -> tuple[str, str]:
     """The code and the message of a service's answer, or an error's own words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror, ""
-    told = getattr(error, "response", {}).get("Error", {})
-    said = told.get("Message", str(error))
-    return told.get("Code", type(error).__name__), without_userinfo(said)
+    answered = getattr(error, "response", {}).get("Error", {})
+    said = answered.get("Message", str(error))
+    return answered.get("Code", type(error).__name__), without_userinfo(said)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ COLUMNS = (
 def accelerometer_trusted(
     accelerometer_landing: DataFrame, customer_trusted: DataFrame
 ) -> DataFrame:
-    """Keeps the readings whose user is the e-mail of a trusted customer, each once."""
+    """Keeps the readings whose user is the e-mail of a trusted customer, unique."""
     readings = accelerometer_landing.withColumn("user", person("user"))
     same_person = readings.user == customer_trusted.email
     return readings.join(customer_trusted, same_person, "left_semi").distinct()

@@ -49,7 +49,7 @@ def customer_trusted(customer_landing: DataFrame, as_of: int) -> DataFrame:
 
 
 def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
-    """Keeps the trusted customers who have accelerometer readings, each once."""
+    """Keeps the trusted customers who have accelerometer readings, unique."""
     same_person = customer_trusted.email == accelerometer_trusted.user
     return customer_trusted.join(accelerometer_trusted, same_person, "left_semi").distinct()
 

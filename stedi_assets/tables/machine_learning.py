@@ -61,7 +61,7 @@ def recount(
         F.col("serialNumber").alias("owned"),
         F.col("shareWithResearchAsOfDate").alias("consented"),
     )
-    # Joined by what tells their rows apart, so that whoever has two devices counts once.
+    # Unique by what is joined, so that whoever has two devices counts once.
     people = owners.groupBy("owner").agg(F.min("consented").alias("consented"))
     owned = owners.groupBy(F.col("owner").alias("its_owner"), "owned").agg(
         F.min("consented").alias("consented_with_it")

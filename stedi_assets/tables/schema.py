@@ -21,7 +21,7 @@ AS_OF, OPTIONS = "as_of", "options"
 # their source has replaced: whether a record is one of those; and which replaced file of the source
 # a record is of, current or superseded, by a number.
 SUPERSEDED, REPLACED = "_superseded", "_replaced"
-# The tag of columns and tables that tell something of a person.
+# The tag of columns and tables with data about a person.
 PERSONAL_DATA = "personal_data"
 DATA_TEAM, INGEST_TEAM = "team:data-engineering", "team:ingest"
 
@@ -71,8 +71,8 @@ class Column:
         type: Its type.
         description: What it means, with its unit.
         required: Whether a record without it is malformed.
-        personal: Whether it tells something of a person. Such a column never leaves the lakehouse
-            in logs, metadata or check results.
+        personal: Whether it is data about a person. Such a column never leaves the lakehouse in
+            logs, metadata or check results.
         minimum: The least plausible value, or None for no bound.
         maximum: The greatest plausible value, or None for no bound.
         aliases: Other names that devices have used for the field.
@@ -354,7 +354,7 @@ def _mistakes(table: Table) -> Iterator[str]:
     if twice := {name for name in names if names.count(name) > 1}:
         yield f"it has two columns {min(twice)}"
     if not table.subjects:
-        yield "it has no subjects, so nobody could tell whose its rows are"
+        yield "it has no subjects, so nobody could know whose its rows are"
     if derived and table.rule is None:
         yield "it has no rule"
     if table.anonymous and table.personal:

@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def step_trainer_trusted(step_trainer_landing: DataFrame, customer_curated: DataFrame) -> DataFrame:
-    """Keeps the readings of devices that belong to a curated customer, each once."""
+    """Keeps the readings of devices that belong to a curated customer, unique."""
     same_device = step_trainer_landing.serialNumber == customer_curated.serialNumber
     return step_trainer_landing.join(customer_curated, same_device, "left_semi").distinct()
 

@@ -1,1 +1,1 @@
-"""The rules that every materialised table is held to, each table in one pass."""
+"""The checks of every table."""

@@ -109,15 +109,15 @@ def malformed_share(
     reasons, over_lines = _looked_at(quarantined()) if profile.malformed else ({}, False)
     share = profile.malformed / profile.objects if profile.objects else 0.0
     passed = share <= allowed
-    mend = f"Correct or remove them in {table.location}; {table.source}_quarantine lists them."
+    fix = f"Correct or remove them in {table.location}; {table.source}_quarantine lists them."
     if over_lines:
-        mend = (
+        fix = (
             "Some objects are spread over several lines, as in a pretty-printed JSON array: land "
             "files with one object a line, which `jq -c '.[]'` makes of an array and `jq -c .` of "
             "objects."
         )
     elif reader.every_field_missing(table) in reasons:
-        mend = (
+        fix = (
             "Some have no field that a record must have: if they are another source's, move that "
             f"file out of {table.location}."
         )
@@ -127,7 +127,7 @@ def malformed_share(
         severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
         description=(
             f"{profile.malformed} of {profile.objects} objects in {table.location} cannot be read "
-            f"({share:.2%}, {allowed:.2%} allowed). {mend}"
+            f"({share:.2%}, {allowed:.2%} allowed). {fix}"
             if profile.malformed
             else None
         ),

@@ -1,4 +1,4 @@
-"""Whether the catalog tells of each table what the lakehouse holds."""
+"""Whether the catalog has each table as the lakehouse has it."""
 
 import dagster as dg
 from dagster import AssetCheckResult, ResourceParam
