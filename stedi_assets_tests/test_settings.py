@@ -22,7 +22,7 @@ def test__mistakes__a_sentence_each(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LakehouseError) as raised:
         Settings.from_environment()
 
-    hosts, devices = str(raised.value).splitlines()
+    hosts, devices = raised.value.args[0].splitlines()
     assert hosts.startswith("STEDI_WEBSERVER_HOSTS has a b, which is not the name of a host.")
     assert devices.startswith("STEDI_PSEUDONYMISE_DEVICES is neither on nor off.")
 

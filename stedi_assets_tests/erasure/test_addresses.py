@@ -28,4 +28,4 @@ def test__pseudonyms_of__no_address(line: str) -> None:
     with pytest.raises(LakehouseError) as raised:
         pseudonyms_of(["ann@example.com\n", "\n", f"{line}\n"], PSEUDONYMS)
 
-    assert str(raised.value) == "Line 3 is no e-mail address. Write one address a line."
+    assert raised.value.args == ("Line 3 is no e-mail address. Write one address a line.",)
