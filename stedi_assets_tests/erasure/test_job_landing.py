@@ -35,7 +35,7 @@ def test__erase__from_landing_on_request(withdrawn: Lakehouse) -> None:
 
 def test__erase__from_landing_one_who_still_agrees(lakehouse: Lakehouse) -> None:
     """The tables have to follow before their history can go."""
-    assert lakehouse.failure(ANN).startswith("customer_trusted still has 1 rows")
+    assert lakehouse.failure(ANN).startswith("[PEOPLE_LEFT] customer_trusted")
     assert {name for name in lakehouse.holding(*HERS) if "/landing/" in name} == set()
 
     lakehouse.materialize()
@@ -71,7 +71,7 @@ def test__erase__unknown_pseudonym(withdrawn: Lakehouse) -> None:
 
     failure = withdrawn.failure(ANN, PSEUDONYMS.of_text("nobody@example.com"))
 
-    assert failure.startswith("1 of the 2 pseudonyms in erase_from_landing")
+    assert failure.startswith("[SETTING] 1 of the 2 pseudonyms in erase_from_landing")
     assert withdrawn.times == times
 
 
