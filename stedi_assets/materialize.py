@@ -7,13 +7,14 @@ import logging
 import signal
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterEvent, DagsterEventType
 from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -158,6 +159,27 @@ def _interrupts_raised() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def _keep_from_log_processes(number: signal.Signals, instance: dg.DagsterInstance) -> None:
+    """Has the processes that copy a run's output never get a signal, of which they print a trace.
+
+    A terminal sends Ctrl-C to all processes of a command; these end with their parent.
+    """
+    logs = instance.compute_log_manager
+    capture = logs.capture_logs
+
+    @contextlib.contextmanager
+    def captured(log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        with contextlib.ExitStack() as until_the_end:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})  # which processes inherit
+            try:
+                context = until_the_end.enter_context(capture(log_key))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield context
+
+    vars(logs)["capture_logs"] = captured
+
+
 def materialize(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -186,6 +208,7 @@ def materialize(
             runs.delete_planned_checks(instance, run)
 
     instance.add_event_listener(run_id, begin)
+    _keep_from_log_processes(signal.SIGINT, instance)
     with (
         _interrupts_raised(),
         runs.turn(instance, lambda: console.print(runs.WAITING)),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 
 from stedi_assets.cli import INSTANCE
@@ -60,7 +61,7 @@ def test__landing__pretty_printed_array(materialize: Materialize, small: Path) -
 def test__ctrl_c__cancels(small: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "dagster.yaml").write_bytes((PROJECT / "instance" / "dagster.yaml").read_bytes())
+    (home / "dagster.yaml").write_bytes(INSTANCE.read_bytes())
     run = Run(
         {
             **os.environ,
@@ -75,7 +76,9 @@ def test__ctrl_c__cancels(small: Path, tmp_path: Path) -> None:
         assert time.monotonic() < give_up
         time.sleep(0.01)
     assert run.process.pid
-    os.kill(run.process.pid, signal.SIGINT)
+    command = psutil.Process(run.process.pid)
+    for process in (*command.children(recursive=True), command):  # as a terminal does
+        process.send_signal(signal.SIGINT)
 
     assert run.end().exit_status == CANCELLED_STATUS, run.printed
     assert run.printed.endswith(f"{CANCELLED}\n")
