@@ -122,8 +122,9 @@ def test__make_dev__stops_the_services_and_their_runs(tmp_path: Path) -> None:
 
 
 SERVICES = """
+import pathlib
 from stedi_assets.dev import Services
-services = Services()
+services = Services(pathlib.Path.cwd())
 services.end_on_signals()
 services.start("service", "sleep", "600")
 print("started", flush=True)

@@ -94,7 +94,7 @@ def test__source__that_does_not_exist(landing, tmp_path):
     result = landing.run(source=str(tmp_path / "nowhere"))
     assert not result.success
     assert failure(result).startswith(
-        f"STEDI_SOURCE_DATA names {tmp_path / 'nowhere'}, which is not a folder."
+        f"[SETTING] STEDI_SOURCE_DATA names {tmp_path / 'nowhere'}, which is not a folder."
     )
 
 
@@ -113,7 +113,7 @@ def test__source__nothing_anywhere(landing):
     result = landing.run()
     assert not result.success
     assert failure(result).startswith(
-        f"The landing folder file://{landing.uri}/accelerometer/landing has no "
+        f"[LANDING_EMPTY] The landing folder file://{landing.uri}/accelerometer/landing has no "
         "*.json or *.json.gz file."
     )
 
