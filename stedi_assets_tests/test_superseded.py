@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from stedi_assets.tables import consent
 from stedi_assets.tables import recount as recounts
-from stedi_assets.tables.schema import REPLACED, SUPERSEDED
+from stedi_assets.tables.columns import REPLACED, SUPERSEDED
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import Landed, modelled
 from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows

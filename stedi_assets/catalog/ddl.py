@@ -9,7 +9,7 @@ from typing import Any
 from stedi_assets.catalog.table_input import table_input
 from stedi_assets.errors import LakehouseError
 from stedi_assets.tables import TABLES, Table, Zone
-from stedi_assets.tables.schema import PERSONAL_DATA
+from stedi_assets.tables.columns import PERSONAL_DATA
 
 # What the reader of the DDL fills in, in the notation of envsubst.
 DATABASE = "${database}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stedi_assets.tables import Column, Table, Zone
-from stedi_assets.tables.schema import PERSONAL_DATA
+from stedi_assets.tables.columns import PERSONAL_DATA
 
 # By this parameter the project knows the catalog's tables that it made itself.
 CREATED_BY = "created_by"

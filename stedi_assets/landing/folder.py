@@ -19,7 +19,7 @@ from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage import faults
 from stedi_assets.storage.folder import StoredFile
 from stedi_assets.tables import Table, code, plausible
-from stedi_assets.tables.schema import REPLACED, SUPERSEDED
+from stedi_assets.tables.columns import REPLACED, SUPERSEDED
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch

@@ -20,7 +20,7 @@ from stedi_assets.orchestration.source import SourceData
 from stedi_assets.orchestration.table_assets import definition
 from stedi_assets.policy import Options
 from stedi_assets.tables import LANDING_TABLES, Table, files_of, quarantine_of
-from stedi_assets.tables.schema import PERSONAL_DATA
+from stedi_assets.tables.columns import PERSONAL_DATA
 
 
 class LandingConfig(dg.Config):

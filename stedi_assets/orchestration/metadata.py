@@ -9,7 +9,7 @@ import dagster as dg
 
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.tables import Column, Table, files_of
-from stedi_assets.tables.schema import PERSONAL_DATA
+from stedi_assets.tables.columns import PERSONAL_DATA
 
 LINEAGE = "dagster/column_lineage"
 ORIGIN = "from"

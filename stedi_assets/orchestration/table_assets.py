@@ -26,7 +26,8 @@ from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import TABLES, Table, Zone, code
-from stedi_assets.tables.schema import PERSONAL_DATA, applied
+from stedi_assets.tables.columns import PERSONAL_DATA
+from stedi_assets.tables.schema import applied
 
 # The daily schedule makes every table: a table warns when a run of it is missing, and fails when
 # two are.

@@ -11,8 +11,8 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 
+from stedi_assets.tables.columns import Column
 from stedi_assets.tables.schema import (
-    Column,
     DeclarationError,
     Table,
     Zone,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stedi_assets.tables.columns import Column, ColumnType, time
 from stedi_assets.tables.consent import person
-from stedi_assets.tables.schema import INGEST_TEAM, Column, ColumnType, Person, Table, Zone, time
+from stedi_assets.tables.schema import INGEST_TEAM, Person, Table, Zone
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -15,7 +15,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from stedi_assets.tables.schema import REPLACED, SUPERSEDED, YEAR_2000
+from stedi_assets.tables.columns import REPLACED, SUPERSEDED, YEAR_2000
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

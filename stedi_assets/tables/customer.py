@@ -6,18 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stedi_assets.tables import recount
+from stedi_assets.tables.columns import Column, ColumnType, time
 from stedi_assets.tables.consent import consenting_customers
 from stedi_assets.tables.lookalikes import near_duplicates
-from stedi_assets.tables.schema import (
-    INGEST_TEAM,
-    Check,
-    Column,
-    ColumnType,
-    Person,
-    Table,
-    Zone,
-    time,
-)
+from stedi_assets.tables.schema import INGEST_TEAM, Check, Person, Table, Zone
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

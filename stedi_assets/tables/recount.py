@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from stedi_assets.tables.columns import REPLACED, SUPERSEDED, YEAR_2000
 from stedi_assets.tables.consent import UNKNOWN, device, person
-from stedi_assets.tables.schema import REPLACED, SUPERSEDED, YEAR_2000, Person, Table
+from stedi_assets.tables.schema import Person, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
     from pyspark.sql import DataFrame
+
+    from stedi_assets.policy import Options
 
 
 def people(customer_landing: DataFrame, as_of: int) -> DataFrame:
@@ -76,6 +79,67 @@ def customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
             F.count_if("agrees").alias("people_agreeing"),
             total("records").alias("records"),
         )
+    )
+
+
+def pairs(
+    step_trainer_trusted: DataFrame,
+    accelerometer_trusted: DataFrame,
+    customer_curated: DataFrame,
+    options: Options,
+) -> DataFrame:
+    """The rows of machine_learning_curated: phone readings by the device readings beside them.
+
+    Returns:
+        One row: `expected`; of those, `pairs_of_two_people` whose device is not registered to the
+        phone's owner, and `readings_before_consent` that are not later than the owner's consent;
+        and how well a person is hidden among the others: `people`, and the
+        `fewest_rows_of_a_person`.
+    """
+    # Not count: the embedded engine fails to plan it where a table has one value of a key only.
+    phones = accelerometer_trusted.groupBy("timestamp", "user").agg(
+        F.sum(F.lit(1)).alias("readings")
+    )
+    owners = customer_curated.select(
+        F.col("email").alias("owner"),
+        F.col("serialNumber").alias("owned"),
+        F.col("shareWithResearchAsOfDate").alias("consented"),
+    )
+    # Unique by what is joined, so that whoever has two devices counts once.
+    people = owners.groupBy("owner").agg(F.min("consented").alias("consented"))
+    owned = owners.groupBy(F.col("owner").alias("its_owner"), "owned").agg(
+        F.min("consented").alias("consented_with_it")
+    )
+    # The embedded engine keeps the left side of a join in memory: each time the smaller.
+    moved = people.join(phones, F.col("owner") == F.col("user"))
+    devices = step_trainer_trusted.select("sensorReadingTime", "serialNumber")
+    beside = devices.join(moved, F.col("sensorReadingTime") == F.col("timestamp"))
+    theirs = (F.col("its_owner") == F.col("user")) & (F.col("owned") == F.col("serialNumber"))
+    found = owned.join(beside, theirs, "right").select(
+        "user",
+        "timestamp",
+        "consented",
+        "consented_with_it",
+        # Whoever owns no device moved beside another's.
+        F.col("owned").isNotNull().alias("matches"),
+        F.col("readings").alias("rows"),
+    )
+    if options.match_device:
+        found = found.where("matches")
+    if options.after_consent_only:
+        consented = "consented_with_it" if options.match_device else "consented"
+        found = found.where(f"{consented} < timestamp")
+    each = found.groupBy("user").agg(
+        F.sum("rows").alias("rows"),
+        F.sum(F.when(~F.col("matches"), F.col("rows"))).alias("of_two"),
+        F.sum(F.when(F.col("consented") >= F.col("timestamp"), F.col("rows"))).alias("before"),
+    )
+    return each.agg(
+        total("rows").alias("expected"),
+        total("of_two").alias("pairs_of_two_people"),
+        total("before").alias("readings_before_consent"),
+        F.count(F.lit(1)).alias("people"),
+        F.coalesce(F.min("rows"), F.lit(0)).alias("fewest_rows_of_a_person"),
     )
 
 

@@ -8,21 +8,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from stedi_assets.tables.columns import QUARANTINE_COLUMNS, Column
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Readings outside these years are a wrong unit (seconds, microseconds) or a clock never set.
-YEAR_2000 = 946_684_800_000
-YEAR_2100 = 4_102_444_800_000
 # What a rule may take besides tables: the time by which to judge consent (epoch milliseconds, UTC)
 # and the options of the run.
 AS_OF, OPTIONS = "as_of", "options"
-# Columns that a landing table has besides its own where some of its records are of files that
-# their source has replaced: whether a record is one of those; and which replaced file of the source
-# a record is of, current or superseded, by a number.
-SUPERSEDED, REPLACED = "_superseded", "_replaced"
-# The tag of columns and tables with data about a person.
-PERSONAL_DATA = "personal_data"
 DATA_TEAM, INGEST_TEAM = "team:data-engineering", "team:ingest"
 
 
@@ -37,70 +30,6 @@ class Zone(StrEnum):
     QUARANTINE = "quarantine"
     TRUSTED = "trusted"
     CURATED = "curated"
-
-
-class ColumnType(StrEnum):
-    """A column's type, by its name in Spark SQL, Glue, Athena and DuckDB alike."""
-
-    STRING = "string"
-    BIGINT = "bigint"
-    INT = "int"
-    DOUBLE = "double"
-    TIMESTAMP = "timestamp"
-
-    @property
-    def arrow(self) -> pa.DataType:
-        """The type in Arrow, and so in Delta."""
-        import pyarrow as pa
-
-        return {
-            ColumnType.STRING: pa.string(),
-            ColumnType.BIGINT: pa.int64(),
-            ColumnType.INT: pa.int32(),
-            ColumnType.DOUBLE: pa.float64(),
-            ColumnType.TIMESTAMP: pa.timestamp("us", "UTC"),
-        }[self]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column and what its values may be.
-
-    Attributes:
-        name: The field's name in the JSON that lands.
-        type: Its type.
-        description: What it means, with its unit.
-        required: Whether a record without it is malformed.
-        personal: Whether it is data about a person. Such a column never leaves the lakehouse in
-            logs, metadata or check results.
-        minimum: The least plausible value, or None for no bound.
-        maximum: The greatest plausible value, or None for no bound.
-        aliases: Other names that devices have used for the field.
-    """
-
-    name: str
-    type: ColumnType
-    description: str
-    required: bool = True
-    personal: bool = False
-    minimum: int | None = None
-    maximum: int | None = None
-    aliases: tuple[str, ...] = ()
-
-
-def time(
-    name: str, description: str, *, required: bool = True, aliases: tuple[str, ...] = ()
-) -> Column:
-    """A column of times (epoch milliseconds, UTC)."""
-    return Column(
-        name,
-        ColumnType.BIGINT,
-        f"{description} (epoch milliseconds, UTC)",
-        required=required,
-        minimum=YEAR_2000,
-        maximum=YEAR_2100,
-        aliases=aliases,
-    )
 
 
 @dataclass(frozen=True)
@@ -294,27 +223,6 @@ def quarantine_of(landing: Table) -> Table:
 def files_of(landing: Table) -> str:
     """The name of the files that land as a table, which a source makes."""
     return f"{landing.source}_files"
-
-
-QUARANTINE_COLUMNS = (
-    Column(
-        "line",
-        ColumnType.STRING,
-        "What could not be read, as it landed; empty once erased",
-        personal=True,
-    ),
-    Column("reason", ColumnType.STRING, "Why: the field and the fault, without its value"),
-    Column(
-        "file", ColumnType.STRING, "Id of the landed file that it is in, by the ledger of landing"
-    ),
-    Column("lineNumber", ColumnType.BIGINT, "Number of its line in that file, from 1", minimum=1),
-    Column(
-        "byteOffset",
-        ColumnType.BIGINT,
-        "Where that line begins, in bytes of uncompressed content",
-    ),
-    Column("quarantinedAt", ColumnType.TIMESTAMP, "When it was quarantined (UTC)"),
-)
 
 
 def applied(

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from stedi_assets.tables import recount
+from stedi_assets.tables.columns import Column, ColumnType, time
 from stedi_assets.tables.customer import SERIAL_NUMBER
-from stedi_assets.tables.schema import (
-    INGEST_TEAM,
-    Check,
-    Column,
-    ColumnType,
-    Device,
-    Table,
-    Zone,
-    time,
-)
+from stedi_assets.tables.schema import INGEST_TEAM, Check, Device, Table, Zone
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

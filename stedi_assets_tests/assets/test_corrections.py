@@ -18,8 +18,8 @@ from stedi_assets.storage import address
 from stedi_assets.storage.folder import StoredFile
 from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
+from stedi_assets.tables.columns import SUPERSEDED
 from stedi_assets.tables.customer import CUSTOMER_LANDING
-from stedi_assets.tables.schema import SUPERSEDED
 from stedi_assets_tests.assets.conftest import (
     ACCOUNTED_FOR,
     BROKEN,

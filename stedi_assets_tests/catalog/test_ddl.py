@@ -13,7 +13,8 @@ from sqlglot import exp
 from stedi_assets.catalog import ddl
 from stedi_assets.catalog.table_input import table_input
 from stedi_assets.tables import LANDING_TABLES, TABLES, Column, Table, Zone
-from stedi_assets.tables.schema import ColumnType, Person
+from stedi_assets.tables.columns import ColumnType
+from stedi_assets.tables.schema import Person
 from stedi_assets_tests.conftest import PROJECT
 
 DDL = PROJECT / "sql" / "ddl"

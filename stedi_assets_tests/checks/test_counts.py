@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from stedi_assets import tables
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.policy import Options
-from stedi_assets.tables import machine_learning, recount
+from stedi_assets.tables import recount
 from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
 from stedi_assets.tables.customer import CUSTOMER_CURATED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
@@ -123,14 +123,14 @@ def test__machine_learning_curated(options: dict, expected: tuple, frame: Frame)
         ],
     )
     config = Options(**options)
-    assert rows(machine_learning.recount(devices, phones, people, config)) == [expected]
+    assert rows(recount.pairs(devices, phones, people, config)) == [expected]
 
 
 @pytest.mark.parametrize(("match_device", "counted"), [(False, (1, 1)), (True, (0, 0))])
 def test__machine_learning_curated__owner_of_no_device(
     match_device: bool, counted: tuple, frame: Frame
 ) -> None:
-    found = machine_learning.recount(
+    found = recount.pairs(
         frame(DEVICE_READINGS, [device_reading("device-bob")]),
         frame(PHONE_READINGS, [phone_reading(ANN)]),
         frame(CUSTOMERS, [customer(ANN, None)]),
@@ -140,7 +140,7 @@ def test__machine_learning_curated__owner_of_no_device(
 
 
 def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
-    counted = machine_learning.recount(
+    counted = recount.pairs(
         frame(DEVICE_READINGS, []),
         frame(PHONE_READINGS, []),
         frame(CUSTOMERS, []),
@@ -167,7 +167,7 @@ def test__counts__of_stored_tables_with_one_value_a_key(lakehouse: Lakehouse, fr
     assert rows(kept(ACCELEROMETER_TRUSTED, phones, people)) == [(1, 1)]
     assert rows(kept(CUSTOMER_CURATED, people, phones)) == [(1, 0)]
     assert rows(kept(STEP_TRAINER_TRUSTED, devices, people)) == [(1, 0)]
-    pairs = machine_learning.recount(devices, phones, people, options)
+    pairs = recount.pairs(devices, phones, people, options)
     assert rows(pairs) == [(2, 0, 0, 1, 2)]
 
 

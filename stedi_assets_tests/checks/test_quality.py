@@ -7,9 +7,9 @@ from pyspark.sql import functions as F
 
 from stedi_assets.tables import Table, checks
 from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
+from stedi_assets.tables.columns import YEAR_2000, YEAR_2100
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
-from stedi_assets.tables.schema import YEAR_2000, YEAR_2100
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, pair, phone_reading, rows
 

@@ -6,7 +6,8 @@ import pytest
 
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.tables import Column, Table, Zone
-from stedi_assets.tables.schema import ColumnType, Person
+from stedi_assets.tables.columns import ColumnType
+from stedi_assets.tables.schema import Person
 
 TABLE = Table(
     "phone",

@@ -12,7 +12,7 @@ from stedi_assets.catalog.table_input import JSON_LINES
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage import aws_settings
 from stedi_assets.tables import Column, Table, Zone
-from stedi_assets.tables.schema import ColumnType
+from stedi_assets.tables.columns import ColumnType
 from stedi_assets_tests import aws_answers
 from stedi_assets_tests.faults import raises
 from stedi_assets_tests.resources.conftest import FIRST, TABLE, URI
