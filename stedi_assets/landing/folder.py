@@ -129,7 +129,9 @@ class LandingFolder(LandingFiles):
         try:
             return Judged(*self._judge(groups, []), [], [])
         except PySparkException as error:
-            if meant := faults.fault(self.uri, error):
+            meant = faults.fault(self.uri, error)
+            # JVM Spark calls damaged whatever file it cannot read: the files themselves say why.
+            if meant and meant.code is not Code.DATA_FILE_DAMAGED:
                 raise meant from None
             checked = ((file, self._lines.fault_of(file)) for group in groups for file in group)
             faulty = {file: fault for file, fault in checked if fault}
