@@ -106,7 +106,7 @@ def main(mount: Path, source: Path, beside: bool) -> None:
     subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
     told["read-only"] = run(lakehouse, source)
     subprocess.run(["mount", "-o", "remount,rw", mount], check=True)
-    told["mended"] = run(lakehouse, source)
+    told["fixed"] = run(lakehouse, source)
     print(json.dumps(told))
 
 

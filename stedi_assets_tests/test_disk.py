@@ -69,7 +69,7 @@ def told(source: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return run
 
 
-def test__disk__full_then_read_only_then_mended(told: Callable[..., dict[str, Any]]) -> None:
+def test__disk__full_then_read_only_then_fixed(told: Callable[..., dict[str, Any]]) -> None:
     found = told()
     old = {table.name: len(GOOD[table.name]) for table in DELTA_TABLES}
     new = {name: rows + 1 for name, rows in old.items()}
@@ -83,7 +83,7 @@ def test__disk__full_then_read_only_then_mended(told: Callable[..., dict[str, An
         for step, said in found[condition]["failed"].items():
             assert said.startswith(f"[{code}] The lakehouse cannot"), (condition, step)
     assert found["full"]["rows"] == old
-    assert found["mended"] == {"failed": {}, "rows": new}
+    assert found["fixed"] == {"failed": {}, "rows": new}
 
 
 def test__disk__full_beside_the_lakehouse(told: Callable[..., dict[str, Any]]) -> None:

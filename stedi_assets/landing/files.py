@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.landing import ledger as ledgers
-from stedi_assets.landing import upload as arrival
+from stedi_assets.landing import upload
 from stedi_assets.landing.fingerprint import fingerprint
 from stedi_assets.landing.ledger import LandedFile, Ledger
 from stedi_assets.storage.faults import storage_faults
@@ -24,9 +24,9 @@ class LandingFiles:
     table: Table
     uri: str
 
-    def ingest(self, source: LocalFolder | None, settle_seconds: float) -> arrival.Ingested:
+    def ingest(self, source: LocalFolder | None, settle_seconds: float) -> upload.Ingested:
         """As `upload.ingest`."""
-        ingested = arrival.ingest(source, self.folder, settle_seconds)
+        ingested = upload.ingest(source, self.folder, settle_seconds)
         self.stored, self.ledger = ingested.stored, ingested.ledger
         for seen in ("files", "_by_name", "fingerprint"):
             vars(self).pop(seen, None)  # by an attempt that failed

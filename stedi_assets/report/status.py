@@ -14,7 +14,7 @@ from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 from stedi_assets import pictures
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import metadata as describe
+from stedi_assets.orchestration import metadata as asset_metadata
 from stedi_assets.policy import NO_OPTION
 from stedi_assets.tables import TABLES, Table, Zone, quarantine_of
 
@@ -106,7 +106,7 @@ class TableStatus:
     @property
     def origins(self) -> Mapping[str, str]:
         """For each column the columns that it is made of, as `asset.column`."""
-        lineage = self.metadata.get(describe.LINEAGE)
+        lineage = self.metadata.get(asset_metadata.LINEAGE)
         if not isinstance(lineage, dg.TableColumnLineageMetadataValue):
             return {}
         return {
@@ -163,7 +163,7 @@ def statuses(
                     )
                     for key in sorted(graph.get_check_keys_for_assets({asset.key}))
                 ],
-                asset.metadata.get(describe.POLICY, ""),
+                asset.metadata.get(asset_metadata.POLICY, ""),
                 str(state.commit.config if state else NO_OPTION),
             )
         )

@@ -1,4 +1,4 @@
-"""What Dagster is told of a table that was materialised."""
+"""What Dagster shows of a table that was materialised."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from stedi_assets import pictures
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.policy import Options
 from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED
@@ -70,6 +71,26 @@ def test__materialization__metadata(parents: Lakehouse, run: Run) -> None:
     for picture in ("funnel", "movement_over_time", "movement_by_distance"):
         assert told[picture].startswith("![")
         assert "](data:image/svg+xml;base64," in told[picture]
+
+
+def test__materialization__picture_that_fails_is_a_warning(
+    parents: Lakehouse, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is written by then; what the error says may quote a row."""
+
+    def fails(_: object) -> None:
+        raise ArithmeticError("ann@example.com")
+
+    monkeypatch.setattr(pictures, "metadata", fails)
+
+    result = run(MADE["machine_learning_curated"])
+
+    assert result.success
+    [made] = result.asset_materializations_for_node("machine_learning_curated")
+    shown = str(made.metadata["pictures_not_drawn"].value)
+    assert "ArithmeticError" in shown
+    assert "ann@example.com" not in shown
+    assert parents.arrow(MACHINE_LEARNING_CURATED).num_rows == 2
 
 
 def test__materialization__no_row(parents: Lakehouse, run: Run, frame: Frame) -> None:
