@@ -33,8 +33,8 @@ class Zone(StrEnum):
 
 
 @dataclass(frozen=True)
-class Person:
-    """A row is a person's whose e-mail address is in a column."""
+class InColumn:
+    """Whose a row is, by one column of it."""
 
     column: str
 
@@ -45,7 +45,12 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Device:
+class Person(InColumn):
+    """A row is a person's whose e-mail address is in a column."""
+
+
+@dataclass(frozen=True)
+class Device(InColumn):
     """A row is that of the people to whom the device in a column is registered.
 
     Attributes:
@@ -53,13 +58,7 @@ class Device:
         pseudonymised: Whether it holds pseudonyms where the option pseudonymise_devices is on.
     """
 
-    column: str
     pseudonymised: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that say whose a row is."""
-        return (self.column,)
 
 
 @dataclass(frozen=True)
@@ -76,15 +75,8 @@ class Through:
 
 
 @dataclass(frozen=True)
-class FreeText:
-    """A row may be anyone's: a column holds text that could not be read."""
-
-    column: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that say whose a row is."""
-        return (self.column,)
+class FreeText(InColumn):
+    """A row may be anyone's: a column has text that could not be read."""
 
 
 Subject = Person | Device | Through | FreeText
