@@ -5,19 +5,19 @@ Usage: python -m benchmarks.transformations SOURCE_DATA LAKEHOUSE
 
 from __future__ import annotations
 
-import functools
 import gc
 import sys
 
+from pyspark.sql import DataFrame
+
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.lakehouse import making
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration import table_assets
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.policy import NO_OPTION
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table, quarantine_of
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table
 
 
 def main(source: str, lakehouse: str) -> None:
@@ -34,18 +34,18 @@ def main(source: str, lakehouse: str) -> None:
 def land(stored: Lakehouse, source: SourceData, table: Table) -> None:
     """Copies a source's files, and sets aside what of them cannot be read."""
     folder = stored.landing(table)
-    folder.ingest(source.folder(table), settle_seconds=0)
-    profile = folder.profile
-    malformed = functools.partial(folder.malformed, profile)
-    stored.write(quarantine_of(table), malformed, Commit(profile=profile))
+    folder.ingest(source.folder(table))
+    stored.records(table).take_in()
 
 
 def make(stored: Lakehouse, table: Table) -> None:
     """Computes a table by its rule from the tables that the rule names."""
-    rows = table_assets.made(
-        table, lambda name: stored.read(TABLES[name]), Clock().now, NO_OPTION, Pseudonyms("")
-    )
-    stored.write(table, stored.spark.cached(rows))
+
+    def read(name: str) -> DataFrame:
+        return stored.read(TABLES[name])
+
+    now, hidden = Clock().now, Pseudonyms("")
+    making.keep(stored, table, making.next_version(stored, table, read, now, NO_OPTION, hidden))
 
 
 if __name__ == "__main__":

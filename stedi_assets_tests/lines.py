@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from stedi_assets.landing import conforming, reader
 from stedi_assets.tables import Table
+from stedi_assets.tables.columns import BATCH
 
 ANN = '{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":-2.5,"z":0.0}'
 ANN_READ = ("ann@x.io", 1655564376361, 1.0, -2.5, 0.0)
@@ -36,9 +38,14 @@ def lines_of(spark: SparkSession, lines: list[str]) -> DataFrame:
 
 def profile(spark: SparkSession, table: Table, lines: list[str]) -> tuple[int, int, bool]:
     """Objects, malformed ones, and whether every line conforms."""
-    frame = lines_of(spark, lines)
-    other = frame.where(~conforming.is_conforming(table)).count()
-    return (*reader.count(frame, table), other == 0)
+    other = lines_of(spark, lines).where(~conforming.is_conforming(table)).count()
+    return (*count(spark, table, lines), other == 0)
+
+
+def count(spark: SparkSession, table: Table, lines: list[str]) -> tuple[int, int]:
+    """Objects, and malformed ones of those."""
+    frame = lines_of(spark, lines).withColumn(BATCH, F.lit(1).cast("bigint"))
+    return next(((objects, bad) for _, objects, bad in reader.count(frame, table)), (0, 0))
 
 
 def rows_of(spark: SparkSession, table: Table, lines: list[str]) -> list[Any]:

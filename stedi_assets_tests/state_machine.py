@@ -28,9 +28,15 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from stedi_assets.lakehouse import delta
-from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.orchestration import clock
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
+from stedi_assets.tables import (
+    DELTA_TABLES,
+    LANDING_TABLES,
+    QUARANTINE_TABLES,
+    TABLES,
+    Table,
+    records_of,
+)
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
 from stedi_assets_tests.rows import PLACE, customer, stored_rows
@@ -186,7 +192,7 @@ class LakehouseMachine(RuleBasedStateMachine):
 
     @rule(
         options=st.sampled_from(OPTIONS),
-        at=st.sampled_from([*QUARANTINE_TABLES, *DELTA_TABLES]),
+        at=st.sampled_from([*map(records_of, LANDING_TABLES), *QUARANTINE_TABLES, *DELTA_TABLES]),
         moment=st.sampled_from(["before", "within", "after"]),
     )
     def run_dies(self, options: Options, at: Table, moment: str) -> None:
@@ -196,7 +202,7 @@ class LakehouseMachine(RuleBasedStateMachine):
             list(self.run(self.source, self.lakehouse, options))
 
         modelled = self._modelled(now, options)
-        self.made |= {name: modelled[name] for name in written}
+        self.made |= {name: modelled[name] for name in written & modelled.keys()}
         assert self._found() == self.made
 
     def _land(self, file: File, path: str = "") -> File:
@@ -307,19 +313,26 @@ def _failing(rows: Any, table: Table) -> Any:
 @contextlib.contextmanager
 def _dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
     """Kills a run before it writes a table, while it writes the rows, or as soon as it has."""
-    overwrite = delta.overwrite
 
-    def dies(uri: str, table: Table, rows: Any, commit: Commit, version: int) -> delta.TableState:
-        if table == at and moment == "within" and rows is not None:
-            with contextlib.suppress(PySparkException, Killed):
-                overwrite(uri, table, _failing(rows, table), commit, version)
-        if table == at and moment != "after":
-            raise Killed
-        state = overwrite(uri, table, rows, commit, version)
-        written.add(table.name)
-        if table == at:
-            raise Killed
-        return state
+    def dies(write: Callable[..., delta.TableState]) -> Callable[..., delta.TableState]:
+        def written_by(uri: str, *of: Any) -> delta.TableState:
+            is_it = uri.endswith(f"/{at.location}")
+            if is_it and moment == "within" and len(of) > 1 and of[1] is not None:
+                table, rows, *others = of
+                with contextlib.suppress(PySparkException, Killed):
+                    write(uri, table, _failing(rows, table), *others)
+            if is_it and moment != "after":
+                raise Killed
+            state = write(uri, *of)
+            written.add("_".join(uri.rsplit("/", 2)[1:]))
+            if is_it:
+                raise Killed
+            return state
 
-    with mock.patch.object(delta, "overwrite", dies):
+        return written_by
+
+    with contextlib.ExitStack() as until_the_end:
+        for name in ("overwrite", "update", "note"):
+            mortal = dies(getattr(delta, name))
+            until_the_end.enter_context(mock.patch.object(delta, name, mortal))
         yield

@@ -23,9 +23,10 @@ import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets import tables
 from stedi_assets.cli import INSTANCE
+from stedi_assets.lakehouse.making import NewVersion
 from stedi_assets.landing.folder import LandingFolder
 from stedi_assets.orchestration.failures import shown_of
-from stedi_assets.orchestration.io_manager import LakehouseIOManager, NewVersion
+from stedi_assets.orchestration.io_manager import LakehouseIOManager
 from stedi_assets.orchestration.notify import failure_message
 from stedi_assets.settings import Settings
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
@@ -127,7 +128,7 @@ def test__run__that_fails_at_landing(run: Run, source: Path, kept: Path) -> None
 def test__run__whose_landing_changes_while_it_is_read(
     run: Run, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = LandingFolder._read
+    read = LandingFolder.records
 
     def replaced(self: LandingFolder, *of: Any) -> Any:
         if self.table == ACCELEROMETER_LANDING:
@@ -135,7 +136,7 @@ def test__run__whose_landing_changes_while_it_is_read(
                 Path(file.uri.removeprefix("file://")).write_text(f'{{"timestamp": "{EMAIL}"}}\n')
         return read(self, *of)
 
-    monkeypatch.setattr(LandingFolder, "_read", replaced)
+    monkeypatch.setattr(LandingFolder, "records", replaced)
 
     result = run()
 

@@ -28,6 +28,7 @@ from stedi_assets.tables import (
     Table,
     consent,
     quarantine_of,
+    records_of,
     subjects,
 )
 from stedi_assets.tables.schema import Device, Person, Subject
@@ -92,6 +93,29 @@ class Erasure:
         self.record.ambiguous[table.name] = erased.ambiguous
         self.record.read[table.name] = erased.read
         self._delete_store_versions(table)
+        self._erase_records(table)
+
+    def _erase_records(self, landed: Table) -> None:
+        """Has the records of a landing table follow it, and deletes what they were before.
+
+        Raises:
+            LakehouseError: If someone asked for is in what stays, or another run has written it.
+        """
+        self.lakehouse.look_again(landed)
+        self.lakehouse.take_in(landed)
+        table = records_of(landed)
+        uri = self.lakehouse.uri_of(table)
+        maintenance.delete_old_versions(uri)
+        self._delete_store_versions(table)
+        if why := maintenance.why_old_files_remain(uri):
+            raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
+        files = self._stored_files(uri)
+        for person in _people(table) if files and self.whom.addresses else []:
+            who = consent.person(person.column).isin(*self.whom.addresses)
+            if count := self._data_files(person, files).where(who).count():
+                raise LakehouseError(
+                    f"{table.name} has {count:,} rows of people to erase. {AGAIN}", Code.PEOPLE_LEFT
+                )
 
     def record_people(self) -> bool:
         """Records who has left and is in old files; returns whether there are old files."""
@@ -185,9 +209,7 @@ class Erasure:
                 for batch, left, _ in judged
                 for each, line in _beside(left, batch)
             )
-        with storage_faults(uri):
-            stored = [file.uri for file in storage.open_folder(uri).files()]
-        files = [name for name in stored if name.endswith(".parquet")]
+        files = self._stored_files(uri)
         if not files:
             return 0
         named = [each for each in table.subjects if isinstance(each, Person | Device)]
@@ -226,6 +248,12 @@ class Erasure:
                 yield self.lakehouse.read(table).select(person.column)
                 if files := maintenance.superseded_files(self.lakehouse.uri_of(table)):
                     yield self._data_files(person, files)
+
+    def _stored_files(self, uri: str) -> list[str]:
+        """The URIs of all data files of a table, of whatever version."""
+        with storage_faults(uri):
+            stored = [file.uri for file in storage.open_folder(uri).files()]
+        return [name for name in stored if name.endswith(".parquet")]
 
     def _data_files(self, subject: Person | Device, uris: list[str]) -> DataFrame:
         # Only the column that says whose a row is, since older files may lack others.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from stedi_assets.landing.profile import LandingProfile
+from stedi_assets.lakehouse.changes import MAX_CHANGES, Change, Changes, Ranges, new_id
 from stedi_assets.policy import NO_OPTION, Options
 
 FORMAT: Literal[1] = 1
@@ -39,11 +39,16 @@ class Commit(BaseModel, frozen=True):
         as_of: The time by which consent was judged (epoch milliseconds, UTC).
         config: The options of the table's rule.
         code: A digest of all code that decides the table's rows.
+        key: A digest of the pseudonyms' key, where rows hold some.
         landing: Landing table to what was in it.
         weaker_until: The table's last version that was made under weaker options than its next;
             None if there is none, or unset if not known.
         accepted_rows: With how many rows the next version is compared.
-        profile: Of quarantine: what reading the landing folder found.
+        made_from: Table to the id of its state that this one was made from; of a table that does
+            not stand here it is not known.
+        valid: From when, included, until when, not included, the clock alone changes no row (epoch
+            milliseconds, UTC); None where that is not known.
+        changes: The last commits that changed rows, this one or an earlier one the last of them.
     """
 
     format: Literal[1] = FORMAT
@@ -51,15 +56,48 @@ class Commit(BaseModel, frozen=True):
     as_of: int | None = None
     config: Options = NO_OPTION
     code: str = ""
+    key: str | None = None
     landing: Mapping[str, Landed] = {}
     weaker_until: int | None = None
     accepted_rows: int | None = None
-    profile: LandingProfile | None = None
+    made_from: Mapping[str, str] = {}
+    valid: tuple[int, int] | None = None
+    changes: Changes = ()
+
+    @property
+    def id(self) -> str | None:
+        """The id of the state of the table; None where that is not known."""
+        return self.changes[-1].id if self.changes else None
+
+    def changed(self, version: int, ranges: Ranges | None) -> Commit:
+        """The commit, as one that changes rows and becomes a version of the table.
+
+        Args:
+            version: The version.
+            ranges: The times of all rows that change; None for any time.
+        """
+        change = Change(id=new_id(), version=version, ranges=ranges)
+        return self.model_copy(update={"changes": (*self.changes, change)[-MAX_CHANGES:]})
 
     @property
     def knows_weaker(self) -> bool:
         """Whether `weaker_until` is known."""
         return "weaker_until" in self.model_fields_set
+
+    def version_of(self, version: int) -> int:
+        """The version that it says to become; another than given only where it changes rows."""
+        return self.changes[-1].version if self.changes else version
+
+    def as_version(self, version: int) -> Commit:
+        """The commit, as one that becomes another version of the table."""
+        if not self.changes:
+            return self
+        last = self.changes[-1].model_copy(update={"version": version})
+        return self.model_copy(update={"changes": (*self.changes[:-1], last)})
+
+    def forgetting(self) -> Commit:
+        """The commit without what a later run would need to make less than the whole table."""
+        return self.model_copy(update={"made_from": {}, "valid": None, "changes": ()})
 
     @property
     def text(self) -> str:
@@ -70,7 +108,7 @@ class Commit(BaseModel, frozen=True):
     def read(cls, text: str) -> Commit:
         """The commit that a text keeps, as far as this release knows it; never raises."""
         try:
-            found = _unnumbered(json.loads(text))
+            found = json.loads(text)
             return cls.model_validate(found)
         except ValidationError as error:
             odd = {each["loc"][:1] for each in error.errors()}
@@ -82,14 +120,3 @@ class Commit(BaseModel, frozen=True):
 
 
 UNKNOWN = Commit()
-
-
-def _unnumbered(found: Any) -> Any:
-    """What was read, of the release before in the words of format 1."""
-    if not isinstance(found, dict) or "format" in found:
-        return found
-    landing = found.get("landing")
-    if isinstance(landing, dict) and "fingerprint" in landing:  # of quarantine
-        profile = {name.replace("tidy", "conforming"): value for name, value in landing.items()}
-        return {"run": found.get("run"), "profile": profile}
-    return found

@@ -6,8 +6,8 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # The key under which Spark's Delta writers keep what `commit` says of a commit.
 COMMIT_METADATA = "userMetadata"
 COMMIT = r"json\Z"
+CHANGES_NO_ROW = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class TableState:
         size_bytes: The size of those files.
         commit: What the writer kept with the commit.
         columns: Its columns' names and Spark SQL types, in order.
+        foreign: Whether others than a run of this project have changed the table since.
     """
 
     version: int
@@ -49,6 +51,7 @@ class TableState:
     size_bytes: int
     commit: Commit
     columns: dict[str, str]
+    foreign: bool = False
 
 
 def open_table(uri: str) -> DeltaTable | None:
@@ -82,7 +85,29 @@ def state(uri: str) -> TableState | None:
         LakehouseError: If its log is damaged, or cannot be read.
     """
     table = open_table(uri)
-    return _state(table, Commit.read(last_kept(table))) if table else None
+    if table is None:
+        return None
+    kept, foreign = _last_kept(table)
+    return replace(_state(table, Commit.read(kept)), foreign=foreign)
+
+
+def files_of_version(uri: str, version: int) -> list[str] | None:
+    """The URIs of the data files of a table's version; None where any of it is gone.
+
+    Engines cannot read every version that is there: the embedded one none before a checkpoint.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    folder = storage.open_folder(uri)
+    try:
+        table = DeltaTable(uri, version=version, storage_options=folder.delta_options())
+    except (DeltaError, OSError, ValueError):
+        return None
+    with storage_faults(uri):
+        there = {file.name for file in folder.files()}
+    files = table.file_uris()
+    return files if there.issuperset(name.rpartition("/")[2] for name in files) else None
 
 
 def dataset(uri: str, table: DeltaTable) -> Dataset:
@@ -122,29 +147,95 @@ def overwrite(uri: str, table: Table, rows: Rows, commit: Commit, version: int) 
     Raises:
         LakehouseError: If the table cannot be written; it stays at its last good version.
     """
-    kept = commit.text
     while True:
         with storage_faults(uri):
             # An engine would create it for everyone to read.
             storage.open_folder(uri).create()
             if rows is None or callable(rows):
-                _overwrite_by_batches(uri, table, rows or (lambda: iter(())), kept)
+                _write_batches(uri, table, rows or (lambda: iter(())), commit, "overwrite")
             else:
-                options = {"overwriteSchema": "true", COMMIT_METADATA: kept}
+                options = {"overwriteSchema": "true", COMMIT_METADATA: commit.text}
                 rows.write.format("delta").mode("overwrite").options(**options).save(uri)
-        with storage_faults(uri):
-            ours, added = _commit_of(kept, uri, version + 1)
-        written = _load(uri, storage.open_folder(uri))
-        if written is None or written.version() < ours:
-            raise table_fault(uri, Code.CUT_ANSWER)
-        if written.version() > ours:
-            written.load_as_version(ours)
-        state = _state(written, commit)
-        if state.files == added:
+        state, files_added = _written(uri, commit, version + 1)
+        if state.files == files_added and state.version == commit.version_of(state.version):
             return state
         # The engine appends to a table of which it saw nothing: another writer made it meanwhile,
         # or the object store's listing was cut. Replace both.
-        version = ours
+        version = state.version
+        commit = commit.as_version(version + 1)
+
+
+def update(
+    uri: str, table: Table, rows: Rows, commit: Commit, version: int, where: str | None
+) -> TableState:
+    """Adds rows to the table at an URI, in place of some or of none, in one atomic commit.
+
+    Args:
+        uri: Where it is.
+        table: The declaration of its columns.
+        rows: The new rows; if they replace others, a frame of rows that meet the condition too.
+        commit: What to keep with the commit.
+        version: Its version as last read.
+        where: Which rows they replace, as Spark SQL; None for none.
+
+    Returns:
+        The state that was written, even if another writer has replaced it by now.
+
+    Raises:
+        LakehouseError: If the table cannot be written; it stays at its last good version. If
+            another writer came between (`WRITE_CONFLICT`) the next run makes the table anew.
+    """
+    with storage_faults(uri):
+        if rows is None or callable(rows):
+            assert where is None
+            _write_batches(uri, table, rows or (lambda: iter(())), commit, "append")
+        else:
+            options = {COMMIT_METADATA: commit.text}
+            if where is not None:
+                options["replaceWhere"] = where
+            mode = "append" if where is None else "overwrite"
+            rows.write.format("delta").mode(mode).options(**options).save(uri)
+    latest = _load(uri, storage.open_folder(uri))
+    if latest is not None and latest.version() == version:
+        return note(uri, commit)  # no row came or went, of which the engine makes no commit
+    state, _ = _written(uri, commit, version + 1)
+    if state.version != version + 1:
+        note(uri, commit.forgetting())
+        raise table_fault(uri, Code.WRITE_CONFLICT)
+    return state
+
+
+def note(uri: str, commit: Commit) -> TableState:
+    """Keeps other facts with the table at an URI, whose rows stay as they are.
+
+    Raises:
+        LakehouseError: If its log is damaged or cannot be written.
+    """
+    from deltalake import CommitProperties
+
+    table = open_table(uri)
+    assert table is not None
+    with storage_faults(uri):
+        table.create_write_transaction(
+            [],
+            "append",
+            table.schema(),
+            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: commit.text}),
+        )
+    state, _ = _written(uri, commit, table.version() + 1)
+    return state
+
+
+def _written(uri: str, commit: Commit, first: int) -> tuple[TableState, int]:
+    """The state that a commit made, in a version from one on, and how many files it added."""
+    with storage_faults(uri):
+        ours, added = _commit_of(commit.text, uri, first)
+    written = _load(uri, storage.open_folder(uri))
+    if written is None or written.version() < ours:
+        raise table_fault(uri, Code.CUT_ANSWER)
+    if written.version() > ours:
+        written.load_as_version(ours)
+    return _state(written, commit), added
 
 
 def _commit_of(kept: str, uri: str, first: int) -> tuple[int, int]:
@@ -197,8 +288,12 @@ def _load(uri: str, folder: Folder, *, again: bool = True) -> DeltaTable | None:
     return _load(uri, folder, again=False)
 
 
-def _overwrite_by_batches(
-    uri: str, table: Table, batches: Callable[[], Iterator[RecordBatch]], kept: str
+def _write_batches(
+    uri: str,
+    table: Table,
+    batches: Callable[[], Iterator[RecordBatch]],
+    commit: Commit,
+    mode: Literal["overwrite", "append"],
 ) -> None:
     import pyarrow as pa
     from deltalake import CommitProperties, write_deltalake
@@ -216,10 +311,10 @@ def _overwrite_by_batches(
         write_deltalake(
             uri,
             pa.RecordBatchReader.from_batches(table.arrow_schema, read()),
-            mode="overwrite",
-            schema_mode="overwrite",
+            mode=mode,
+            schema_mode="overwrite" if mode == "overwrite" else None,
             storage_options=storage.open_folder(uri).delta_options(),
-            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: kept}),
+            commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: commit.text}),
         )
     except BaseException:
         if faults:  # which delta-rs would report as a fault of its own
@@ -235,12 +330,22 @@ def _columns(table: DeltaTable) -> dict[str, str]:
 
 
 def last_kept(table: DeltaTable) -> str:
-    """What the last writer kept with its commit; maintenance, which commits too, keeps nothing."""
+    """What the last writer kept with its commit."""
+    return _last_kept(table)[0]
+
+
+def _last_kept(table: DeltaTable) -> tuple[str, bool]:
+    """What the last writer kept with its commit, and whether another has changed rows since.
+
+    Maintenance, which commits too, may keep nothing.
+    """
+    foreign = False
     for limit in (1, None):
         for entry in table.history(limit):
             if kept := entry.get(COMMIT_METADATA):
-                return str(kept)
-    return ""
+                return str(kept), foreign
+            foreign |= entry.get("operation") not in CHANGES_NO_ROW
+    return "", True
 
 
 def _versions(log: Sequence[StoredFile], kind: str) -> dict[int, int]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stedi_assets import storage
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import delta, maintenance
+from stedi_assets.lakehouse import changes, delta, maintenance
+from stedi_assets.lakehouse.changes import Change, Changes, Ranges
 from stedi_assets.lakehouse.commit import UNKNOWN, Commit
+from stedi_assets.lakehouse.records import Records
 from stedi_assets.landing.folder import LandingFolder, current
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage import address
 from stedi_assets.storage.faults import storage_faults
-from stedi_assets.tables import Table, Zone, quarantine_of
+from stedi_assets.tables import Table, Zone, quarantine_of, records_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+
+T = TypeVar("T")
 
 
 class Lakehouse:
@@ -35,9 +39,10 @@ class Lakehouse:
         self.spark = spark
         spark.reach(uri)
         self._landing: dict[str, LandingFolder] = {}
-        self._profiles: dict[str, LandingProfile] = {}
+        self._records: dict[str, Records] = {}
         self._frames: dict[str, DataFrame] = {}
         self._states: dict[str, delta.TableState | None] = {}
+        self._found: dict[str, tuple[DataFrame, Any]] = {}
 
     @property
     def spark_session(self) -> SparkSession:
@@ -72,16 +77,40 @@ class Lakehouse:
             self._landing[table.name] = LandingFolder(table, self.uri_of(table), self.spark)
         return self._landing[table.name]
 
+    def take_in(self, table: Table, *, anew: bool = False, run: str | None = None) -> Records:
+        """Reads what has landed of a source, as `Records.take_in`."""
+        records = self.records(table)
+        records.take_in(anew=anew, run=run)
+        self._forget(table)
+        self._forget(quarantine_of(table))
+        return records
+
+    def look_again(self, table: Table) -> None:
+        """Lists a landing folder anew, of which others have changed files."""
+        self._landing.pop(table.name, None)
+        self._records.pop(table.name, None)
+        self._forget(table)
+
+    def records(self, table: Table) -> Records:
+        """The records of a source's landing folder."""
+        if table.name not in self._records:
+            self._records[table.name] = Records(
+                self.landing(table),
+                self.uri_of(records_of(table)),
+                self.uri_of(quarantine_of(table)),
+            )
+        return self._records[table.name]
+
     def landing_profile(self, table: Table) -> LandingProfile | None:
         """What is known of a landing folder as it is now; None where it must be read first."""
-        quarantine = quarantine_of(table)
-        if quarantine.name not in self._profiles:
-            state = self.state(quarantine)
-            profile = state.commit.profile if state else None
-            if profile is None or not self.landing(table).knows(profile):
-                return None
-            self._profiles[quarantine.name] = profile
-        return self._profiles[quarantine.name]
+        return self.records(table).known_profile()
+
+    def changes(self, table: Table) -> Changes:
+        """The last changes of a table; of landing, of its records, once all have been read."""
+        if table.zone is Zone.LANDING:
+            return self.records(table).taken.changes
+        state = self.state(table)
+        return state.commit.changes if state and not state.foreign else ()
 
     def state(self, table: Table) -> delta.TableState | None:
         """What a table's log says, read once a run; None where it has not been materialised."""
@@ -97,14 +126,30 @@ class Lakehouse:
         """
         uri = self.uri_of(table)
         with storage_faults(uri):
-            if table.zone is Zone.LANDING:
-                folder = self.landing(table)
-                return folder.records(self.landing_profile(table) or folder.profile)
+            if table.zone is Zone.LANDING and table.name not in self._frames:
+                self._frames[table.name] = self.records(table).frame()
             if table.name not in self._frames:
                 self._require(table)
-                stored = self.spark_session.read.format("delta").load(uri)
-                self._frames[table.name] = self.spark.cached(stored)
+                self._frames[table.name] = self.spark_session.read.format("delta").load(uri)
             return self._frames[table.name]
+
+    def once(self, table: Table, name: str, find: Callable[[], T]) -> T:
+        """What is found in a table, looked for once as long as it reads the same."""
+        frame = self.read(table)
+        if self._found.get(name, (None, None))[0] is not frame:
+            self._found[name] = frame, find()
+        found: T = self._found[name][1]
+        return found
+
+    def read_before(self, table: Table, change: Change) -> DataFrame | None:
+        """A table as it was before a change; None where that version is gone."""
+        files = delta.files_of_version(self.uri_of(table), change.version - 1)
+        if files is None:
+            return None
+        reader = self.spark_session.read.schema(table.ddl)
+        return (
+            reader.parquet(*files) if files else self.spark_session.createDataFrame([], table.ddl)
+        )
 
     def arrow(self, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
         """A table as Arrow holds it, all of it in memory; of landing the current records.
@@ -141,15 +186,58 @@ class Lakehouse:
             LakehouseError: If the table cannot be written; it stays at its last good version.
         """
         uri = self.uri_of(table)
-        self._profiles.pop(table.name, None)
-        self._frames.pop(table.name, None)
         # The engine would build upon a log that lacks a file; this finds it.
         before = self.state(table)
-        written = delta.overwrite(uri, table, rows, commit, before.version if before else -1)
+        version = before.version if before else -1
+        commit = self._after(table, commit).changed(version + 1, None)
+        written = delta.overwrite(uri, table, rows, commit, version)
+        self._frames.pop(table.name, None)
         self._states[table.name] = written
         if rows is not None and not callable(rows):
             self._frames[table.name] = rows
         return written
+
+    def replace(
+        self, table: Table, rows: DataFrame, commit: Commit, ranges: Ranges
+    ) -> delta.TableState:
+        """Replaces the rows of some times by others of these times, in one atomic commit.
+
+        Args:
+            table: The table.
+            rows: The new rows.
+            commit: What to keep with the commit.
+            ranges: The times.
+
+        Returns:
+            The new state.
+
+        Raises:
+            LakehouseError: If the table cannot be written; it stays at its last good version.
+        """
+        before = self.state(table)
+        assert before is not None and table.time_column is not None
+        where = changes.condition(table.time_column, ranges)
+        commit = self._after(table, commit).changed(before.version + 1, ranges)
+        self._forget(table)
+        uri = self.uri_of(table)
+        written = delta.update(uri, table, rows, commit, before.version, where)
+        self._states[table.name] = written
+        return written
+
+    def note(self, table: Table, commit: Commit) -> delta.TableState:
+        """Keeps other facts with a table, whose rows stay as they are."""
+        written = delta.note(self.uri_of(table), self._after(table, commit))
+        self._states[table.name] = written
+        return written
+
+    def _after(self, table: Table, commit: Commit) -> Commit:
+        """A commit with the table's changes before it."""
+        return commit.model_copy(update={"changes": self.changes(table)})
+
+    def _forget(self, table: Table) -> None:
+        """Has the next reader look at a table anew."""
+        self._states.pop(table.name, None)
+        self._frames.pop(table.name, None)
 
     def delete_weaker_versions(self, table: Table) -> maintenance.Deleted:
         """Deletes a table's old versions, if any was made under weaker options.

@@ -24,18 +24,25 @@ class LandingFiles:
     table: Table
     uri: str
 
-    def ingest(self, source: LocalFolder | None, settle_seconds: float) -> upload.Ingested:
+    def ingest(
+        self, source: LocalFolder | None, settle_seconds: float = 0, *, anew: bool = False
+    ) -> upload.Ingested:
         """As `upload.ingest`."""
-        ingested = upload.ingest(source, self.folder, settle_seconds)
+        ingested = upload.ingest(source, self.folder, settle_seconds, anew=anew)
         self.stored, self.ledger = ingested.stored, ingested.ledger
         for seen in ("files", "_by_name", "fingerprint"):
             vars(self).pop(seen, None)  # by an attempt that failed
         return ingested
 
     def save_ledger(self) -> None:
-        """Saves the ledger with what reading the files has found."""
+        """Saves the ledger, whose ids others keep, where it is not the one last saved.
+
+        Raises:
+            LakehouseError: If there is no file, or one cannot be read by its name.
+        """
+        _ = self.files
         with storage_faults(self.uri):
-            if self.ledger.files != ledgers.load(self.folder, self.folder.files()).files:
+            if self.ledger.files != ledgers.load(self.folder, self.stored).files:
                 ledgers.save(self.folder, self.ledger)
 
     @functools.cached_property
@@ -75,25 +82,26 @@ class LandingFiles:
     @property
     def current(self) -> list[StoredFile]:
         """The files with what the source says now."""
-        return [file for file in self.files if self._landed(file).current]
+        return [file for file in self.files if self.landed(file).current]
 
     @property
     def superseded(self) -> list[StoredFile]:
         """Earlier versions of current files, where their records count."""
         if not self.table.superseded_count:
             return []
-        return [file for file in self.files if not self._landed(file).current]
+        return [file for file in self.files if not self.landed(file).current]
 
     @functools.cached_property
     def _by_name(self) -> dict[str, LandedFile]:
         return self.ledger.by_name
 
-    def _landed(self, file: StoredFile) -> LandedFile:
+    def landed(self, file: StoredFile) -> LandedFile:
+        """What the ledger has of a file."""
         return self._by_name[file.name]
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with the source's files, their names and contents, as far as they count."""
-        now = {f.source: f.sha256 or f.version for f in map(self._landed, self.current)}
-        before = {f"{f.id} once": f.sha256 or f.version for f in map(self._landed, self.superseded)}
+        now = {f.source: f.sha256 or f.version for f in map(self.landed, self.current)}
+        before = {f"{f.id} once": f.sha256 or f.version for f in map(self.landed, self.superseded)}
         return fingerprint(now | before)

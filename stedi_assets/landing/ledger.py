@@ -7,7 +7,7 @@ source has now. Superseded versions stay in landing: nothing that landed is alte
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,8 +36,8 @@ class LandedFile(BaseModel, frozen=True):
         landed_sha256: That of the source file that landed as it, which it no longer equals once
             people were erased from it.
         current: Whether it is what the source says now.
-        times: The least and the greatest value of the table's time column in it (epoch
-            milliseconds, UTC), or wider; None where not known, or where the table has none.
+        source_version: The size and modification time of the source file with this content, as
+            last read; None where that is not known, or it arrived by itself.
     """
 
     id: str
@@ -48,7 +48,7 @@ class LandedFile(BaseModel, frozen=True):
     sha256: str | None = None
     landed_sha256: str | None = None
     current: bool = True
-    times: tuple[int, int] | None = None
+    source_version: str | None = None
 
     def is_of(self, sha256: str) -> bool:
         """Whether it landed from a source file with this content."""
@@ -96,14 +96,6 @@ class Ledger:
             for file in known.values()
         )
         return replace(self, files=tuple(sorted(found, key=lambda file: file.name)))
-
-    def with_times(self, times: Mapping[str, tuple[int, int]]) -> Ledger:
-        """The ledger with the least and the greatest time in files, by their names."""
-        files = (
-            file.model_copy(update={"times": times[file.name]}) if file.name in times else file
-            for file in self.files
-        )
-        return replace(self, files=tuple(files))
 
 
 def landed_as(name: str, source: str, sha256: str) -> LandedFile:
@@ -214,4 +206,5 @@ def _seen(
     was = entry.landed_sha256 or entry.sha256
     if was in erased:  # by an erasure that was killed before it saved the ledger
         return entry.model_copy(update={**now, "sha256": digest, "landed_sha256": was})
-    return entry.model_copy(update={**now, "sha256": digest, "landed_sha256": None, "times": None})
+    unknown = {"landed_sha256": None, "source_version": None}
+    return entry.model_copy(update={**now, "sha256": digest, **unknown})

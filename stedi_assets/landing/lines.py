@@ -6,7 +6,7 @@ import codecs
 import contextlib
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -15,13 +15,14 @@ from stedi_assets.engine.spark import SparkResource
 from stedi_assets.storage.address import S3
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import CHUNK_BYTES, Folder, StoredFile
+from stedi_assets.tables.columns import BATCH
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-GROUP = "_group"
 GZIP = zlib.MAX_WBITS | 16  # zlib's number for that format
-Names = tuple[tuple[str, ...], ...]
+# Files by the number of their group.
+Groups = Mapping[int, Sequence[StoredFile]]
 # What Python says of a gzip file that is cut short or altered.
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
@@ -36,30 +37,31 @@ class Fault(Enum):
 
 @dataclass
 class Lines:
-    """Reads the lines of a folder's files in groups, numbered in the column `_group`."""
+    """Reads the lines of a folder's files in groups, numbered in the column `_batch`."""
 
     folder: Folder
     spark: SparkResource
-    _cached: dict[Names, DataFrame] = field(default_factory=dict, init=False)
+    _groups: Groups = field(default_factory=dict, init=False)
+    _cached: DataFrame | None = field(default=None, init=False)
 
-    def of(self, groups: Sequence[Sequence[StoredFile]], not_utf8: set[str]) -> DataFrame:
-        """The lines, in columns `value` and `_group`; those of a bucket are cached for the run.
+    def of(self, groups: Groups, not_utf8: set[StoredFile]) -> DataFrame:
+        """The lines, in columns `value` and `_batch`; those of a bucket are cached for the run.
 
         Args:
             groups: The files.
-            not_utf8: Names of those that hold bytes which are not UTF-8.
+            not_utf8: Those that hold bytes which are not UTF-8.
         """
-        names = _names(groups)
-        if names not in self._cached:
-            lines = grouped([self._lines(group, not_utf8) for group in groups])
-            if not self.folder.uri.startswith(S3):
-                return lines
-            self._cached[names] = self.spark.cached(lines)
-        return self._cached[names]
+        if self._cached is not None and all(self.are_cached(n, groups[n]) for n in groups):
+            return self._cached.where(self._cached[BATCH].isin(*groups))
+        lines = grouped({n: self._lines(group, not_utf8) for n, group in groups.items()})
+        if not self.folder.uri.startswith(S3):
+            return lines
+        self._groups, self._cached = groups, self.spark.cached(lines)
+        return self._cached
 
-    def are_cached(self, groups: Sequence[Sequence[StoredFile]]) -> bool:
-        """Whether the lines of these files are cached already."""
-        return _names(groups) in self._cached
+    def are_cached(self, number: int, files: Sequence[StoredFile]) -> bool:
+        """Whether the lines of a group of files are cached already."""
+        return list(self._groups.get(number, ())) == list(files)
 
     def fault_of(self, file: StoredFile) -> Fault | None:
         """What is wrong with a file as a whole, if anything is.
@@ -93,12 +95,12 @@ class Lines:
                     chunk = member.unconsumed_tail or member.unused_data
         return False
 
-    def _lines(self, files: Sequence[StoredFile], not_utf8: set[str]) -> DataFrame:
+    def _lines(self, files: Sequence[StoredFile], not_utf8: set[StoredFile]) -> DataFrame:
         from pyspark.sql import functions as F
 
         spark: SparkSession = self.spark.spark_session
-        damaged = [file for file in files if file.name in not_utf8]
-        readable = [file for file in files if file.name not in not_utf8]
+        damaged = [file for file in files if file in not_utf8]
+        readable = [file for file in files if file not in not_utf8]
         # JVM Spark hands out bytes that are not UTF-8 as they are; this marks each.
         valid = F.make_valid_utf8("value").alias("value")
         frames = [spark.read.text(uris).select(valid) for uris in by_kind(readable)]
@@ -124,11 +126,12 @@ def by_kind(files: Sequence[StoredFile]) -> list[list[str]]:
     return [uris for uris in kinds if uris]
 
 
-def grouped(frames: Sequence[DataFrame]) -> DataFrame:
-    """All rows of frames, with the number of each row's frame in `_group`."""
+def grouped(frames: Mapping[int, DataFrame]) -> DataFrame:
+    """All rows of frames, with the number of each row's frame in `_batch`."""
     from pyspark.sql import functions as F
 
-    return united([each.withColumn(GROUP, F.lit(n)) for n, each in enumerate(frames)])
+    numbered = [each.withColumn(BATCH, F.lit(n).cast("bigint")) for n, each in frames.items()]
+    return united(numbered)
 
 
 def united(frames: Sequence[DataFrame]) -> DataFrame:
@@ -137,7 +140,3 @@ def united(frames: Sequence[DataFrame]) -> DataFrame:
         return frames[0]
     half = len(frames) // 2
     return united(frames[:half]).unionByName(united(frames[half:]))
-
-
-def _names(groups: Sequence[Sequence[StoredFile]]) -> Names:
-    return tuple(tuple(file.name for file in group) for group in groups)

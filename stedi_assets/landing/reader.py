@@ -16,6 +16,7 @@ from stedi_assets.landing import json_text
 from stedi_assets.landing.conforming import is_conforming, parsed_type, stored
 from stedi_assets.landing.json_text import NOT_UTF8, OBJECT
 from stedi_assets.tables import Column, Table
+from stedi_assets.tables.columns import BATCH
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
@@ -118,11 +119,16 @@ def _besides(frame: DataFrame) -> list[str]:
     return [name for name in frame.columns if name != "value"]
 
 
-def count(lines: DataFrame, table: Table) -> tuple[int, int]:
-    """How many records, malformed ones included, lines hold, and how many are malformed."""
+def count(lines: DataFrame, table: Table) -> list[tuple[int, int, int]]:
+    """For each batch of lines its number, how many records they hold, and how many malformed.
+
+    Args:
+        lines: Columns `value` and `_batch`.
+        table: The table whose records they are; malformed ones count as records too.
+    """
     counts = (F.count(F.lit(1)).alias("objects"), F.count(REASON).alias("malformed"))
-    [found] = parse(split(lines), table).agg(*counts).collect()
-    return found.objects, found.malformed
+    found = parse(split(lines), table).groupBy(BATCH).agg(*counts).collect()
+    return [(row[BATCH], row.objects, row.malformed) for row in found]
 
 
 def _once(expression: Expression) -> Expression:

@@ -17,6 +17,8 @@ from stedi_assets.storage.folder import Folder, StoredFile
 from stedi_assets.storage.local import LocalFolder
 
 UPLOADS_AT_ONCE = 8
+# That of FAT, the coarsest.
+CLOCK_TICK_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,13 @@ class Ingested:
     offered: list[StoredFile]
 
 
-def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 0) -> Ingested:
+def ingest(
+    source: LocalFolder | None,
+    landing: Folder,
+    settle_seconds: float = 0,
+    *,
+    anew: bool = False,
+) -> Ingested:
     """Uploads into landing what it does not have yet, and saves the ledger of what it has then.
 
     What has landed stays as it is: a source file that has changed since lands beside its earlier
@@ -49,6 +57,7 @@ def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 
         landing: The folder to copy to.
         settle_seconds: Files modified within this time are left for the next run, since they may
             still be being written.
+        anew: Whether to read source files too whose size and modification time are as they were.
 
     Raises:
         LakehouseError: If a file cannot be read or landing cannot be written.
@@ -61,7 +70,7 @@ def ingest(source: LocalFolder | None, landing: Folder, settle_seconds: float = 
         found = ledgers.updated(saved, landing, stored)
         overwritten, copied = found.overwritten, list[StoredFile]()
         if source is not None:
-            offered, copied, found = _upload(source, landing, stored, found, settle_seconds)
+            offered, copied, found = _upload(source, landing, stored, found, settle_seconds, anew)
         if copied:
             stored = landing.files()
             found = ledgers.updated(found, landing, stored)
@@ -77,6 +86,7 @@ def _upload(
     stored: list[StoredFile],
     ledger: Ledger,
     settle_seconds: float,
+    anew: bool,
 ) -> tuple[list[StoredFile], list[StoredFile], Ledger]:
     """The source's files, those of them that were copied, and the ledger with both."""
     landing.remove_abandoned()
@@ -84,21 +94,22 @@ def _upload(
     erased = erased_digests(landing, stored)
     now = time.time()
     files = [f for f in source.json_lines() if not f.modified_within(settle_seconds, now)]
-    arriving = source.digests(files)
     versions = defaultdict(list)
     for landed in ledger.files:
         versions[landed.source].append(landed)
+    seen = {} if anew else {f.name: d for f in files if (d := _seen(f, versions[f.name]))}
+    arriving = seen | source.digests([file for file in files if file.name not in seen])
     found, new = list[LandedFile](), dict[str, LandedFile]()
     taken = set(ledger.by_name)
     for file in files:
         digest = arriving[file.name]
         if again := _landed_as(digest, versions[file.name], landing, landed_files):
-            found.append(again)
+            found.append(_read_as(file, again, now))
         elif digest not in erased:
             first = file.name not in taken
             name = file.name if first else versioned(file.name, digest, taken)
             taken.add(name)
-            new[file.name] = landed_as(name, file.name, digest)
+            new[file.name] = _read_as(file, landed_as(name, file.name, digest), now)
     arrived = [file for file in files if file.name in new]
 
     def land(file: StoredFile) -> None:
@@ -115,6 +126,21 @@ def _upload(
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         list(pool.map(land, arrived))
     return files, arrived, ledger.with_files([*found, *new.values()])
+
+
+def _read_as(file: StoredFile, landed: LandedFile, now: float) -> LandedFile:
+    """What landed, with the source file that it is read from, unless that has just changed.
+
+    Then it may change again within one tick of the file system's clock, and look the same.
+    """
+    known = not file.modified_within(CLOCK_TICK_SECONDS, now)
+    return landed.model_copy(update={"source_version": file.version if known else None})
+
+
+def _seen(file: StoredFile, versions: list[LandedFile]) -> str | None:
+    """The SHA-256 of a source file, if it was seen as it is now."""
+    found = (each for each in versions if each.source_version == file.version)
+    return next((each.landed_sha256 or each.sha256 for each in found), None)
 
 
 def _landed_as(

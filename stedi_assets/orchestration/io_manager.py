@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.lakehouse import making
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import metadata
-from stedi_assets.orchestration.clock import time_of_run
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.tables import TABLES, Table
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-
-@dataclass(frozen=True)
-class NewVersion:
-    """A table's next version.
-
-    Attributes:
-        frame: Its rows, cached.
-        commit: What to keep with them, besides the run.
-    """
-
-    frame: DataFrame
-    commit: Commit
-
 
 AfterWrite = Callable[[Lakehouse, Table], Mapping[str, Any]]
 
@@ -52,13 +33,11 @@ class LakehouseIOManager(dg.IOManager):
         self.lakehouse = lakehouse
         self.after_write = after_write
 
-    def handle_output(self, context: dg.OutputContext, obj: NewVersion) -> None:
-        """Replaces the table by its next version, in one atomic commit."""
+    def handle_output(self, context: dg.OutputContext, obj: making.NewVersion) -> None:
+        """Writes a table's next version, in one atomic commit."""
         table = TABLES[context.asset_key.to_user_string()]
-        made = {"run": context.run_id, "as_of": time_of_run(context.run_id)}
-        commit = obj.commit.model_copy(update=made)
         with faults_fail_step(retry=True):
-            written = self.lakehouse.write(table, obj.frame, commit)
+            written = making.keep(self.lakehouse, table, obj.noting(run=context.run_id))
         context.add_output_metadata(
             {
                 **metadata.materialization(table, self.lakehouse.uri_of(table), written),

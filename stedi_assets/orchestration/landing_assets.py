@@ -1,6 +1,5 @@
 """The landing zone: files copied as they are and read once; what cannot be read is quarantined."""
 
-import functools
 from collections.abc import Iterator
 
 import dagster as dg
@@ -9,7 +8,6 @@ from pydantic import Field
 
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.catalog.registration import register
-from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import watch
 from stedi_assets.landing.folder import reader_version
@@ -45,6 +43,13 @@ class LandingConfig(dg.Config):
         default=0,
         ge=0,
         description="Source files that changed less than this long ago are left for the next run.",
+    )
+    rebuild: bool = Field(
+        default=False,
+        description=(
+            "Read every file anew, also of the source, even where its size and its modification "
+            "time, or its ETag, are as they were."
+        ),
     )
 
 
@@ -110,15 +115,12 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
     ) -> Iterator[MaterializeResult]:
         folder = lakehouse.landing(table)
         with faults_fail_step(retry=True):
-            ingested = folder.ingest(source.folder(table), config.settle_seconds)
-            profile = lakehouse.landing_profile(table)
-            state = lakehouse.state(quarantine)
-            if profile is None or state is None:
-                profile = folder.profile
-                folder.save_ledger()
-                malformed = functools.partial(folder.malformed, profile)
-                commit = Commit(run=context.run.run_id, profile=profile)
-                state = lakehouse.write(quarantine, malformed, commit)
+            ingested = folder.ingest(
+                source.folder(table), config.settle_seconds, anew=config.rebuild
+            )
+            records = lakehouse.take_in(table, anew=config.rebuild, run=context.run.run_id)
+            profile, state = records.profile, lakehouse.state(quarantine)
+            assert state is not None
         version = dg.DataVersion(profile.fingerprint)
         registered = {each.name: register(catalog, lakehouse, each) for each in (table, quarantine)}
         yield MaterializeResult(

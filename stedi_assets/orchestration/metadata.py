@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from stedi_assets.lakehouse.delta import TableState
+from stedi_assets.lakehouse.plan import Mode, Plan
 from stedi_assets.tables import Column, Table, files_of
 from stedi_assets.tables.columns import PERSONAL_DATA
 
@@ -15,6 +16,7 @@ LINEAGE = "dagster/column_lineage"
 ORIGIN = "from"
 POLICY = "privacy_policy"
 OPTIONS = "options"
+MODE = "mode"
 
 
 def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) -> dg.TableSchema:
@@ -65,6 +67,15 @@ def materialization(table: Table, uri: str, state: TableState) -> dict[str, Any]
         "files": state.files,
         "delta_version": state.version,
     }
+
+
+def plan(plan: Plan) -> dict[str, Any]:
+    """The metadata of how much of a table was made anew, and why."""
+    shown: dict[str, Any] = {MODE: plan.mode.value, "reason": plan.reason}
+    if plan.mode is Mode.RANGES:
+        milliseconds = sum(last - first + 1 for first, last in plan.ranges)
+        shown["minutes_made"] = milliseconds // 60_000
+    return shown
 
 
 def lineage(table: Table, parents: Sequence[Table]) -> dg.TableColumnLineage:

@@ -12,22 +12,18 @@ import pydantic
 from pydantic import Field
 from pyspark.sql import DataFrame
 
-from stedi_assets import pseudonyms
 from stedi_assets.lakehouse import maintenance
-from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.landing.folder import reader_version
+from stedi_assets.lakehouse.making import NewVersion, next_version, own_code
 from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.checks import volume
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.failures import faults_fail_step
-from stedi_assets.orchestration.io_manager import NewVersion
 from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import TABLES, Table, Zone, code
 from stedi_assets.tables.columns import PERSONAL_DATA
-from stedi_assets.tables.schema import applied
 
 # The daily schedule makes every table: a table warns when a run of it is missing, and fails when
 # two are.
@@ -84,6 +80,10 @@ class TableConfig(dg.Config):
             "what this one writes."
         ),
     )
+    rebuild: bool = Field(
+        default=False,
+        description="Make all of the table anew, whatever has changed.",
+    )
 
 
 def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinition:
@@ -120,57 +120,40 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
     ) -> Iterator[dg.Output[NewVersion] | dg.AssetCheckResult]:
         options = Options.of(config.model_dump()) if table.has_options else NO_OPTION
         with faults_fail_step(retry=True), storage_faults(lakehouse.uri_of(table)):
-            frame = made(table, parents.__getitem__, clock.now, options, pseudonyms)
-            frame = lakehouse.spark.cached(frame)
-            commit = Commit(
-                config=options,
-                code=_code_of_rows(table, lakehouse),
-                landing=volume.landed(lakehouse),
-                weaker_until=maintenance.weaker_until(lakehouse.state(table), options),
+            new = next_version(
+                lakehouse,
+                table,
+                parents.__getitem__,
+                clock.now,
+                options,
+                pseudonyms,
+                rebuild=config.rebuild,
             )
-            judged = volume.judge(lakehouse, table, frame, commit, accepted=config.accept_volume)
+            last = lakehouse.state(table)
+            if last and config.accept_volume and new.commit is None:
+                new = dataclasses.replace(new, commit=last.commit)  # to keep what is accepted
+            new = new.noting(
+                landing=volume.landed(lakehouse),
+                weaker_until=maintenance.weaker_until(last, options),
+            )
+            judged = volume.judge(lakehouse, table, new, accepted=config.accept_volume)
         if judged.passed:
-            commit = commit.model_copy(update={"accepted_rows": judged.next_accepted_rows})
+            new = new.noting(accepted_rows=judged.next_accepted_rows)
             shown = _options_shown(options, policy) if table.has_options else {}
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
-            yield dg.Output(NewVersion(frame, commit), metadata=shown)
+            yield dg.Output(new, metadata=metadata.plan(new.plan) | shown)
         yield judged.result()
 
     asset: dg.AssetsDefinition = dg.asset(
         name=table.name,
-        code_version=code.digest(
-            _own_code(table), repr(policy if table.has_options else NO_OPTION)
-        ),
+        code_version=code.digest(own_code(table), repr(policy if table.has_options else NO_OPTION)),
         automation_condition=FLOWS_ON,
         check_specs=[volume.spec(table)],
         output_required=False,  # there is none where the check fails
         **described,
     )(_taking(make, table.parents, config_type))
     return asset
-
-
-def made(
-    table: Table,
-    read: Callable[[str], DataFrame],
-    as_of: int,
-    options: Options,
-    pseudonyms: Pseudonyms,
-) -> DataFrame:
-    """The rows of a table by its rule, with pseudonyms where the options hide what is there.
-
-    Args:
-        table: The table.
-        read: Gives a table's rows by its name.
-        as_of: The time by which to judge consent (epoch milliseconds, UTC).
-        options: The options of the run.
-        pseudonyms: Makes the pseudonyms.
-    """
-    assert table.rule is not None
-    frame: DataFrame = applied(table.rule, read, as_of, options)
-    for column in table.pseudonymised if options.pseudonymise_devices else []:
-        frame = pseudonyms.of(frame, column)
-    return frame.select(*table.column_names)
 
 
 def _taking(
@@ -208,20 +191,6 @@ def _config(table: Table, policy: Options) -> type[TableConfig]:
     }
     name = f"{table.name.title().replace('_', '')}Config"
     return pydantic.create_model(name, __base__=TableConfig, **fields)
-
-
-def _code_of_rows(table: Table, lakehouse: Lakehouse) -> str:
-    """A digest of all code that had a part in a table's rows: its own, and that of its parents."""
-    parts = [_own_code(table)]
-    for parent in (TABLES[name] for name in table.parents):
-        state = lakehouse.state(parent) if parent.zone is not Zone.LANDING else None
-        parts.append(state.commit.code if state else reader_version(parent))
-    return code.digest(*parts)
-
-
-def _own_code(table: Table) -> str:
-    assert table.rule is not None
-    return code.version(table.rule.__module__, *([pseudonyms] if table.pseudonymised else []))
 
 
 def _options_shown(options: Options, policy: Options) -> dict[str, str]:

@@ -16,7 +16,7 @@ from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import metadata as asset_metadata
 from stedi_assets.policy import NO_OPTION
-from stedi_assets.tables import TABLES, Table, Zone, quarantine_of
+from stedi_assets.tables import TABLES, Table, Zone
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,9 @@ def statuses(
 
 
 def _landed(landing: Table, lakehouse: Lakehouse) -> int | None:
-    """The records of a landing table, which the commit of its quarantine counts."""
-    state = lakehouse.state(quarantine_of(landing))
-    profile = state.commit.profile if state else None
-    return profile.records if profile else None
+    """The records of a landing table, as far as they were read."""
+    found = lakehouse.records(landing).known_profile()
+    return found.records if found else None
 
 
 def _evaluation_of(

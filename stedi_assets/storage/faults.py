@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ DAMAGED = {Code.LOG_DAMAGED, Code.DATA_FILE_DAMAGED}
 OF_PLACE = {
     *(Code.DISK_FULL, Code.READ_ONLY, Code.PERMISSION, Code.NOT_A_FOLDER, Code.NO_BUCKET),
 }
+
+# The place of a table in the lakehouse, before the name of one of its data files.
+DATA_FILE = re.compile(r"([a-z_]+/[a-z_]+)/[^/\s]+\.parquet")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def fault(
     code = code_of(error)
     if code is None:
         return None
+    if uri and code is Code.DATA_FILE_DAMAGED and (file := DATA_FILE.search(str(error))):
+        uri = f"{uri.rsplit('/', 2)[0]}/{file[1]}"  # of the table that was read
     side = None if code in OF_ENGINE else _side(uri, error, code, source)
     refused = f" ({_answer(error)[0]})" if code is Code.REFUSED else ""
     return _made(code, side, refused)

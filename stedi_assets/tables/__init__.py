@@ -18,6 +18,7 @@ from stedi_assets.tables.schema import (
     Zone,
     files_of,
     quarantine_of,
+    records_of,
     require_whole,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "Zone",
     "files_of",
     "quarantine_of",
+    "records_of",
 ]
 
 

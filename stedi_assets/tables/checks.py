@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from stedi_assets.tables import plausible
+from stedi_assets.tables.buckets import BUCKET, bucket
 from stedi_assets.tables.schema import Check, Table
 
 if TYPE_CHECKING:
@@ -126,14 +127,29 @@ def _marked(frame: DataFrame, columns: Sequence[str], known: DataFrame, mark: st
     return values.join(frame, same, "right").drop(*aliases)
 
 
-def count(frame: DataFrame, key: Sequence[str], broken: Mapping[str, Expression]) -> DataFrame:
-    """Counts, in one pass: `rows`, `keys` that differ (if there is a key), and faults by rule."""
+def count(
+    frame: DataFrame,
+    key: Sequence[str],
+    broken: Mapping[str, Expression],
+    time_column: str | None = None,
+) -> DataFrame:
+    """Counts, in one pass: `rows`, `keys` that differ (if there is a key), and faults by rule.
+
+    Args:
+        frame: The rows.
+        key: The columns that no two rows share.
+        broken: Rule to whether a row breaks it.
+        time_column: The column of times, by whose `bucket` to count; None to count all together.
+    """
+    by = [bucket(time_column)] if time_column else []
+    rows = F.count(F.lit(1)).alias("rows")
     at_fault = [F.count_if(fault).alias(rule) for rule, fault in broken.items()]
     if not key:
-        return frame.agg(F.count(F.lit(1)).alias("rows"), *at_fault)
-    each = frame.groupBy(*key).agg(F.count(F.lit(1)).alias("rows"), *at_fault)
+        return frame.groupBy(*by).agg(rows, *at_fault)
+    each = frame.groupBy(*by, *key).agg(rows, *at_fault)
     sums = [F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("rows", *broken)]
-    return each.agg(F.count(F.lit(1)).alias("keys"), *sums)
+    keys = F.count(F.lit(1)).alias("keys")
+    return each.groupBy(*([BUCKET] if by else [])).agg(keys, *sums)
 
 
 def implausible(table: Table, frame: DataFrame) -> Expression:

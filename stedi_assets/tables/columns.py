@@ -16,6 +16,8 @@ YEAR_2100 = 4_102_444_800_000
 # their source has replaced: whether a record is one of those; and which replaced file of the source
 # a record is of, current or superseded, by a number.
 SUPERSEDED, REPLACED = "_superseded", "_replaced"
+# The number of the batch of files that a record was read with.
+BATCH = "_batch"
 # The tag of columns and tables with data about a person.
 PERSONAL_DATA = "personal_data"
 
@@ -102,4 +104,7 @@ QUARANTINE_COLUMNS = (
         "Where that line begins, in bytes of uncompressed content",
     ),
     Column("quarantinedAt", ColumnType.TIMESTAMP, "When it was quarantined (UTC)"),
+)
+BATCH_COLUMN = Column(
+    BATCH, ColumnType.BIGINT, "Number of the batch of files that the record was read with"
 )

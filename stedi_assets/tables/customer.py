@@ -64,6 +64,7 @@ CUSTOMER_TRUSTED = Table(
     COLUMNS,
     subjects=(Person("email"),),
     key=("email", "serialNumber"),
+    dates={"customer_landing": ("shareWithResearchAsOfDate", "lastUpdateDate")},
     rule=customer_trusted,
     recount=recount.customers,
     checks=(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from stedi_assets.tables.buckets import bucket
 from stedi_assets.tables.columns import REPLACED, SUPERSEDED, YEAR_2000
 from stedi_assets.tables.consent import UNKNOWN, device, person
 from stedi_assets.tables.schema import Person, Table
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from stedi_assets.policy import Options
+
+PERSON = "person"
 
 
 def people(customer_landing: DataFrame, as_of: int) -> DataFrame:
@@ -91,10 +94,9 @@ def pairs(
     """The rows of machine_learning_curated: phone readings by the device readings beside them.
 
     Returns:
-        One row: `expected`; of those, `pairs_of_two_people` whose device is not registered to the
-        phone's owner, and `readings_before_consent` that are not later than the owner's consent;
-        and how well a person is hidden among the others: `people`, and the
-        `fewest_rows_of_a_person`.
+        For each `bucket` of time and each `person` in it: `expected`; of those,
+        `pairs_of_two_people` whose device is not registered to the phone's owner, and
+        `readings_before_consent` that are not later than the owner's consent.
     """
     # Not count: the embedded engine fails to plan it where a table has one value of a key only.
     phones = accelerometer_trusted.groupBy("timestamp", "user").agg(
@@ -129,17 +131,12 @@ def pairs(
     if options.after_consent_only:
         consented = "consented_with_it" if options.match_device else "consented"
         found = found.where(f"{consented} < timestamp")
-    each = found.groupBy("user").agg(
-        F.sum("rows").alias("rows"),
-        F.sum(F.when(~F.col("matches"), F.col("rows"))).alias("of_two"),
-        F.sum(F.when(F.col("consented") >= F.col("timestamp"), F.col("rows"))).alias("before"),
-    )
-    return each.agg(
+    of_two = F.when(~F.col("matches"), F.col("rows"))
+    before = F.when(F.col("consented") >= F.col("timestamp"), F.col("rows"))
+    return found.groupBy(bucket("timestamp"), F.col("user").alias(PERSON)).agg(
         total("rows").alias("expected"),
-        total("of_two").alias("pairs_of_two_people"),
-        total("before").alias("readings_before_consent"),
-        F.count(F.lit(1)).alias("people"),
-        F.coalesce(F.min("rows"), F.lit(0)).alias("fewest_rows_of_a_person"),
+        total(of_two).alias("pairs_of_two_people"),
+        total(before).alias("readings_before_consent"),
     )
 
 
@@ -151,7 +148,8 @@ def kept_rows(table: Table, frames: Mapping[str, DataFrame]) -> DataFrame:
         frames: The rows of its parents, by name.
 
     Returns:
-        One row: `expected`, and how often others repeat one of these rows, `repeated`.
+        `expected`, and how often others repeat one of these rows, `repeated`; of a table with a
+        time column for each `bucket`.
     """
     rows = frames[table.parents[0]].select(*table.column_names)
     for subject in table.subjects:
@@ -162,7 +160,10 @@ def kept_rows(table: Table, frames: Mapping[str, DataFrame]) -> DataFrame:
         rows = known.join(rows, column).select(*table.column_names)
     unique = rows.groupBy(*table.column_names).agg(F.sum(F.lit(1)).alias("times"))
     count = F.count(F.lit(1))
-    return unique.agg(count.alias("expected"), (total("times") - count).alias("repeated"))
+    by = [bucket(table.time_column)] if table.time_column else []
+    return unique.groupBy(*by).agg(
+        count.alias("expected"), (total("times") - count).alias("repeated")
+    )
 
 
 def total(rows: Expression | str) -> Expression:

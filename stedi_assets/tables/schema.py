@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from stedi_assets.tables.columns import QUARANTINE_COLUMNS, Column
+from stedi_assets.tables.columns import BATCH_COLUMN, QUARANTINE_COLUMNS, Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +27,7 @@ class Zone(StrEnum):
     """How far a table has come, from raw files to what models train on."""
 
     LANDING = "landing"
+    RECORDS = "records"
     QUARANTINE = "quarantine"
     TRUSTED = "trusted"
     CURATED = "curated"
@@ -120,15 +121,20 @@ class Table:
         subjects: Whose a row is. All of them must agree to research.
         key: The columns that no two rows share, or empty where rows have no key.
         references: Column name to (table, column) that must hold its value.
-        time_column: The column that says when, by which a change can be limited in time.
+        time_column: The column that says when, by which a change is limited in time: a rule makes
+            rows of a time from rows of that time, and from rows of tables without a time column to
+            which a reference of either leads.
         superseded_count: Whether records of files that their source has replaced still count.
         anonymous: Whether it may name no one: it has no personal column, and none of its values is
             one that identifies a person.
+        dates: Parent to the columns of it that the rule compares with `as_of`: the clock alone
+            changes rows only as it passes one of their values.
         rule: How rows are made: a function of frames, each parameter the name of a table, or
             `as_of` or `options`. None for landing and quarantine.
-        recount: A function like the rule that counts its rows another way: one row, the column
-            `expected`, the checks that it counts along and further figures. None where it follows
-            from `references`: the rule keeps those rows of its first table that refer to others.
+        recount: A function like the rule that counts its rows another way: the column `expected`,
+            the checks that it counts along and further figures, in one row, or in one for each
+            `bucket` of a table with a time column, and each `person`. None where it follows from
+            `references`: the rule keeps those rows of its first table that refer to others.
         checks: The checks that only this table has.
         owner: The team that answers for it.
     """
@@ -143,6 +149,7 @@ class Table:
     time_column: str | None = None
     superseded_count: bool = False
     anonymous: bool = False
+    dates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rule: Callable[..., Any] | None = None
     recount: Callable[..., Any] | None = None
     checks: tuple[Check, ...] = ()
@@ -212,6 +219,19 @@ def quarantine_of(landing: Table) -> Table:
     )
 
 
+def records_of(landing: Table) -> Table:
+    """The table that keeps what of a landing table could be read, for the lakehouse alone."""
+    return Table(
+        landing.source,
+        Zone.RECORDS,
+        f"A record of {landing.location} as it landed.",
+        (*landing.columns, BATCH_COLUMN),
+        landing.subjects,
+        time_column=landing.time_column,
+        owner=landing.owner,
+    )
+
+
 def files_of(landing: Table) -> str:
     """The name of the files that land as a table, which a source makes."""
     return f"{landing.source}_files"
@@ -257,6 +277,8 @@ def _mistakes(table: Table) -> Iterator[str]:
         yield "it has no subjects, so nobody could know whose its rows are"
     if derived and table.rule is None:
         yield "it has no rule"
+    if AS_OF in _parameters(table.rule) and not table.dates:
+        yield "its rule takes as_of, but it has no dates, so nobody could know when time changes it"
     if table.anonymous and table.personal:
         personal = next(column.name for column in table.columns if column.personal)
         yield f"it may name no one, but its column {personal} is personal data"
@@ -278,6 +300,7 @@ def _mistakes_among(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
             yield f"its rule takes {parent}, which is no table"
     targets = [
         *table.references.values(),
+        *((parent, name) for parent, names in table.dates.items() for name in names),
         *((s.table, name) for s in table.subjects if isinstance(s, Through) for name in s.columns),
     ]
     for target, column in targets:

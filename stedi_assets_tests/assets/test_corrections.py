@@ -11,8 +11,7 @@ import pytest
 from deltalake import write_deltalake
 
 from stedi_assets.errors import LakehouseError
-from stedi_assets.lakehouse import replay
-from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.lakehouse import records, replay
 from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.storage import address
 from stedi_assets.storage.folder import StoredFile
@@ -172,12 +171,13 @@ def test__quarantine__carriage_return_alone(landing, content, found, end):
     assert read(landing) == [BEN_READ]
 
 
-def test__landing__profile_by_another_release_is_made_anew(landing):
+def test__landing__read_by_another_release_is_read_anew(landing, monkeypatch):
     landing.arrive("a.json", ANN)
+    monkeypatch.setattr(records, "reader_version", lambda _: "of release 0.1.0")
     landing.run()
-    state = landing.lakehouse.state(QUARANTINE)
-    other = state.commit.profile.model_copy(update={"reader": "of release 0.1.0"})
-    landing.lakehouse.write(QUARANTINE, None, Commit(profile=other))
+    monkeypatch.undo()
+    before = landing.lakehouse.records(ACCELEROMETER_LANDING).known_profile()
+    assert before is None
     assert landing.run().success
     assert read(landing) == [ANN_READ]
 

@@ -115,7 +115,7 @@ def test__implausible_share__customers(landing: Landing, fields: str, implausibl
 def test__implausible_share__is_known_of_an_unchanged_folder(landing: Landing) -> None:
     landing.arrive("a.json", *phones(1, 100))
     first = landing.run()
-    with mock.patch.object(LandingFolder, "_implausible", side_effect=AssertionError):
+    with mock.patch.object(LandingFolder, "judged", side_effect=AssertionError):
         again = landing.run()
     assert again.success
     assert check(again, SHARE).description == check(first, SHARE).description

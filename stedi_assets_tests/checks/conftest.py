@@ -12,13 +12,12 @@ from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
 from stedi_assets.orchestration.checks.tables import evaluate_in
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables import LANDING_TABLES, TABLES, Table, quarantine_of
+from stedi_assets.tables import LANDING_TABLES, TABLES, Table
 from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import (
     CLOCK,
@@ -136,15 +135,16 @@ def landed(tmp_path: Path, spark_resource: SparkResource) -> Shown:
 
 @pytest.fixture
 def land_in_bucket(tmp_path: Path, catalogued: Catalogued) -> Callable[..., None]:
-    """Lands the good rows of a table in the catalogued lakehouse, and notes what was found."""
+    """Lands the good rows of a table in the catalogued lakehouse, and lines besides."""
 
-    def run(table: Table, *, conforming: bool = True) -> None:
+    def run(table: Table, *besides: str) -> None:
         land(tmp_path, table, GOOD[table.name])
+        for line in besides:
+            (tmp_path / table.location / "besides.json").write_text(line)
         source = LocalFolder(f"file://{tmp_path}/{table.location}")
         folder = catalogued.landing(table)
         arrival.ingest(source, folder.folder)
-        profile = folder.profile.model_copy(update={"conforming": conforming})
-        catalogued.write(quarantine_of(table), None, Commit(profile=profile))
+        catalogued.records(table).take_in()
 
     return run
 

@@ -111,7 +111,7 @@ def test__row_count__landing_with_lines_that_do_not_conform(
     land_in_bucket: Callable[..., None],
 ) -> None:
     asked = aws_answers.requests("athena.StartQueryExecution")
-    land_in_bucket(LANDING, conforming=False)
+    land_in_bucket(LANDING, '{"of": "no record"}')
 
     result = check(catalogued, LANDING)
 

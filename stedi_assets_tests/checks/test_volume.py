@@ -373,9 +373,7 @@ def test__changed_code__is_a_reason_for_all_that_is_made_by_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.land(PHONES, recorded()[PHONES.name][100:])
-    monkeypatch.setattr(
-        "stedi_assets.orchestration.table_assets.reader_version", lambda table: "another"
-    )
+    monkeypatch.setattr("stedi_assets.lakehouse.making.reader_version", lambda table: "another")
 
     result = project.run()
 

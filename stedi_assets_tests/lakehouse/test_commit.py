@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from stedi_assets.lakehouse.changes import Change
 from stedi_assets.lakehouse.commit import FORMAT, UNKNOWN, Commit, Landed
-from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.policy import Options
 
 # As the release before kept it, which numbered no formats.
@@ -25,21 +24,6 @@ MADE_BEFORE = {
     "weaker_until": None,
     "accepted_rows": 32025,
 }
-QUARANTINED_BEFORE = {
-    "run": "r-1",
-    "landing": {
-        "fingerprint": "f1",
-        "reader": "r2",
-        "objects": 10,
-        "malformed": 3,
-        "tidy": False,
-        "superseded_tidy": True,
-        "not_utf8": ["a1"],
-        "unreadable": [],
-        "implausible": 1,
-        "implausible_values": {"z": 1},
-    },
-}
 MADE = Commit(
     run="r-1",
     as_of=1655564376361,
@@ -49,33 +33,24 @@ MADE = Commit(
     weaker_until=None,
     accepted_rows=32025,
 )
-PROFILE = LandingProfile(
-    fingerprint="f1",
-    reader="r2",
-    objects=10,
-    malformed=3,
-    conforming=False,
-    superseded_conforming=True,
-    not_utf8=["a1"],
-    unreadable=[],
-    implausible=1,
-    implausible_values={"z": 1},
+MADE_NOW = MADE.model_copy(
+    update={
+        "made_from": {"customer_landing": "a1"},
+        "valid": (1655564376361, 1655564376362),
+        "changes": (Change(id="b1", version=3, ranges=((0, 299_999),)), Change(id="b2", version=4)),
+    }
 )
-QUARANTINED = Commit(run="r-1", profile=PROFILE)
 
 
-@pytest.mark.parametrize("commit", [MADE, QUARANTINED, UNKNOWN])
+@pytest.mark.parametrize("commit", [MADE, MADE_NOW, UNKNOWN])
 def test__read__what_this_release_kept(commit: Commit) -> None:
     assert json.loads(commit.text)["format"] == FORMAT
     assert Commit.read(commit.text) == commit
     assert Commit.read(commit.text).knows_weaker == commit.knows_weaker
 
 
-@pytest.mark.parametrize(
-    ("kept", "commit"), [(MADE_BEFORE, MADE), (QUARANTINED_BEFORE, QUARANTINED)]
-)
-def test__read__what_the_release_before_kept(kept: dict[str, Any], commit: Commit) -> None:
-    assert Commit.read(json.dumps(kept)) == commit
+def test__read__what_a_release_before_kept() -> None:
+    assert Commit.read(json.dumps(MADE_BEFORE)) == MADE
 
 
 @pytest.mark.parametrize(
@@ -97,7 +72,8 @@ def test__read__another_format_is_not_known(text: str) -> None:
         ("landing", {"customer_landing": {"records": "many", "superseded": 1}}),
         ("weaker_until", "never"),
         ("accepted_rows", 1.5),
-        ("profile", {**PROFILE.model_dump(), "of_a_later_release": 1}),
+        ("changes", [{"id": "a1"}]),
+        ("made_from", {"customer_landing": 1}),
         ("profile", {"objects": 10}),
     ],
 )

@@ -16,6 +16,8 @@ from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse import maintenance as upkeep
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.storage.faults import storage_faults
+from stedi_assets.tables import DELTA_TABLES
 from stedi_assets_tests.faults import raises
 from stedi_assets_tests.lakehouse.conftest import (
     READINGS,
@@ -101,8 +103,10 @@ def test__data_file__is_damaged(damage: Damage, stored: Lakehouse, frame: Frame)
     """A new version needs none of the old files, so writing it fixes the table."""
     for name in data_files(stored):
         damage(folder_of(stored) / name)
-    with raises(Code.DATA_FILE_DAMAGED):
+    other = stored.uri_of(DELTA_TABLES[0])
+    with raises(Code.DATA_FILE_DAMAGED) as error, storage_faults(other):
         stored.read(TABLE).collect()
+    assert stored.uri_of(TABLE) in str(error.value)
     stored.write(TABLE, frame(DEVICE_READINGS, READINGS))
     assert rows(stored.read(TABLE)) == READINGS
 

@@ -11,7 +11,6 @@ import pytest
 
 from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing.fingerprint import fingerprint
 from stedi_assets.landing.profile import LandingProfile
@@ -22,20 +21,17 @@ from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.faults import raises
 from stedi_assets_tests.landing.conftest import read, write
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ
-from stedi_assets_tests.rows import rows
 
 QUARANTINE = quarantine_of(ACCELEROMETER_LANDING)
 
 
 def profile(lakehouse: Lakehouse) -> LandingProfile:
-    folder = lakehouse.landing(ACCELEROMETER_LANDING)
-    folder.ingest(None, 0)
-    return folder.profile
+    return lakehouse.records(ACCELEROMETER_LANDING).profile
 
 
-def quarantined(lakehouse: Lakehouse, found: LandingProfile) -> list[tuple]:
-    batches = lakehouse.landing(ACCELEROMETER_LANDING).malformed(found)
-    return [(row["line"], row["reason"]) for batch in batches for row in batch.to_pylist()]
+def quarantined(lakehouse: Lakehouse) -> list[tuple]:
+    rows = lakehouse.arrow(QUARANTINE, ["line", "reason"]).to_pylist()
+    return [(row["line"], row["reason"]) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +88,8 @@ def test__read__line_of_ten_megabytes(lakehouse, folder):
 def test__profile__line_of_ten_megabytes_cut_short(lakehouse, folder):
     cut = f'{BEN[:-1]},"note":"{"n" * 10_000_000}'
     write(folder, {"a.json": f"{ANN}\n{cut}\n{BEN}\n"})
-    found = profile(lakehouse)
-    assert quarantined(lakehouse, found) == [(cut, "not a JSON object")]
+    profile(lakehouse)
+    assert quarantined(lakehouse) == [(cut, "not a JSON object")]
     assert read(lakehouse) == [ANN_READ, BEN_READ]
 
 
@@ -108,8 +104,8 @@ def test__profile__file_cut_in_the_middle(lakehouse, folder, until, expected):
     """It costs the record in which it ends, and none of the file that is read after it."""
     content = f'{ANN}\n{BEN[:-1]},"of":"é"}}'.encode()
     write(folder, {"a.json": content[:until], "b.json": BEN})
-    found = profile(lakehouse)
-    assert quarantined(lakehouse, found) == expected
+    profile(lakehouse)
+    assert quarantined(lakehouse) == expected
     assert read(lakehouse) == [ANN_READ, BEN_READ]
 
 
@@ -140,10 +136,9 @@ def test__profile__not_utf8(lakehouse, folder, spark_resource):
     write(folder, {"a.json": b"\n".join([ANN.encode(), caf, b""]), "b.json": BEN})
 
     found = profile(lakehouse)
-    assert quarantined(lakehouse, found) == [(ANN.replace("ann", "caf\ufffd"), "not UTF-8")]
+    assert quarantined(lakehouse) == [(ANN.replace("ann", "caf\ufffd"), "not UTF-8")]
     assert (found.objects, found.malformed) == (3, 1)
 
-    lakehouse.write(QUARANTINE, None, Commit(profile=found))
     later = Lakehouse(lakehouse.uri, spark_resource)
     assert read(later) == [ANN_READ, BEN_READ]
 
@@ -153,7 +148,7 @@ def test__profile__not_utf8_outside_the_declared_fields(lakehouse, folder):
     write(folder, {"a.json": b"\r\n".join([note, BEN.encode(), b""])})
     found = profile(lakehouse)
     assert (found.objects, found.malformed, found.conforming) == (2, 0, False)
-    assert rows(lakehouse.landing(ACCELEROMETER_LANDING).records(found)) == [ANN_READ, BEN_READ]
+    assert read(lakehouse) == [ANN_READ, BEN_READ]
 
 
 def test__profile__not_utf8_in_a_large_file(lakehouse, folder):
@@ -207,7 +202,7 @@ def test__profile__hashes_each_file_once(lakehouse, folder, monkeypatch):
     whole = LocalFolder.open
 
     def note(self: LocalFolder, file: StoredFile) -> BinaryIO:
-        opened.append(file.name)
+        opened.extend([file.name] if file.is_json_lines and self.uri.endswith("landing") else [])
         return whole(self, file)
 
     monkeypatch.setattr(LocalFolder, "open", note)
@@ -246,8 +241,9 @@ def test__fingerprint__of_files(folder):
 def test__profile__is_known_until_a_file_changes(lakehouse, folder, spark_resource):
     write(folder, {"a.json": ANN})
     found = profile(lakehouse)
-    assert (found.records, found.malformed, found.conforming, found.not_utf8) == (1, 0, True, [])
-    assert lakehouse.landing(ACCELEROMETER_LANDING).knows(found)
+    assert (found.records, found.malformed, found.conforming) == (1, 0, True)
+    later = Lakehouse(lakehouse.uri, spark_resource)
+    assert later.landing_profile(ACCELEROMETER_LANDING) == found
     write(folder, {"b.json": BEN})
     later = Lakehouse(lakehouse.uri, spark_resource)
-    assert not later.landing(ACCELEROMETER_LANDING).knows(found)
+    assert later.landing_profile(ACCELEROMETER_LANDING) is None

@@ -17,6 +17,7 @@ from stedi_assets_tests.lines import (
     BEN_READ,
     DEVICE,
     NOT_AN_OBJECT,
+    count,
     lines_of,
     profile,
     read,
@@ -229,7 +230,7 @@ def test__split__deep_object_beside_what_is_none(spark):
 )
 @pytest.mark.timeout(120)
 def test__split__line_of_300_kilobytes(spark, line, records, objects):
-    found, malformed = reader.count(lines_of(spark, [line]), ACCELEROMETER_LANDING)
+    found, malformed = count(spark, ACCELEROMETER_LANDING, [line])
     assert found - malformed == records
     assert objects in (None, found)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from stedi_assets.landing import conforming, reader
 from stedi_assets.tables import LANDING_TABLES, Table
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
-from stedi_assets_tests.lines import REASONS, lines_of, profile, rows_of
+from stedi_assets_tests.lines import REASONS, count, lines_of, profile, rows_of
 
 # Shrinking would run the engine for minutes before a failure shows.
 FEW_LARGE_FRAMES = settings(
@@ -158,7 +158,7 @@ def test__split__mixture(spark, mixture):
     malformed = [row for row in rows if row[reader.REASON] is not None]
 
     assert Counter(read_well) == Counter(complete)
-    counted = reader.count(lines_of(spark, lines), ACCELEROMETER_LANDING)
+    counted = count(spark, ACCELEROMETER_LANDING, lines)
     assert counted == (len(complete) + len(malformed), len(malformed))
     assert all(REASONS.fullmatch(row[reader.REASON]) for row in malformed)
     assert letters(row[reader.LINE] for row in rows) == letters(lines)

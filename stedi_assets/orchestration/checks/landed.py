@@ -169,7 +169,7 @@ def implausible_share(table: Table, profile: LandingProfile, allowed: float) -> 
             "records": profile.records,
             "share": share,
             "allowed_share": allowed,
-            "by_column": profile.implausible_values,
+            "by_column": dict(profile.implausible_values),
         },
     )
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from stedi_assets.lakehouse.commit import Commit, Landed
+from stedi_assets.lakehouse.commit import Landed
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.lakehouse.making import NewVersion
+from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.landing.folder import LandingFolder
 from stedi_assets.orchestration.checks import losses
 from stedi_assets.tables import LANDING_TABLES, Table
 from stedi_assets.tables.schema import Check
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 # As much as may be malformed or implausible. With the same rules and options every row of the last
 # version is there again, but for the reasons that are counted, so that what is left is a fault.
@@ -128,14 +126,7 @@ def superseded_files(folder: LandingFolder) -> str:
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:12]
 
 
-def judge(
-    lakehouse: Lakehouse,
-    table: Table,
-    frame: DataFrame,
-    commit: Commit,
-    *,
-    accepted: bool,
-) -> Volume:
+def judge(lakehouse: Lakehouse, table: Table, new: NewVersion, *, accepted: bool) -> Volume:
     """Compares a table's new rows with its last accepted version.
 
     It counts the new rows, which must be cached. Only if there are fewer than before it reads the
@@ -144,21 +135,26 @@ def judge(
     Args:
         lakehouse: Where the tables are.
         table: The table.
-        frame: Its new rows, cached.
-        commit: What is to be kept with them: `code`, `config`, `landing`.
+        new: Its next version; of what is to be kept with it: `code`, `config`, `landing`.
         accepted: Whether the run accepts any loss.
     """
-    rows = frame.count()
     last = lakehouse.state(table)
     if last is None:
-        return Volume(table, rows, None, accepted=accepted)
+        assert new.frame is not None
+        return Volume(table, new.frame.count(), None, accepted=accepted)
     accepted_rows = last.commit.accepted_rows
     before = last.rows if accepted_rows is None else accepted_rows
+    if new.frame is None or new.commit is None:
+        return Volume(table, last.rows, before, accepted=accepted)
+    replaced = new.plan.restricted(table, lakehouse.read(table))
+    rows = new.frame.count()
+    if new.plan.mode is Mode.RANGES:
+        rows += last.rows - replaced.count()
     if rows >= before or accepted:
         return Volume(table, rows, before, accepted=accepted)
-    if last.commit.code != commit.code:
+    if last.commit.code != new.commit.code:
         return Volume(table, rows, before, {CHANGED_CODE: before - rows})
-    options, earlier = commit.config, last.commit.config
+    options, earlier = new.commit.config, last.commit.config
     if set(options.beyond(earlier)) - {HIDES}:
         return Volume(table, rows, before, {CHANGED_OPTIONS: before - rows})
     # Pseudonyms differ by option and by key: rows that may have some are compared without.
@@ -168,6 +164,6 @@ def judge(
         for name in losses.compared_columns(table)
         if not (hidden and name in table.pseudonymised)
     ]
-    lost = lakehouse.spark.cached(losses.lost_rows(lakehouse.read(table), frame, columns))
-    explained = losses.explained(lakehouse, table, lost, last, commit)
+    lost = lakehouse.spark.cached(losses.lost_rows(replaced, new.frame, columns))
+    explained = losses.explained(lakehouse, table, lost, last, new.commit)
     return Volume(table, rows, before, {name: count for name, count in explained.items() if count})

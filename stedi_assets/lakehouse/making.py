@@ -1,0 +1,150 @@
+"""Makes the next version of a table by its rule: as much of it as must be made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stedi_assets import pseudonyms as pseudonyms_module
+from stedi_assets.lakehouse import plan as plans
+from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.lakehouse.delta import TableState
+from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.lakehouse.plan import Mode, Plan
+from stedi_assets.landing.folder import reader_version
+from stedi_assets.policy import Options
+from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.tables import TABLES, Table, Zone, code
+from stedi_assets.tables.schema import applied
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Read = Callable[[str], "DataFrame"]
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """A table's next version.
+
+    Attributes:
+        plan: How much of it is made anew.
+        frame: The rows that are, cached; None where the table keeps all that it has.
+        commit: What to keep with them; None where nothing is new.
+    """
+
+    plan: Plan
+    frame: DataFrame | None
+    commit: Commit | None
+
+    def noting(self, **facts: Any) -> NewVersion:
+        """The version with further facts to keep with it, if anything is kept."""
+        commit = self.commit.model_copy(update=facts) if self.commit else None
+        return replace(self, commit=commit)
+
+
+def next_version(
+    lakehouse: Lakehouse,
+    table: Table,
+    read: Read,
+    now: int,
+    options: Options,
+    pseudonyms: Pseudonyms,
+    *,
+    rebuild: bool = False,
+) -> NewVersion:
+    """Makes the next version of a table, without writing it.
+
+    Args:
+        lakehouse: Where the tables are.
+        table: The table.
+        read: Gives a table's rows by its name.
+        now: The time by which to judge consent (epoch milliseconds, UTC).
+        options: The options of the run.
+        pseudonyms: Makes the pseudonyms.
+        rebuild: Whether the run asks for all of it.
+    """
+    hides = bool(table.pseudonymised and options.pseudonymise_devices)
+    wanted = Commit(
+        config=options,
+        code=code_of_rows(table, lakehouse),
+        key=pseudonyms.of_text("")[:12] if hides else None,
+    )
+    plan = plans.planned(lakehouse, table, wanted, now, rebuild=rebuild)
+    last = lakehouse.state(table)
+    commit = wanted.model_copy(update={"made_from": plan.made_from, "as_of": now})
+    if plan.mode is Mode.UNCHANGED:
+        assert last is not None
+        known = plan.made_from == last.commit.made_from
+        commit = commit.model_copy(update={"valid": last.commit.valid})
+        return NewVersion(plan, None, None if known else commit)
+
+    def restricted(name: str) -> DataFrame:
+        return plan.restricted(TABLES[name], read(name))
+
+    frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms))
+    frame = lakehouse.spark.cached(frame)
+    commit = commit.model_copy(update={"valid": plans.valid(lakehouse, table, now)})
+    if plan.is_known and table.time_column is None:
+        other = plans.differing(lakehouse.read(table), frame, table.column_names)
+        if not other.limit(1).count():
+            same = replace(plan, mode=Mode.UNCHANGED, reason=f"no row is other {plan.reason}")
+            return NewVersion(same, None, commit)
+    return NewVersion(plan, frame, commit)
+
+
+def keep(lakehouse: Lakehouse, table: Table, new: NewVersion) -> TableState:
+    """Writes a table's next version, as much as is new, in one atomic commit.
+
+    Raises:
+        LakehouseError: If the table cannot be written; it stays at its last good version.
+    """
+    if new.commit is None:
+        state = lakehouse.state(table)
+        assert state is not None
+        return state
+    if new.frame is None:
+        return lakehouse.note(table, new.commit)
+    if new.plan.mode is Mode.RANGES:
+        return lakehouse.replace(table, new.frame, new.commit, new.plan.ranges)
+    return lakehouse.write(table, new.frame, new.commit)
+
+
+def made(
+    table: Table,
+    read: Read,
+    as_of: int,
+    options: Options,
+    pseudonyms: Pseudonyms,
+) -> DataFrame:
+    """The rows of a table by its rule, with pseudonyms where the options hide what is there.
+
+    Args:
+        table: The table.
+        read: Gives a table's rows by its name.
+        as_of: The time by which to judge consent (epoch milliseconds, UTC).
+        options: The options of the run.
+        pseudonyms: Makes the pseudonyms.
+    """
+    assert table.rule is not None
+    frame: DataFrame = applied(table.rule, read, as_of, options)
+    for column in table.pseudonymised if options.pseudonymise_devices else []:
+        frame = pseudonyms.of(frame, column)
+    return frame.select(*table.column_names)
+
+
+def code_of_rows(table: Table, lakehouse: Lakehouse) -> str:
+    """A digest of all code that had a part in a table's rows: its own, and that of its parents."""
+    parts = [own_code(table)]
+    for parent in (TABLES[name] for name in table.parents):
+        state = lakehouse.state(parent) if parent.zone is not Zone.LANDING else None
+        parts.append(state.commit.code if state else reader_version(parent))
+    return code.digest(*parts)
+
+
+def own_code(table: Table) -> str:
+    """A digest of the code of a table's rule."""
+    assert table.rule is not None
+    hiding = [pseudonyms_module] if table.pseudonymised else []
+    return code.version(table.rule.__module__, *hiding)

@@ -1,0 +1,461 @@
+"""The records of a source: what is in its landed files, of which each is read once.
+
+They are a Delta table beside landing, which holds what landing does. Which files were read, and
+what was found in them, is a list beside the table, complete in itself: neither the deletion of old
+versions nor that of old log files takes anything of it. Where it is missing all is read anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import operator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from stedi_assets import storage
+from stedi_assets.lakehouse import changes, delta
+from stedi_assets.lakehouse.changes import Changes, Range
+from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.landing.folder import GROUPS, Judged, LandingFolder, reader_version
+from stedi_assets.landing.profile import LandingProfile
+from stedi_assets.storage.faults import storage_faults
+from stedi_assets.storage.folder import Folder, StoredFile
+from stedi_assets.tables import Table, plausible, quarantine_of, records_of
+from stedi_assets.tables.columns import BATCH, REPLACED, SUPERSEDED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+# In how many batches files are read that need not be told apart: to tell many apart is slow, and
+# what is in a batch is read anew once one of its files is gone.
+BATCHES = 16
+LISTS = "_files"
+
+
+class Found(BaseModel, frozen=True):
+    """What is in the records of a batch.
+
+    Attributes:
+        records: How many there are.
+        times: The least and the greatest time in them (epoch milliseconds, UTC); None where there
+            is none, or the table has no time column.
+        implausible: How many have a value out of its column's bounds.
+        implausible_values: Column to how many values in it are out of bounds.
+    """
+
+    records: int
+    times: Range | None
+    implausible: int
+    implausible_values: Mapping[str, int]
+
+
+class Batch(BaseModel, frozen=True):
+    """Files that were read together.
+
+    Attributes:
+        number: Its number, by which their records are known.
+        files: The ledger's id of each file, and the version that was read.
+        objects: How many records and malformed records they hold.
+        malformed: How many of those are malformed.
+        conforming: Whether every line is one record exactly as declared.
+        not_utf8: Ids of the files that hold bytes which are not UTF-8.
+        unreadable: Ids of the superseded files that are damaged as a whole, and so not read.
+        found: What is in its records; None until they have been looked at.
+    """
+
+    number: int
+    files: Mapping[str, str]
+    objects: int
+    malformed: int
+    conforming: bool
+    not_utf8: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
+    found: Found | None = None
+
+
+class Taken(BaseModel, frozen=True):
+    """What has been read of a landing folder.
+
+    Attributes:
+        format: The version of this model.
+        id: That of the state of the records that came of it.
+        reader: The version of the code that read it.
+        batches: All files that were read.
+        quarantined: Ids of the files whose malformed records are in quarantine, and the number of
+            the batch that each was read with; None where that is not known.
+        changes: The last changes of the records.
+    """
+
+    format: Literal[1] = 1
+    id: str
+    reader: str
+    batches: tuple[Batch, ...] = ()
+    quarantined: Mapping[str, int] | None = None
+    changes: Changes = ()
+
+
+@dataclass
+class Records:
+    """The records of one source, as one run sees them.
+
+    Attributes:
+        folder: The files.
+        uri: Where the records are.
+        quarantine_uri: Where the malformed ones are.
+    """
+
+    folder: LandingFolder
+    uri: str
+    quarantine_uri: str
+
+    @property
+    def table(self) -> Table:
+        """The landing table that they are the records of."""
+        return self.folder.table
+
+    @functools.cached_property
+    def taken(self) -> Taken:
+        """What was read, after everything that has landed was.
+
+        Raises:
+            LakehouseError: If files are damaged, or cannot be read.
+        """
+        return self.take_in()
+
+    @functools.cached_property
+    def profile(self) -> LandingProfile:
+        """What there is in the current files."""
+        return self._profile(self.taken)
+
+    def known_profile(self) -> LandingProfile | None:
+        """What there is in the current files, if all have been read; reads none."""
+        if "taken" in vars(self):
+            return self.profile
+        taken = self._saved()
+        if taken is None or self._is_left(taken) or not all(b.found for b in taken.batches):
+            return None
+        return self._profile(taken)
+
+    def take_in(self, *, anew: bool = False, run: str | None = None) -> Taken:
+        """Reads what has landed and was not read yet, and forgets what is no longer in landing.
+
+        Args:
+            anew: Whether to read everything, whatever is known of it.
+            run: The Dagster run that does.
+
+        Raises:
+            LakehouseError: If files are damaged, or cannot be read.
+        """
+        self.folder.save_ledger()
+        taken = None if anew else self._saved()
+        if taken is not None:  # by a run that was killed
+            taken = self._finished(taken, run)
+        while taken is None or self._is_left(taken):
+            taken = self._finished(self._read_portion(taken, run), run)
+        self.taken = taken
+        vars(self).pop("profile", None)
+        return taken
+
+    def frame(self) -> DataFrame:
+        """The records.
+
+        Returns:
+            The table's columns; besides, where superseded files count and there are any, the
+            boolean `_superseded` and the number `_replaced` (see `tables`).
+        """
+        from pyspark.sql import functions as F
+
+        taken = self.taken
+        stored = self._session.read.format("delta").load(self.uri)
+        versions = self._versions()
+        if not versions:
+            return stored.select(*self.table.column_names)
+        numbers = {source: n for n, source in enumerate(sorted(set(versions.values())))}
+        superseded = self._ids(self.folder.superseded)
+        rows = [
+            (batch.number, id in superseded, numbers[versions[id]])
+            for batch in taken.batches
+            for id in batch.files
+            if id in versions
+        ]
+        of = self._session.createDataFrame(
+            rows, f"`{BATCH}` bigint, `{SUPERSEDED}` boolean, `{REPLACED}` int"
+        )
+        # The embedded engine holds the left side.
+        joined = of.join(stored, BATCH, "right")
+        return joined.select(
+            *self.table.column_names,
+            F.coalesce(SUPERSEDED, F.lit(False)).alias(SUPERSEDED),
+            REPLACED,
+        )
+
+    @property
+    def _session(self) -> SparkSession:
+        session: SparkSession = self.folder.spark.spark_session
+        return session
+
+    def _profile(self, taken: Taken) -> LandingProfile:
+        current = self._ids(self.folder.current)
+        batches = [batch for batch in taken.batches if current.issuperset(batch.files)]
+        found = [batch.found for batch in batches if batch.found]
+        values = Counter[str]()
+        for each in found:
+            values.update(each.implausible_values)
+        return LandingProfile(
+            fingerprint=self.folder.fingerprint,
+            objects=sum(batch.objects for batch in batches),
+            malformed=sum(batch.malformed for batch in batches),
+            records=sum(each.records for each in found),
+            conforming=all(batch.conforming for batch in batches),
+            implausible=sum(each.implausible for each in found),
+            implausible_values={
+                column.name: values[column.name]
+                for column in self.table.columns
+                if values[column.name]
+            },
+        )
+
+    def _ids(self, files: Sequence[StoredFile]) -> frozenset[str]:
+        return frozenset(self.folder.landed(file).id for file in files)
+
+    def _counting(self) -> list[StoredFile]:
+        """The files whose records count."""
+        return [*self.folder.current, *self.folder.superseded]
+
+    def _versions(self) -> dict[str, str]:
+        """The ids of files whose source file has several versions that count, and its name."""
+        superseded = {self.folder.landed(file).source for file in self.folder.superseded}
+        landed = (self.folder.landed(file) for file in self._counting())
+        return {each.id: each.source for each in landed if each.source in superseded}
+
+    def _is_left(self, taken: Taken) -> bool:
+        """Whether there is anything to read, or to forget."""
+        broken, unread = self._stale(taken)
+        return bool(broken or unread)
+
+    def _stale(self, taken: Taken) -> tuple[list[Batch], list[StoredFile]]:
+        """The batches that are no longer as they were read, and the files that are in no other.
+
+        A version of a file that was replaced must be told from all others, so its batch has no
+        other file.
+        """
+        counting = {self.folder.landed(file).id: file for file in self._counting()}
+        alone = self._versions()
+        whole, broken = set[str](), []
+        for batch in taken.batches:
+            as_read = all(
+                id in counting and self.folder.landed(counting[id]).version == version
+                for id, version in batch.files.items()
+            )
+            if as_read and (len(batch.files) == 1 or not alone.keys() & batch.files.keys()):
+                whole.update(batch.files)
+            else:
+                broken.append(batch)
+        return broken, [file for id, file in counting.items() if id not in whole]
+
+    def _read_portion(self, taken: Taken | None, run: str | None) -> Taken:
+        """Reads as many batches as one query can tell apart, in place of broken ones.
+
+        What was read is listed before it is committed: a list without its commit is of no use.
+        """
+        broken, unread = self._stale(taken) if taken else ([], self._counting())
+        before = taken.batches if taken else ()
+        groups = self._grouped(unread, 1 + max((b.number for b in before), default=0))
+        judged = self.folder.judged(groups)
+        read = [self._batch(number, groups[number], judged[number]) for number in groups]
+        gone = {batch.number for batch in broken}
+        state = delta.state(self.uri)
+        version = state.version + 1 if state else 0
+        commit = Commit(run=run).changed(version, None)
+        assert commit.id is not None
+        listed = Taken(
+            id=commit.id,
+            reader=reader_version(self.table),
+            batches=(*(batch for batch in before if batch.number not in gone), *read),
+            quarantined=taken.quarantined if taken else None,
+            changes=taken.changes if taken else (),
+        )
+        ranges = None
+        if taken and self.table.time_column:
+            ranges = changes.covering(
+                batch.found.times for batch in broken if batch.found and batch.found.times
+            )
+        # How the times of what is read change them is found after the commit.
+        change = commit.changes[0].model_copy(update={"ranges": ranges})
+        listed = listed.model_copy(
+            update={"changes": (*listed.changes, change)[-changes.MAX_CHANGES :]}
+        )
+        self._save(listed)
+        rows = self.folder.records(groups, judged)
+        table = records_of(self.table)
+        if taken is None or state is None:
+            delta.overwrite(self.uri, table, rows, commit, version - 1)
+        else:
+            numbers = sorted(gone | set(groups))
+            where = f"`{BATCH}` in ({', '.join(map(str, numbers))})" if gone else None
+            delta.update(self.uri, table, rows, commit, version - 1, where)
+        return listed
+
+    def _grouped(self, unread: Sequence[StoredFile], first: int) -> dict[int, list[StoredFile]]:
+        """Files in batches by number; as many of them as one query can tell apart."""
+        alone = self._versions()
+        apart = [[file] for file in unread if self.folder.landed(file).id in alone]
+        together = [file for file in unread if self.folder.landed(file).id not in alone]
+        # Names tell times, mostly, so that those beside each other are of few.
+        size = -(-len(together) // BATCHES) or 1
+        groups = [together[n : n + size] for n in range(0, len(together), size)]
+        return dict(zip(itertools.count(first), [*groups, *apart][:GROUPS], strict=False))
+
+    def _batch(self, number: int, files: Sequence[StoredFile], judged: Judged) -> Batch:
+        landed = map(self.folder.landed, files)
+        return Batch(
+            number=number,
+            files={each.id: each.version for each in landed},
+            objects=judged.objects,
+            malformed=judged.malformed,
+            conforming=judged.conforming,
+            not_utf8=judged.not_utf8,
+            unreadable=judged.unreadable,
+        )
+
+    def _finished(self, taken: Taken, run: str | None) -> Taken:
+        """Does what follows the commit: quarantine, and a look at the records that were read."""
+        after = self._with_quarantine(taken, run)
+        unseen = [batch for batch in after.batches if batch.found is None]
+        if unseen:
+            after = self._with_found(after, self._looked_at(unseen))
+        if after != taken:
+            self._save(after)
+            self._remove_other_lists(after)
+        return after
+
+    def _with_found(self, taken: Taken, found: Mapping[int, Found]) -> Taken:
+        batches = tuple(
+            batch.model_copy(update={"found": found.get(batch.number, batch.found)})
+            for batch in taken.batches
+        )
+        last = taken.changes[-1]
+        if last.ranges is not None:
+            times = [each.times for each in found.values() if each.times]
+            ranges = changes.covering([*last.ranges, *times])
+            last = last.model_copy(update={"ranges": ranges})
+        return taken.model_copy(update={"batches": batches, "changes": (*taken.changes[:-1], last)})
+
+    def _looked_at(self, batches: Sequence[Batch]) -> dict[int, Found]:
+        """What is in the records of batches."""
+        from pyspark.sql import functions as F
+
+        faults = {column.name: plausible.implausible(column) for column in self.table.columns}
+        any_fault = functools.reduce(operator.or_, faults.values())
+        figures = [F.count_if(fault).alias(name) for name, fault in faults.items()]
+        if time := self.table.time_column:
+            figures += [F.min(time).alias("_first"), F.max(time).alias("_last")]
+        stored = self._session.read.format("delta").load(self.uri)
+        numbers = [batch.number for batch in batches]
+        if len(numbers) < GROUPS:
+            stored = stored.where(F.col(BATCH).isin(*numbers))
+        counted = stored.groupBy(BATCH).agg(
+            F.count(F.lit(1)).alias("_records"), F.count_if(any_fault).alias("_any"), *figures
+        )
+        none = Found(records=0, times=None, implausible=0, implausible_values={})
+        return dict.fromkeys(numbers, none) | {
+            row[BATCH]: Found(
+                records=row["_records"],
+                times=(row["_first"], row["_last"]) if time else None,
+                implausible=row["_any"],
+                implausible_values={name: row[name] for name in faults if row[name]},
+            )
+            for row in counted.collect()
+            if row[BATCH] in numbers
+        }
+
+    def _with_quarantine(self, taken: Taken, run: str | None) -> Taken:
+        """Has quarantine hold the malformed records of the current files."""
+        import pyarrow.dataset as ds
+
+        table = quarantine_of(self.table)
+        current = {self.folder.landed(file).id: file for file in self.folder.current}
+        malformed = {
+            batch.number: batch.malformed
+            for batch in taken.batches
+            if batch.malformed and current.keys() >= batch.files.keys()
+        }
+        wanted = {
+            id: batch.number
+            for batch in taken.batches
+            if batch.number in malformed
+            for id in batch.files
+        }
+        there = taken.quarantined
+        state = delta.state(self.quarantine_uri)
+        if state and (state.foreign or set(state.columns) != set(table.column_names)):
+            there = None
+        elif state and there == wanted and state.rows == sum(malformed.values()):
+            return taken
+        not_utf8 = {id for batch in taken.batches for id in batch.not_utf8}
+
+        def located(ids: Iterable[str]) -> Iterator[pa.RecordBatch]:
+            files = [current[id] for id in sorted(ids)]
+            return self.folder.malformed(files, not_utf8) if files else iter(())
+
+        commit = Commit(run=run)
+        version = state.version if state else -1
+        if state is None or there is None or there == wanted:
+            rows = functools.partial(located, wanted)
+            delta.overwrite(self.quarantine_uri, table, rows, commit, version)
+        else:
+            added = dict(wanted.items() - there.items())
+            changed = added.keys() | dict(there.items() - wanted.items()).keys()
+            opened = delta.open_table(self.quarantine_uri)
+            assert opened is not None
+            stored = delta.dataset(self.quarantine_uri, opened)
+            theirs = ds.field("file").isin(sorted(changed))
+            if stored.count_rows(filter=theirs):
+
+                def replaced() -> Iterator[pa.RecordBatch]:
+                    yield from stored.to_batches(filter=~theirs)
+                    yield from located(added)
+
+                delta.overwrite(self.quarantine_uri, table, replaced, commit, version)
+            elif added:
+                rows = functools.partial(located, added)
+                delta.update(self.quarantine_uri, table, rows, commit, version, None)
+        return taken.model_copy(update={"quarantined": wanted})
+
+    def _saved(self) -> Taken | None:
+        """The list of what was read, if the records are those that came of it."""
+        state = delta.state(self.uri)
+        if state is None or state.foreign or state.commit.id is None:
+            return None
+        with storage_faults(self.uri):
+            file = self._lists.file(f"{state.commit.id}.json")
+            if file is None:
+                return None
+            with self._lists.open(file) as stored:
+                content = stored.read()
+        try:
+            taken = Taken.model_validate_json(content)
+        except ValidationError:
+            return None  # what is not known is read anew
+        return taken if taken.reader == reader_version(self.table) else None
+
+    def _save(self, taken: Taken) -> None:
+        name = f"{taken.id}.json"
+        with storage_faults(self.uri):
+            self._lists.create()
+            self._lists.write(name, taken.model_dump_json(), replaces=self._lists.file(name))
+
+    def _remove_other_lists(self, taken: Taken) -> None:
+        with storage_faults(self.uri):
+            names = [file.name for file in self._lists.files()]
+            self._lists.remove([name for name in names if name != f"{taken.id}.json"])
+
+    @functools.cached_property
+    def _lists(self) -> Folder:
+        return storage.open_folder(f"{self.uri}/{LISTS}")
