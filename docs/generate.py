@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from stedi_assets.catalog import ddl
-from stedi_assets.tables import TABLES, Table, Zone
+from stedi_assets.tables import LANDING_TABLES, TABLES, Table, Zone, records_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 POLICIES = PROJECT / "deploy" / "aws" / "lakehouse.yaml"
@@ -69,7 +69,8 @@ def main() -> None:
     """Writes all of it."""
     tables = list(TABLES.values())
     ddl.write(PROJECT / "sql" / "ddl")
-    POLICIES.write_text(policies(POLICIES.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    kept = [*tables, *map(records_of, LANDING_TABLES)]
+    POLICIES.write_text(policies(POLICIES.read_text(encoding="utf-8"), kept), encoding="utf-8")
     README.write_text(readme(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 

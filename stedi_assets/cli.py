@@ -39,8 +39,9 @@ def stedi() -> None:
 
 
 @stedi.command()
-def materialize() -> None:
-    """Make every table and check it.
+@click.option("--rebuild", is_flag=True, help="Read every file and make every table anew.")
+def materialize(rebuild: bool) -> None:
+    """Make of every table what has changed, and check it.
 
     The exit status is 1 if the run or a blocking check failed.
     """
@@ -54,7 +55,8 @@ def materialize() -> None:
     from stedi_assets.orchestration import runs
 
     with runs.history(_home()) as instance:
-        result = materialize.materialize(defs, instance, Console(soft_wrap=True, highlight=False))
+        console = Console(soft_wrap=True, highlight=False)
+        result = materialize.materialize(defs, instance, console, rebuild=rebuild)
     gc.freeze()
     sys.exit(0 if result.success else 1)
 

@@ -26,7 +26,8 @@ from stedi_assets.orchestration.failures import (
     shown_before_first_step,
     shown_of,
 )
-from stedi_assets.tables import TABLES
+from stedi_assets.orchestration.metadata import MODE, REASON
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -36,6 +37,7 @@ class Outcome:
     """What became of one asset."""
 
     rows: int | None = None
+    mode: str = ""
     seconds: float | None = None
     checks: list[AssetCheckEvaluation] = field(default_factory=list)
 
@@ -87,15 +89,16 @@ class Report:
                 self._say("failed", "red", f"before the first step: {said}")
 
     def table(self, assets: list[str]) -> Table:
-        """The assets in order, each with its rows, time and checks."""
+        """The assets in order, each with its rows, what of it was made, and its time and checks."""
         table = Table("asset", box=None, header_style="bold")
-        for heading in ("rows", "time", "checks passed", "warned", "failed"):
+        for heading in ("rows", "made", "time", "passed", "warned", "failed"):
             table.add_column(heading, justify="right")
         for name in assets:
             outcome = self.outcomes[name]
             table.add_row(
                 name,
                 "not run" if outcome.rows is None else f"{outcome.rows:,}",
+                outcome.mode,
                 "" if outcome.seconds is None else f"{outcome.seconds:.2f} s",
                 *(str(count or "") for count in (outcome.passed, outcome.warned, outcome.failed)),
             )
@@ -106,7 +109,11 @@ class Report:
         name = materialization.asset_key.to_user_string()
         rows = int(str(materialization.metadata["dagster/row_count"].value))
         self.outcomes[name].rows = rows
-        self.console.print(f"{name}: {rows:,} rows")
+        shown = f"{name}: {rows:,} rows"
+        if mode := materialization.metadata.get(MODE):
+            self.outcomes[name].mode = str(mode.value)
+            shown += f" ({mode.value}: {materialization.metadata[REASON].value})"
+        self.console.print(shown)
 
     def _checked(self, check: AssetCheckEvaluation) -> None:
         name = check.asset_key.to_user_string()
@@ -185,6 +192,8 @@ def materialize(
     instance: dg.DagsterInstance,
     console: Console,
     ops: Mapping[str, Any] | None = None,
+    *,
+    rebuild: bool = False,
 ) -> dg.ExecuteInProcessResult:
     """Runs the job `materialize_lakehouse` in this process and reports on it.
 
@@ -193,10 +202,14 @@ def materialize(
         instance: Keeps the run's history.
         console: Where to report.
         ops: Run configuration of single assets, as `{"asset": {"config": {…}}}`.
+        rebuild: Whether to read every file and to make every table anew.
 
     Raises:
         KeyboardInterrupt: If Ctrl-C cancelled the run.
     """
+    if rebuild:
+        assets = (*LANDING_TABLES, *DELTA_TABLES)
+        ops = {table.name: {"config": {"rebuild": True}} for table in assets} | dict(ops or {})
     report = Report(console)
     run_id = str(uuid.uuid4())
     instance.add_event_listener(run_id, report.follow)

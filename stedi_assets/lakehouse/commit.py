@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from stedi_assets.lakehouse.changes import MAX_CHANGES, Change, Changes, Ranges, new_id
+from stedi_assets.lakehouse.changes import MAX_CHANGES, Change, Changes, Ranges
 from stedi_assets.policy import NO_OPTION, Options
 
 FORMAT: Literal[1] = 1
@@ -69,14 +69,15 @@ class Commit(BaseModel, frozen=True):
         """The id of the state of the table; None where that is not known."""
         return self.changes[-1].id if self.changes else None
 
-    def changed(self, version: int, ranges: Ranges | None) -> Commit:
+    def changed(self, id: str, version: int, ranges: Ranges | None = None) -> Commit:
         """The commit, as one that changes rows and becomes a version of the table.
 
         Args:
+            id: The id of the state that it makes.
             version: The version.
             ranges: The times of all rows that change; None for any time.
         """
-        change = Change(id=new_id(), version=version, ranges=ranges)
+        change = Change(id=id, version=version, ranges=ranges)
         return self.model_copy(update={"changes": (*self.changes, change)[-MAX_CHANGES:]})
 
     @property

@@ -170,7 +170,11 @@ class Lakehouse:
         return delta.dataset(uri, stored).to_table(columns)
 
     def write(
-        self, table: Table, rows: DataFrame | delta.Rows, commit: Commit = UNKNOWN
+        self,
+        table: Table,
+        rows: DataFrame | delta.Rows,
+        commit: Commit = UNKNOWN,
+        id: str | None = None,
     ) -> delta.TableState:
         """Replaces a table by other rows, in one atomic commit.
 
@@ -178,6 +182,7 @@ class Lakehouse:
             table: The table.
             rows: Its new rows. A frame must be cached: who reads the table in this run gets it.
             commit: What to keep with the commit.
+            id: The id of the new state; None for another than any had.
 
         Returns:
             The new state.
@@ -189,7 +194,7 @@ class Lakehouse:
         # The engine would build upon a log that lacks a file; this finds it.
         before = self.state(table)
         version = before.version if before else -1
-        commit = self._after(table, commit).changed(version + 1, None)
+        commit = self._after(table, commit).changed(id or changes.new_id(), version + 1)
         written = delta.overwrite(uri, table, rows, commit, version)
         self._frames.pop(table.name, None)
         self._states[table.name] = written
@@ -198,7 +203,7 @@ class Lakehouse:
         return written
 
     def replace(
-        self, table: Table, rows: DataFrame, commit: Commit, ranges: Ranges
+        self, table: Table, rows: DataFrame, commit: Commit, id: str, ranges: Ranges
     ) -> delta.TableState:
         """Replaces the rows of some times by others of these times, in one atomic commit.
 
@@ -206,6 +211,7 @@ class Lakehouse:
             table: The table.
             rows: The new rows.
             commit: What to keep with the commit.
+            id: The id of the new state.
             ranges: The times.
 
         Returns:
@@ -217,7 +223,7 @@ class Lakehouse:
         before = self.state(table)
         assert before is not None and table.time_column is not None
         where = changes.condition(table.time_column, ranges)
-        commit = self._after(table, commit).changed(before.version + 1, ranges)
+        commit = self._after(table, commit).changed(id, before.version + 1, ranges)
         self._forget(table)
         uri = self.uri_of(table)
         written = delta.update(uri, table, rows, commit, before.version, where)
@@ -229,6 +235,22 @@ class Lakehouse:
         written = delta.note(self.uri_of(table), self._after(table, commit))
         self._states[table.name] = written
         return written
+
+    def kept_beside(self, table: Table, name: str) -> str | None:
+        """What is kept under a name in a table's folder; None where there is nothing."""
+        folder = storage.open_folder(self.uri_of(table))
+        with storage_faults(folder.uri):
+            file = folder.file(name)
+            if file is None:
+                return None
+            with folder.open(file) as stored:
+                return stored.read().decode()
+
+    def keep_beside(self, table: Table, name: str, content: str) -> None:
+        """Keeps a text in a table's folder, by a name with a leading _ that Delta passes over."""
+        folder = storage.open_folder(self.uri_of(table))
+        with storage_faults(folder.uri):
+            folder.write(name, content, folder.file(name))
 
     def _after(self, table: Table, commit: Commit) -> Commit:
         """A commit with the table's changes before it."""

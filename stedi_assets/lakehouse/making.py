@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets import pseudonyms as pseudonyms_module
+from stedi_assets.lakehouse import changes
 from stedi_assets.lakehouse import plan as plans
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.delta import TableState
@@ -30,11 +31,13 @@ class NewVersion:
 
     Attributes:
         plan: How much of it is made anew.
-        frame: The rows that are, cached; None where the table keeps all that it has.
+        id: The id of the state of its rows.
+        frame: The rows that are made, cached; None where the table keeps all that it has.
         commit: What to keep with them; None where nothing is new.
     """
 
     plan: Plan
+    id: str
     frame: DataFrame | None
     commit: Commit | None
 
@@ -78,7 +81,7 @@ def next_version(
         assert last is not None
         known = plan.made_from == last.commit.made_from
         commit = commit.model_copy(update={"valid": last.commit.valid})
-        return NewVersion(plan, None, None if known else commit)
+        return NewVersion(plan, last.commit.id or "", None, None if known else commit)
 
     def restricted(name: str) -> DataFrame:
         return plan.restricted(TABLES[name], read(name))
@@ -87,11 +90,12 @@ def next_version(
     frame = lakehouse.spark.cached(frame)
     commit = commit.model_copy(update={"valid": plans.valid(lakehouse, table, now)})
     if plan.is_known and table.time_column is None:
+        assert last is not None
         other = plans.differing(lakehouse.read(table), frame, table.column_names)
         if not other.limit(1).count():
             same = replace(plan, mode=Mode.UNCHANGED, reason=f"no row is other {plan.reason}")
-            return NewVersion(same, None, commit)
-    return NewVersion(plan, frame, commit)
+            return NewVersion(same, last.commit.id or "", None, commit)
+    return NewVersion(plan, changes.new_id(), frame, commit)
 
 
 def keep(lakehouse: Lakehouse, table: Table, new: NewVersion) -> TableState:
@@ -107,8 +111,8 @@ def keep(lakehouse: Lakehouse, table: Table, new: NewVersion) -> TableState:
     if new.frame is None:
         return lakehouse.note(table, new.commit)
     if new.plan.mode is Mode.RANGES:
-        return lakehouse.replace(table, new.frame, new.commit, new.plan.ranges)
-    return lakehouse.write(table, new.frame, new.commit)
+        return lakehouse.replace(table, new.frame, new.commit, new.id, new.plan.ranges)
+    return lakehouse.write(table, new.frame, new.commit, new.id)
 
 
 def made(

@@ -272,10 +272,10 @@ class Records:
         gone = {batch.number for batch in broken}
         state = delta.state(self.uri)
         version = state.version + 1 if state else 0
-        commit = Commit(run=run).changed(version, None)
-        assert commit.id is not None
+        id = changes.new_id()
+        commit = Commit(run=run).changed(id, version)
         listed = Taken(
-            id=commit.id,
+            id=id,
             reader=reader_version(self.table),
             batches=(*(batch for batch in before if batch.number not in gone), *read),
             quarantined=taken.quarantined if taken else None,

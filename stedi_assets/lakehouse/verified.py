@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from stedi_assets import storage
 from stedi_assets.lakehouse import changes
 from stedi_assets.lakehouse.changes import Ranges
 from stedi_assets.lakehouse.commit import UNKNOWN
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.policy import Options
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import TABLES, Table, checks, code, plausible, recount, subjects
 from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
@@ -168,7 +166,8 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     if found is None:
         found = count(None, anyone_new=True)
     if table.name in ids:
-        _save(lakehouse, table, _Stored(code=counting, ids=ids, valid=valid, counted=found))
+        stored = _Stored(code=counting, ids=ids, valid=valid, counted=found)
+        lakehouse.keep_beside(table, FILE, stored.model_dump_json())
     return found
 
 
@@ -337,22 +336,8 @@ def _within(number: int, ranges: Ranges) -> bool:
 
 
 def _load(lakehouse: Lakehouse, table: Table) -> _Stored | None:
-    if lakehouse.state(table) is None:
-        return None
-    folder = storage.open_folder(lakehouse.uri_of(table))
-    with storage_faults(folder.uri):
-        file = folder.file(FILE)
-        if file is None:
-            return None
-        with folder.open(file) as stored:
-            content = stored.read()
+    content = lakehouse.kept_beside(table, FILE) if lakehouse.state(table) else None
     try:
-        return _Stored.model_validate_json(content)
+        return _Stored.model_validate_json(content) if content else None
     except ValidationError:
         return None  # what is not known is counted anew
-
-
-def _save(lakehouse: Lakehouse, table: Table, found: _Stored) -> None:
-    folder = storage.open_folder(lakehouse.uri_of(table))
-    with storage_faults(folder.uri):
-        folder.write(FILE, found.model_dump_json(), replaces=folder.file(FILE))

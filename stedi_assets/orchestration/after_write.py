@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel, ValidationError
 
 from stedi_assets import pictures
 from stedi_assets.catalog import registration
@@ -16,7 +19,11 @@ from stedi_assets.orchestration.io_manager import LakehouseIOManager
 from stedi_assets.tables import Table
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 
-NOT_DRAWN = "pictures_not_drawn"
+NOT_DRAWN, DRAWN = "pictures_not_drawn", "pictures_drawn"
+FIGURES = "_figures.json"
+# To look at more takes longer than a run that has little else to do.
+ROWS_AT_ONCE = 1_000_000
+DAY = 24 * 3_600_000
 
 
 def io_manager(lakehouse: Lakehouse, catalog: GlueCatalog | None) -> LakehouseIOManager:
@@ -37,9 +44,34 @@ def draw(lakehouse: Lakehouse, table: Table) -> Mapping[str, Any]:
     if table != MACHINE_LEARNING_CURATED:
         return {}
     try:
-        return pictures.metadata(lakehouse.read)
+        drawn = _drawn(lakehouse, table)
+        when = dg.MetadataValue.timestamp(drawn.at / 1000)
+        return {**pictures.metadata(drawn.figures), DRAWN: when}
     except Exception as error:
         # What an engine says may quote a row.
         reason = f"{type(error).__name__}: the pictures were not drawn; the table is written."
         dg.get_dagster_logger().warning(reason)
         return {NOT_DRAWN: reason}
+
+
+class _Drawn(BaseModel, frozen=True):
+    """The figures of pictures, of which state of the table, and when (epoch milliseconds, UTC)."""
+
+    of: str | None
+    at: int
+    figures: dict[str, list[dict[str, Any]]]
+
+
+def _drawn(lakehouse: Lakehouse, table: Table) -> _Drawn:
+    """The figures of the table as it is; of a large one they may be a day old."""
+    state, now = lakehouse.state(table), time.time_ns() // 1_000_000
+    assert state is not None
+    kept = lakehouse.kept_beside(table, FIGURES)
+    with contextlib.suppress(ValidationError):
+        last = _Drawn.model_validate_json(kept or "")
+        recent = state.rows > ROWS_AT_ONCE and now - last.at < DAY
+        if last.of is not None and (last.of == state.commit.id or recent):
+            return last
+    found = _Drawn(of=state.commit.id, at=now, figures=pictures.figures(lakehouse.read))
+    lakehouse.keep_beside(table, FIGURES, found.model_dump_json())
+    return found

@@ -17,6 +17,7 @@ ORIGIN = "from"
 POLICY = "privacy_policy"
 OPTIONS = "options"
 MODE = "mode"
+REASON = "reason"
 
 
 def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) -> dg.TableSchema:
@@ -71,7 +72,7 @@ def materialization(table: Table, uri: str, state: TableState) -> dict[str, Any]
 
 def plan(plan: Plan) -> dict[str, Any]:
     """The metadata of how much of a table was made anew, and why."""
-    shown: dict[str, Any] = {MODE: plan.mode.value, "reason": plan.reason}
+    shown: dict[str, Any] = {MODE: plan.mode.value, REASON: plan.reason}
     if plan.mode is Mode.RANGES:
         milliseconds = sum(last - first + 1 for first, last in plan.ranges)
         shown["minutes_made"] = milliseconds // 60_000

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 
 from stedi_assets.lakehouse import maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.lakehouse.making import NewVersion, next_version, own_code
+from stedi_assets.lakehouse.making import NewVersion, code_of_rows, next_version, own_code
 from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.checks import volume
 from stedi_assets.orchestration.clock import Clock
@@ -142,7 +142,13 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
             shown = _options_shown(options, policy) if table.has_options else {}
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
-            yield dg.Output(new, metadata=metadata.plan(new.plan) | shown)
+            yield dg.Output(
+                new,
+                metadata=metadata.plan(new.plan) | shown,
+                data_version=dg.DataVersion(
+                    code.digest(code_of_rows(table, lakehouse), str(options), new.id)
+                ),
+            )
         yield judged.result()
 
     asset: dg.AssetsDefinition = dg.asset(

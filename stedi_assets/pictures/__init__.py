@@ -40,16 +40,20 @@ DRAWINGS: Mapping[str, Drawing] = {
 }
 
 
-def metadata(read: Callable[[Table], DataFrame]) -> Mapping[str, Any]:
-    """The metadata of the training table: its pictures as Markdown, and their figures as JSON."""
+def figures(read: Callable[[Table], DataFrame]) -> dict[str, Figures]:
+    """The figures of all pictures, which takes a look at most of the tables."""
     over_time, by_distance = movement.figures(read(MACHINE_LEARNING_CURATED))
-    figures = {
+    return {
         "funnel": funnel.figures(read),
         "movement_over_time": over_time,
         "movement_by_distance": by_distance,
     }
+
+
+def metadata(figures: Mapping[str, Figures]) -> Mapping[str, Any]:
+    """The metadata of the training table: its pictures as Markdown, and their figures as JSON."""
     shown = {name: _markdown(name, found) for name, found in figures.items() if found}
-    return {**shown, FIGURES: dg.MetadataValue.json(figures)}
+    return {**shown, FIGURES: dg.MetadataValue.json(dict(figures))}
 
 
 def _markdown(name: str, figures: Figures) -> dg.MarkdownMetadataValue:

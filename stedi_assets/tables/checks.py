@@ -60,7 +60,21 @@ POLICY = Check(
     blocking=True,
     applies=lambda table: table.has_options,
 )
-STRUCTURAL = (CONSENT, COUNTS, SCHEMA, VALUES, KEYS, REFERENCES, NO_PERSONAL_DATA, POLICY)
+PROVENANCE = Check(
+    "provenance",
+    "A run wrote the table's last version: no one else has changed it since.",
+)
+STRUCTURAL = (
+    PROVENANCE,
+    CONSENT,
+    COUNTS,
+    SCHEMA,
+    VALUES,
+    KEYS,
+    REFERENCES,
+    NO_PERSONAL_DATA,
+    POLICY,
+)
 
 
 def checks_of(table: Table) -> tuple[Check, ...]:

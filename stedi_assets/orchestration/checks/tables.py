@@ -8,6 +8,7 @@ from dagster import AssetCheckResult, AssetCheckSeverity, ResourceParam
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.catalog.registration import register
 from stedi_assets.lakehouse import maintenance
+from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.verified import Counted, compared, verified
 from stedi_assets.orchestration import metadata
@@ -77,6 +78,7 @@ def evaluate_in(
     blocking = {check.name for check in checks.checks_of(table) if check.blocking}
     with storage_faults(lakehouse.uri_of(table)):
         counted = verified(lakehouse, table, now, pseudonyms)
+    yield _provenance(table, made)
     for result in results(table, counted):
         passed &= result.passed or result.check_name not in blocking
         yield result
@@ -88,7 +90,7 @@ def evaluate_in(
 
 
 def results(table: Table, counted: Counted) -> Iterator[AssetCheckResult]:
-    """The results of a table's checks, but for that of the policy, by what they count."""
+    """The results of a table's checks by what they count."""
     totals = counted.totals
     for check in checks.checks_of(table):
         if check == checks.COUNTS:
@@ -101,7 +103,7 @@ def results(table: Table, counted: Counted) -> Iterator[AssetCheckResult]:
                 description="; ".join(wrong) or None,
                 metadata={"faults": wrong},
             )
-        elif check != checks.POLICY:
+        elif check not in (checks.POLICY, checks.PROVENANCE):
             keys = check == checks.KEYS
             count = totals["rows"] - totals["keys"] if keys else counted.at_fault(check)
             of = totals[check.of]
@@ -112,6 +114,20 @@ def results(table: Table, counted: Counted) -> Iterator[AssetCheckResult]:
                 severity=AssetCheckSeverity.WARN if check.warns else AssetCheckSeverity.ERROR,
                 metadata={"rows": totals["rows"], "rows_at_fault": count},
             )
+
+
+def _provenance(table: Table, made: TableState | None) -> AssetCheckResult:
+    foreign = made is not None and made.foreign
+    return AssetCheckResult(
+        check_name=checks.PROVENANCE.name,
+        passed=not foreign,
+        description=(
+            f"Another than a run has written {table.name} since it was made. Find out who may, "
+            "then materialise it: the next run makes all of it anew."
+            if foreign
+            else None
+        ),
+    )
 
 
 def _counts(table: Table, counted: Counted) -> AssetCheckResult:
