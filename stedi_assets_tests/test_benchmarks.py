@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import compare, measure, results
-from benchmarks.contenders import DUCKDB, JVM, POLARS, TRANSFORMATIONS, WHOLE
+from benchmarks.contenders import DUCKDB, JVM, POLARS, TRANSFORMATIONS, WHOLE, Contender
 from benchmarks.measure import Taken
 from stedi_assets_tests.conftest import PROJECT
 
@@ -66,11 +66,11 @@ def test__compare__other_rows_than_the_generator_made(
 
 def test__require_room__says_what_a_scale_needs(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"SCALE=1000000000 needs about \d+ GB in .* smaller"):
-        compare.require_room(tmp_path, 1_000_000_000)
+        compare.require_room(tmp_path, 1_000_000_000, compare.BYTES_OF_SCALE)
 
 
 def test__results__medians_ratios_and_growth(tmp_path: Path) -> None:
-    def scale(readings: int, whole: float, jvm: float) -> results.Scale:
+    def scale(readings: int, whole: float, jvm: float) -> results.Scale[Contender]:
         runs = {WHOLE: [whole, 9 * whole, whole], JVM: [jvm], TRANSFORMATIONS: [4.0], DUCKDB: [2.0]}
         taken = {c: [Taken(wall, 2 * wall, 10**9) for wall in walls] for c, walls in runs.items()}
         return results.Scale(readings, 5_000_000, taken)
