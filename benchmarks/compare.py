@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scales = sorted(int(scale) for scale in options.scales.split(","))
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
-    require_room(options.work, scales[-1], BYTES_OF_SCALE)
+    require_room(options.work, options.scales, scales[-1] * BYTES_OF_SCALE)
     contenders = [each for each in CONTENDERS if each is not JVM or has_java()]
     print(f"{len(contenders)} contenders at scale {scales}, {options.rounds} rounds", flush=True)
     found: dict[int, results.Scale] = {}
@@ -96,12 +96,12 @@ def has_java() -> bool:
     return True
 
 
-def require_room(folder: Path, scale: int, bytes_of_scale: int) -> None:
-    """Ends the command if the disk is too small for a scale."""
-    needed, free = scale * bytes_of_scale, shutil.disk_usage(folder).free
+def require_room(folder: Path, scales: str, needed: int) -> None:
+    """Ends the command if the disk has less than the needed bytes free."""
+    free = shutil.disk_usage(folder).free
     if free < needed:
         sys.exit(
-            f"SCALE={scale} needs about {needed / 1e9:.0f} GB in {folder}, which has "
+            f"SCALE={scales} needs about {needed / 1e9:.0f} GB in {folder}, which has "
             f"{free / 1e9:.0f} GB free. Make room, or choose a smaller scale."
         )
 

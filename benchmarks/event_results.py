@@ -12,6 +12,7 @@ from pygal.style import CleanStyle
 from benchmarks.delivery import (
     BEFORE,
     EVENTS,
+    FILES,
     FIRST_LOAD,
     NEW_FILES,
     NOTHING,
@@ -54,6 +55,8 @@ TARGETS = (
     Target(FIRST_LOAD, 1, BEFORE),
 )
 MOST_MEMORY_GB = 2
+# Those of Okabe and Ito, which people with any colour vision tell apart.
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#000000")
 Found = Mapping[int, Scale[Event]]
 
 
@@ -152,20 +155,22 @@ def _meanings(found: Found) -> Iterator[str]:
         yield f"| {event.name} | {event.meaning} |"
     yield ""
     yield (
-        "Each source is delivered in about 1,000 files, the readings in slices of time. What a "
-        "person recorded is within two minutes of an hour of 956 people."
+        f"Each source is delivered in about {FILES:,} files, the readings in slices of time. An "
+        "hour has the readings of 956 people, those of a person within two minutes."
     )
 
 
 def _plot(found: Found) -> bytes:
     chart = pygal.XY(
         js=(),
-        style=CleanStyle,
+        style=CleanStyle(colors=COLOURS),
         title="Seconds from command to exit, by scale",
         logarithmic=True,  # both axes
         xrange=(min(found) / 1.5, max(found) * 1.5),
         x_labels=list(found),
         x_title="scale",
+        legend_at_bottom=True,
+        truncate_legend=-1,  # not at all
         value_formatter=lambda seconds: f"{seconds:.1f}",
         x_value_formatter=lambda scale: f"{scale:g}",
         disable_xml_declaration=False,

@@ -38,7 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.events", description=__doc__)
     parser.add_argument("--scales", default="1", help="times 956 customers, such as 1,30,300")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs after each event")
-    parser.add_argument("--files", type=int, default=FILES, help="of each source")
     parser.add_argument("--before", type=Path, help="python of an environment with another version")
     parser.add_argument("--out", type=Path, default=results.FOLDER, metavar="FOLDER")
     parser.add_argument("--work", type=Path, default=PROJECT / "build/events", metavar="FOLDER")
@@ -46,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scales = sorted(int(scale) for scale in options.scales.split(","))
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
-    require_room(options.work, sum(scales), BYTES_OF_SCALE)
+    require_room(options.work, options.scales, sum(scales) * BYTES_OF_SCALE)
     before = options.before and replace(WHOLE, python=options.before.absolute())
     try:
         print(f"Scales {scales}, {options.rounds} rounds", flush=True)
-        found = measure(options.work, scales, options.rounds, options.files, before)
+        found = measure(options.work, scales, options.rounds, before)
     finally:
         shutil.rmtree(options.work)
     event_results.write(options.out, found, options.rounds)
@@ -59,20 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(
-    work: Path, scales: Sequence[int], rounds: int, files: int, before: Contender | None
+    work: Path, scales: Sequence[int], rounds: int, before: Contender | None
 ) -> dict[int, results.Scale[Event]]:
     """Loads a source at each scale, and measures the run after each event, rounds after rounds.
 
-    What each command of the last round printed is kept in `<work>.log`.
+    What each command of the last round printed, with the seconds of each table, is then in
+    `<work>.log`.
 
     Args:
         work: An empty folder.
         scales: The scales.
         rounds: How many rounds.
-        files: How many files a source has.
         before: Another version of the project, whose first load takes turns with this one's.
     """
-    stages = {scale: Stage(work / f"{scale}", scale, files) for scale in scales}
+    stages = {scale: Stage(work / f"{scale}", scale) for scale in scales}
     taken = {scale: defaultdict[Event, list[Taken]](list) for scale in scales}
     stages[scales[0]].run(FIRST_LOAD)  # files and compiled modules are cold
     said = {}
@@ -98,8 +97,11 @@ def measure(
 class Stage:
     """A source at one scale, and the lakehouse that events happen to.
 
-    Runs are in a folder `now`, at one path, into which `loaded` is copied before each: the source,
-    and from the first load on the lakehouse and its history.
+    Attributes:
+        loaded: The folder of the source and, from the first load on, the lakehouse and its history.
+        now: A copy of it in which the last run was, always at one path; none after a first load.
+        delivery: What arrives later.
+        size_bytes: Of the source.
     """
 
     def __init__(self, folder: Path, scale: int, files: int = FILES) -> None:
@@ -132,6 +134,7 @@ class Stage:
     def rebuild(self) -> Taken:
         """Measures how DuckDB makes all tables of the source as it is after `NEW_FILES`."""
         output = self.now / "duckdb"
+        shutil.rmtree(output, ignore_errors=True)
         taken = DUCKDB.take(self.now / "source", output)
         self._require_rows(NEW_FILES, DUCKDB, output)
         return taken
