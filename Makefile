@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
-	demo-s3 demo-s3-stop bench lint format lock audit clean
+	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi materialize
@@ -65,9 +65,17 @@ demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 demo-s3-stop: $(INSTALLED)
 	@$(BIN)/stedi demo-s3 stop
 
-# Writes benchmarks/RESULTS.md and its plot. One of the rivals needs Java.
-bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.compare --scales $(SCALE)
+# Writes into build/benchmarks; UPDATE=1 into benchmarks, whose results are committed.
+bench: bench-rivals bench-events
+
+# One of the rivals needs Java.
+bench-rivals: $(INSTALLED)
+	$(BIN)/python -m benchmarks.compare --scales $(SCALE) $(if $(UPDATE),--out benchmarks)
+
+# BEFORE=../old/.venv/bin/python compares the first load with another version's.
+bench-events: $(INSTALLED)
+	$(BIN)/python -m benchmarks.events --scales $(SCALE) $(if $(UPDATE),--out benchmarks) \
+		$(if $(BEFORE),--before $(BEFORE))
 
 lint: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import results
 from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Contender
-from benchmarks.measure import Taken, run
+from benchmarks.measure import Taken
 from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
 from stedi_assets.sample.files import write_sample
@@ -27,13 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("--scales", default="1", help="times 956 customers, such as 1,30,300")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each contender")
-    parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks", metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=results.FOLDER, metavar="FOLDER")
     parser.add_argument("--work", type=Path, default=PROJECT / "build/bench", metavar="FOLDER")
     options = parser.parse_args(arguments)
     scales = sorted(int(scale) for scale in options.scales.split(","))
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
-    require_room(options.work, scales[-1])
+    require_room(options.work, options.scales, scales[-1] * BYTES_OF_SCALE)
     contenders = [each for each in CONTENDERS if each is not JVM or has_java()]
     print(f"{len(contenders)} contenders at scale {scales}, {options.rounds} rounds", flush=True)
     found: dict[int, results.Scale] = {}
@@ -76,19 +75,12 @@ def compare(
     for number in range(rounds):
         for contender in contenders:
             output = source.with_name("output")
-            settings = {**os.environ, **contender.settings(source, output)}
-            # An installation has compiled modules; else each run would compile thousands anew.
-            settings.pop("PYTHONDONTWRITEBYTECODE", None)
-            one = run(contender.command(source, output), settings, PROJECT)
+            one = contender.take(source, output)
             made = contender.rows(output)
             expected = {table: rows[table] for table in made}
             assert made == expected, f"{contender.name} made {made} instead of {expected}"
             taken[contender].append(one)
-            print(
-                f"  round {number + 1}  {contender.name:18} {one.wall:8.2f} s  "
-                f"{one.cpu:8.2f} CPU s  {one.memory / 1e9:6.2f} GB",
-                flush=True,
-            )
+            print(f"  round {number + 1}  {contender.name:18} {one}", flush=True)
             for folder in output.parent.glob("output*"):
                 shutil.rmtree(folder)
     return taken
@@ -104,12 +96,12 @@ def has_java() -> bool:
     return True
 
 
-def require_room(folder: Path, scale: int) -> None:
-    """Ends the command if the disk is too small for a scale."""
-    needed, free = scale * BYTES_OF_SCALE, shutil.disk_usage(folder).free
+def require_room(folder: Path, scales: str, needed: int) -> None:
+    """Ends the command if the disk has less than the needed bytes free."""
+    free = shutil.disk_usage(folder).free
     if free < needed:
         sys.exit(
-            f"SCALE={scale} needs about {needed / 1e9:.0f} GB in {folder}, which has "
+            f"SCALE={scales} needs about {needed / 1e9:.0f} GB in {folder}, which has "
             f"{free / 1e9:.0f} GB free. Make room, or choose a smaller scale."
         )
 

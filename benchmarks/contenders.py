@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.dataset
 from deltalake import DeltaTable
 
+from benchmarks.measure import Taken, run
 from stedi_assets.cli import INSTANCE
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table, records_of
 
@@ -24,21 +26,30 @@ class Contender:
 
     Attributes:
         name: What the results call it.
-        script: The module or file, of which `python` is given a command.
+        script: The module that runs.
         writes: The format of its tables.
         whole: Whether it is the project's own command, which is told by settings.
+        python: The interpreter of the environment that it is installed in.
     """
 
     name: str
     script: str
     writes: str = "Parquet"
     whole: bool = False
+    python: Path = Path(sys.executable)
+
+    def take(self, source: Path, output: Path) -> Taken:
+        """Makes the tables by its command, and measures that."""
+        settings = {**os.environ, **self.settings(source, output)}
+        # An installation has compiled modules; else each run would compile thousands anew.
+        settings.pop("PYTHONDONTWRITEBYTECODE", None)
+        return run(self.command(source, output), settings, PROJECT)
 
     def command(self, source: Path, output: Path) -> list[str]:
         """The command that makes the tables."""
         if self.whole:
-            return [sys.executable, "-m", self.script, "materialize"]
-        return [sys.executable, "-m", self.script, str(source), str(output)]
+            return [str(self.python.with_name("stedi")), "materialize"]
+        return [str(self.python), "-m", self.script, str(source), str(output)]
 
     def settings(self, source: Path, output: Path) -> Mapping[str, str]:
         """The variables that it takes its settings from."""
@@ -53,11 +64,11 @@ class Contender:
             "DAGSTER_HOME": str(history),
         }
 
-    def rows(self, output: Path) -> dict[str, int]:
-        """How many rows each of the eight tables has, counted anew."""
-        return {
-            table.name: self._count(table, output) for table in (*LANDING_TABLES, *DELTA_TABLES)
-        }
+    def rows(
+        self, output: Path, tables: Sequence[Table] = (*LANDING_TABLES, *DELTA_TABLES)
+    ) -> dict[str, int]:
+        """How many rows each of the eight tables, or of some, has, counted anew."""
+        return {table.name: self._count(table, output) for table in tables}
 
     def _count(self, table: Table, output: Path) -> int:
         if self.writes == "Parquet":
@@ -67,7 +78,7 @@ class Contender:
         return int(DeltaTable(output / records_of(table).location).count())
 
 
-WHOLE = Contender("whole command", "stedi_assets.cli", PROJECT_WRITES, whole=True)
+WHOLE = Contender("whole command", "stedi materialize", PROJECT_WRITES, whole=True)
 TRANSFORMATIONS = Contender("transformations", "benchmarks.transformations", PROJECT_WRITES)
 JVM = Contender("JVM Spark script", "benchmarks.plain_spark")
 DUCKDB = Contender("DuckDB", "benchmarks.duck")

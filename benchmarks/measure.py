@@ -25,11 +25,16 @@ class Taken:
         cpu: Processor seconds, of the command and all that it started.
         memory: The most bytes that they had resident at one time, in samples of ten a second. A
             page that two of them share counts twice.
+        said: What it printed.
     """
 
     wall: float
     cpu: float
     memory: int
+    said: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.wall:8.2f} s  {self.cpu:8.2f} CPU s  {self.memory / 1e9:6.2f} GB"
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Taken:
@@ -55,11 +60,12 @@ def run(command: Sequence[str], environment: Mapping[str, str], folder: Path) ->
                 memory = max(memory, _look(process, seconds))
                 time.sleep(SAMPLED_EVERY_SECONDS)
         wall = time.perf_counter() - began
-        if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{said.read()[-2000:]}")
+        said.seek(0)
+        printed = said.read()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{printed[-2000:]}")
     # Samples miss the last tenth of a second; the system misses children that nobody waited for.
-    return Taken(wall, max(_waited_for() - waited_for, sum(seconds.values())), memory)
+    return Taken(wall, max(_waited_for() - waited_for, sum(seconds.values())), memory, printed)
 
 
 def _look(process: psutil.Process, seconds: dict[psutil.Process, float]) -> int:

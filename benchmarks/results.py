@@ -12,39 +12,60 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import psutil
 import pygal
 from pygal.style import CleanStyle
 
-from benchmarks.contenders import CONTENDERS, DUCKDB, JVM, TRANSFORMATIONS, WHOLE, Contender
+from benchmarks.contenders import (
+    CONTENDERS,
+    DUCKDB,
+    JVM,
+    PROJECT,
+    TRANSFORMATIONS,
+    WHOLE,
+    Contender,
+)
 from benchmarks.measure import Taken
 
+FOLDER = PROJECT / "build/benchmarks"
 PACKAGES = ("dagster", "pyspark", "pysail", "deltalake", "pyarrow", "duckdb", "polars")
 # Of two contenders, which one's wall clock is divided by which.
 RATIOS = ((WHOLE, JVM), (TRANSFORMATIONS, JVM), (TRANSFORMATIONS, DUCKDB))
 
 
+class Named(Protocol):
+    """What takes turns: a contender, or an event."""
+
+    @property
+    def name(self) -> str:
+        """What the results call it."""
+
+
+K = TypeVar("K", bound=Named)
+
+
 @dataclass(frozen=True)
-class Scale:
+class Scale(Generic[K]):
     """What was measured at one scale.
 
     Attributes:
         readings: How many accelerometer rows landed.
         size_bytes: How many bytes of JSON lines, of all sources.
-        taken: What each run of each contender took.
+        taken: What each run of each that took turns took.
     """
 
     readings: int
     size_bytes: int
-    taken: Mapping[Contender, list[Taken]]
+    taken: Mapping[K, list[Taken]]
 
-    def wall(self, contender: Contender) -> float:
-        """The median of a contender's seconds."""
-        return statistics.median(one.wall for one in self.taken[contender])
+    def wall(self, of: K) -> float:
+        """The median of its seconds."""
+        return statistics.median(one.wall for one in self.taken[of])
 
 
-def write(folder: Path, found: Mapping[int, Scale], rounds: int) -> None:
+def write(folder: Path, found: Mapping[int, Scale[Contender]], rounds: int) -> None:
     """Writes the table and the plot.
 
     Args:
@@ -58,14 +79,18 @@ def write(folder: Path, found: Mapping[int, Scale], rounds: int) -> None:
     (folder / "RESULTS.md").write_text("\n".join([*lines, *_contenders(found)]) + "\n")
 
 
-def _heading(found: Mapping[int, Scale], rounds: int) -> Iterator[str]:
-    memory = psutil.virtual_memory().total / 2**30
+def _heading(found: Mapping[int, Scale[Contender]], rounds: int) -> Iterator[str]:
     yield "# Results"
     yield ""
-    yield (
-        f"Written by `make bench SCALE={','.join(map(str, found))}` on "
-        f"{datetime.now(UTC):%Y-%m-%d}. Do not edit."
-    )
+    yield from conditions(f"make bench SCALE={','.join(map(str, found))}", rounds)
+    yield ""
+    yield "![Seconds from command to exit, by contender and scale](results.svg)"
+
+
+def conditions(command: str, rounds: int) -> Iterator[str]:
+    """By what, when, on what and how it was measured."""
+    memory = psutil.virtual_memory().total / 2**30
+    yield f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}. Do not edit."
     yield ""
     yield (
         f"- Machine: {len(os.sched_getaffinity(0))} cores of {_processor()}, {memory:.0f} GB, "
@@ -74,37 +99,40 @@ def _heading(found: Mapping[int, Scale], rounds: int) -> Iterator[str]:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     yield f"- Versions: Python {platform.python_version()}, {_java()}, {packages}."
     yield (
-        f"- Each figure is the median of {rounds} runs, the contenders taking turns; in brackets, "
-        "the least and the greatest wall clock."
+        f"- Each figure is the median of {rounds} runs, all taking turns; in brackets, the least "
+        "and the greatest wall clock."
     )
     yield "- Wall clock and processor time are from command to exit, imports and start-up included."
     yield "- Memory is the most that all processes of the command had resident at one time."
     yield "- Every run's row counts were compared with the generator's: all are equal."
-    yield ""
-    yield "![Seconds from command to exit, by contender and scale](results.svg)"
 
 
-def _table(found: Mapping[int, Scale]) -> Iterator[str]:
+def _table(found: Mapping[int, Scale[Contender]]) -> Iterator[str]:
     for scale, measured in found.items():
-        yield ""
+        yield from scale_table(scale, measured, "contender")
+
+
+def scale_table(scale: int, measured: Scale[K], what: str) -> Iterator[str]:
+    """What was measured at one scale, under a heading."""
+    yield ""
+    yield (
+        f"## Scale {scale}: {measured.readings:,} accelerometer readings, "
+        f"{measured.size_bytes / 1e6:,.0f} MB of JSON lines"
+    )
+    yield ""
+    yield f"| {what} | wall, s | | CPU, s | peak memory, GB |"
+    yield "| --- | ---: | --- | ---: | ---: |"
+    for each, taken in measured.taken.items():
+        walls = [one.wall for one in taken]
+        cpu = statistics.median(one.cpu for one in taken)
+        memory = statistics.median(one.memory for one in taken) / 1e9
         yield (
-            f"## Scale {scale}: {measured.readings:,} accelerometer readings, "
-            f"{measured.size_bytes / 1e6:,.0f} MB of JSON lines"
+            f"| {each.name} | {measured.wall(each):.2f} | ({min(walls):.2f} to {max(walls):.2f}) "
+            f"| {cpu:.2f} | {memory:.2f} |"
         )
-        yield ""
-        yield "| contender | wall, s | | CPU, s | peak memory, GB |"
-        yield "| --- | ---: | --- | ---: | ---: |"
-        for contender, taken in measured.taken.items():
-            walls = [one.wall for one in taken]
-            cpu = statistics.median(one.cpu for one in taken)
-            memory = statistics.median(one.memory for one in taken) / 1e9
-            yield (
-                f"| {contender.name} | {measured.wall(contender):.2f} "
-                f"| ({min(walls):.2f} to {max(walls):.2f}) | {cpu:.2f} | {memory:.2f} |"
-            )
 
 
-def _ratios(found: Mapping[int, Scale]) -> Iterator[str]:
+def _ratios(found: Mapping[int, Scale[Contender]]) -> Iterator[str]:
     yield ""
     yield "## Wall clock against rivals"
     yield ""
@@ -116,7 +144,7 @@ def _ratios(found: Mapping[int, Scale]) -> Iterator[str]:
             yield f"| {one.name} / {other.name} |" + "".join(f" {ratio:.2f} |" for ratio in ratios)
 
 
-def _growth(found: Mapping[int, Scale]) -> Iterator[str]:
+def _growth(found: Mapping[int, Scale[Contender]]) -> Iterator[str]:
     if len(found) < 2:
         return
     yield ""
@@ -139,7 +167,7 @@ def _growth(found: Mapping[int, Scale]) -> Iterator[str]:
             )
 
 
-def _contenders(found: Mapping[int, Scale]) -> Iterator[str]:
+def _contenders(found: Mapping[int, Scale[Contender]]) -> Iterator[str]:
     yield ""
     yield "## Contenders"
     yield ""
@@ -156,7 +184,7 @@ def _contenders(found: Mapping[int, Scale]) -> Iterator[str]:
     )
 
 
-def _plot(found: Mapping[int, Scale]) -> bytes:
+def _plot(found: Mapping[int, Scale[Contender]]) -> bytes:
     chart = pygal.HorizontalBar(
         js=(),
         style=CleanStyle,
