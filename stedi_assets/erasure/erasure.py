@@ -101,10 +101,13 @@ class Erasure:
         Raises:
             LakehouseError: If someone asked for is in what stays, or another run has written it.
         """
-        self.lakehouse.look_again(landed)
-        self.lakehouse.take_in(landed)
         table = records_of(landed)
         uri = self.lakehouse.uri_of(table)
+        self.lakehouse.look_again(landed)
+        if storage.open_folder(self.lakehouse.uri_of(landed)).json_lines():
+            self.lakehouse.take_in(landed)
+        elif self.lakehouse.state(table):
+            self.lakehouse.write(table, None)
         maintenance.delete_old_versions(uri)
         self._delete_store_versions(table)
         if why := maintenance.why_old_files_remain(uri):

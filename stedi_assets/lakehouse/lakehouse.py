@@ -42,6 +42,7 @@ class Lakehouse:
         self._records: dict[str, Records] = {}
         self._frames: dict[str, DataFrame] = {}
         self._states: dict[str, delta.TableState | None] = {}
+        self._held: dict[str, dict[Ranges | None, DataFrame]] = {}
         self._found: dict[str, tuple[DataFrame, Any]] = {}
 
     @property
@@ -133,6 +134,25 @@ class Lakehouse:
                 self._frames[table.name] = self.spark_session.read.format("delta").load(uri)
             return self._frames[table.name]
 
+    def within(self, table: Table, frame: DataFrame, ranges: Ranges | None) -> DataFrame:
+        """A table's rows of some times, or all; those of a bucket are cached for the run.
+
+        Args:
+            table: The table.
+            frame: All its rows.
+            ranges: The times; None for all, and of no use to a table without a time column.
+        """
+        if table.time_column is None:
+            ranges = None
+        if ranges is not None:
+            frame = frame.where(changes.condition(str(table.time_column), ranges))
+        if not self.uri.startswith(address.S3):
+            return frame
+        held = self._held.setdefault(table.name, {})
+        if ranges not in held:
+            held[ranges] = self.spark.cached(frame)
+        return held[ranges]
+
     def once(self, table: Table, name: str, find: Callable[[], T]) -> T:
         """What is found in a table, looked for once as long as it reads the same."""
         frame = self.read(table)
@@ -196,10 +216,11 @@ class Lakehouse:
         version = before.version if before else -1
         commit = self._after(table, commit).changed(id or changes.new_id(), version + 1)
         written = delta.overwrite(uri, table, rows, commit, version)
-        self._frames.pop(table.name, None)
+        self._forget(table)
         self._states[table.name] = written
         if rows is not None and not callable(rows):
             self._frames[table.name] = rows
+            self._held[table.name] = {None: rows}
         return written
 
     def replace(
@@ -260,6 +281,7 @@ class Lakehouse:
         """Has the next reader look at a table anew."""
         self._states.pop(table.name, None)
         self._frames.pop(table.name, None)
+        self._held.pop(table.name, None)
 
     def delete_weaker_versions(self, table: Table) -> maintenance.Deleted:
         """Deletes a table's old versions, if any was made under weaker options.

@@ -83,8 +83,10 @@ def next_version(
         commit = commit.model_copy(update={"valid": last.commit.valid})
         return NewVersion(plan, last.commit.id or "", None, None if known else commit)
 
+    ranges = plan.ranges if plan.mode is Mode.RANGES else None
+
     def restricted(name: str) -> DataFrame:
-        return plan.restricted(TABLES[name], read(name))
+        return lakehouse.within(TABLES[name], read(name), ranges)
 
     frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms))
     frame = lakehouse.spark.cached(frame)

@@ -63,6 +63,16 @@ class Counted(BaseModel, frozen=True):
         """How much a check finds at fault."""
         return self.faults.get(check.name, self.totals[check.name])
 
+    def is_sound(self, table: Table) -> bool:
+        """Whether no check finds a fault, but for those that only warn."""
+        totals = self.totals
+        return (
+            totals[ROWS] == totals[EXPECTED]
+            and not self.schema_faults
+            and not (table.key and totals[ROWS] != totals["keys"])
+            and not any(self.at_fault(c) for c in checks.checks_of(table) if not c.warns)
+        )
+
     @property
     def may_be_continued(self) -> bool:
         """Whether what is not counted by bucket is known of the times that have not changed."""
@@ -133,7 +143,8 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     if before is not None and before.code != counting:
         before = None
     valid = _valid(lakehouse, table, now)
-    if before and before.ids == ids and before.valid and before.valid[0] <= now < before.valid[1]:
+    still = before and before.valid and before.valid[0] <= now < before.valid[1]
+    if before and still and before.ids == ids and before.counted.is_sound(table):
         return before.counted
 
     def whole(name: str) -> DataFrame:
@@ -141,13 +152,7 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
 
     def count(ranges: Ranges | None, *, anyone_new: bool) -> Counted:
         def restricted(name: str) -> DataFrame:
-            time = TABLES[name].time_column
-            frame = whole(name)
-            return (
-                frame
-                if ranges is None or not time
-                else frame.where(changes.condition(time, ranges))
-            )
+            return lakehouse.within(TABLES[name], whole(name), ranges)
 
         given = _Tables(restricted, whole, *_consenting(lakehouse, now))
         as_of = commit.as_of or now

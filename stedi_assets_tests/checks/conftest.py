@@ -59,20 +59,20 @@ GOOD = {
     "machine_learning_curated": [ANNS_PAIR, BOBS_PAIR],
 }
 
+ALL = {"provenance", "consent", "counts", "schema", "values"}
 CHECKS = {
-    "customer_trusted": {
-        *("consent", "counts", "schema", "values", "keys"),
+    "customer_trusted": ALL
+    | {
+        "keys",
         "impossible_consent",
         "near_duplicate_people",
     },
-    "accelerometer_trusted": {"consent", "counts", "schema", "values", "keys", "references"},
-    "customer_curated": {"consent", "counts", "schema", "values", "keys", "references"},
-    "step_trainer_trusted": {
-        *("consent", "counts", "schema", "values", "keys", "references"),
-        "devices_shared_without_consent",
-    },
-    "machine_learning_curated": {
-        *("consent", "counts", "schema", "values", "references"),
+    "accelerometer_trusted": ALL | {"keys", "references"},
+    "customer_curated": ALL | {"keys", "references"},
+    "step_trainer_trusted": ALL | {"keys", "references", "devices_shared_without_consent"},
+    "machine_learning_curated": ALL
+    | {
+        "references",
         *("no_personal_data", "pairs_of_two_people", "readings_before_consent", "policy"),
     },
 }
