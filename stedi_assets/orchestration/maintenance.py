@@ -50,7 +50,7 @@ def maintain_op(table: Table) -> dg.OpDefinition:
         lakehouse: dg.ResourceParam[Lakehouse],
     ) -> Iterator[dg.AssetObservation]:
         with faults_fail_step(retry=True):
-            done = maintain_table(lakehouse.uri_of(table), config.retention_hours)
+            done = maintain_table(table, lakehouse.uri_of(table), config.retention_hours)
         if done is None:
             context.log.info(f"{table.name} is not in the lakehouse yet.")
             return
@@ -74,8 +74,8 @@ OPS = tuple(maintain_op(table) for table in (*QUARANTINE_TABLES, *DELTA_TABLES))
     config=_same_retention,
     tags={"scope": "files"},
     description=(
-        "Compacts the small files of every table and deletes the files of versions that were "
-        "replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "
+        "Clusters every table by time, joins small files and deletes the files of versions that "
+        "were replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "
         "versions hold the rows of people who have withdrawn consent. Rows do not change."
     ),
 )

@@ -17,7 +17,7 @@ weekly = dg.ScheduleDefinition(
     "maintenance_weekly",
     job=maintenance.maintenance,
     cron_schedule="0 5 * * 0",
-    description="Compacts the tables and deletes old versions, every Sunday at 05:00 UTC.",
+    description="Clusters the tables by time and deletes old versions, every Sunday at 05:00 UTC.",
 )
 
 SCHEDULES = (daily, weekly)
