@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stedi_assets.orchestration import jobs, maintenance, sensors
+from stedi_assets.orchestration import audit, jobs, maintenance, sensors
 from stedi_assets.tables import LANDING_TABLES
 
 daily = dg.ScheduleDefinition(
@@ -20,4 +20,11 @@ weekly = dg.ScheduleDefinition(
     description="Clusters the tables by time and deletes old versions, every Sunday at 05:00 UTC.",
 )
 
-SCHEDULES = (daily, weekly)
+weekly_audit = dg.ScheduleDefinition(
+    "audit_lakehouse_weekly",
+    job=audit.audit_lakehouse,
+    cron_schedule="0 6 * * 0",
+    description="Compares every table with what landing makes of it, every Sunday at 06:00 UTC.",
+)
+
+SCHEDULES = (daily, weekly, weekly_audit)

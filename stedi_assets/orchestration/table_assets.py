@@ -12,11 +12,9 @@ import pydantic
 from pydantic import Field
 from pyspark.sql import DataFrame
 
-from stedi_assets import pseudonyms
-from stedi_assets.lakehouse import maintenance
+from stedi_assets.lakehouse import maintenance, rule
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.landing.folder import reader_version
 from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.checks import volume
 from stedi_assets.orchestration.clock import Clock
@@ -27,7 +25,6 @@ from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import TABLES, Table, Zone, code
 from stedi_assets.tables.columns import PERSONAL_DATA
-from stedi_assets.tables.schema import applied
 
 # The daily schedule makes every table: a table warns when a run of it is missing, and fails when
 # two are.
@@ -120,11 +117,11 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
     ) -> Iterator[dg.Output[NewVersion] | dg.AssetCheckResult]:
         options = Options.of(config.model_dump()) if table.has_options else NO_OPTION
         with faults_fail_step(retry=True), storage_faults(lakehouse.uri_of(table)):
-            frame = made(table, parents.__getitem__, clock.now, options, pseudonyms)
+            frame = rule.made(table, parents.__getitem__, clock.now, options, pseudonyms)
             frame = lakehouse.spark.cached(frame)
             commit = Commit(
                 config=options,
-                code=_code_of_rows(table, lakehouse),
+                code=rule.code_of_rows(table, lakehouse),
                 landing=volume.landed(lakehouse),
                 weaker_until=maintenance.weaker_until(lakehouse.state(table), options),
             )
@@ -140,7 +137,7 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
     asset: dg.AssetsDefinition = dg.asset(
         name=table.name,
         code_version=code.digest(
-            _own_code(table), repr(policy if table.has_options else NO_OPTION)
+            rule.code_of(table), repr(policy if table.has_options else NO_OPTION)
         ),
         automation_condition=FLOWS_ON,
         check_specs=[volume.spec(table)],
@@ -148,29 +145,6 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
         **described,
     )(_taking(make, table.parents, config_type))
     return asset
-
-
-def made(
-    table: Table,
-    read: Callable[[str], DataFrame],
-    as_of: int,
-    options: Options,
-    pseudonyms: Pseudonyms,
-) -> DataFrame:
-    """The rows of a table by its rule, with pseudonyms where the options hide what is there.
-
-    Args:
-        table: The table.
-        read: Gives a table's rows by its name.
-        as_of: The time by which to judge consent (epoch milliseconds, UTC).
-        options: The options of the run.
-        pseudonyms: Makes the pseudonyms.
-    """
-    assert table.rule is not None
-    frame: DataFrame = applied(table.rule, read, as_of, options)
-    for column in table.pseudonymised if options.pseudonymise_devices else []:
-        frame = pseudonyms.of(frame, column)
-    return frame.select(*table.column_names)
 
 
 def _taking(
@@ -208,20 +182,6 @@ def _config(table: Table, policy: Options) -> type[TableConfig]:
     }
     name = f"{table.name.title().replace('_', '')}Config"
     return pydantic.create_model(name, __base__=TableConfig, **fields)
-
-
-def _code_of_rows(table: Table, lakehouse: Lakehouse) -> str:
-    """A digest of all code that had a part in a table's rows: its own, and that of its parents."""
-    parts = [_own_code(table)]
-    for parent in (TABLES[name] for name in table.parents):
-        state = lakehouse.state(parent) if parent.zone is not Zone.LANDING else None
-        parts.append(state.commit.code if state else reader_version(parent))
-    return code.digest(*parts)
-
-
-def _own_code(table: Table) -> str:
-    assert table.rule is not None
-    return code.version(table.rule.__module__, *([pseudonyms] if table.pseudonymised else []))
 
 
 def _options_shown(options: Options, policy: Options) -> dict[str, str]:
