@@ -144,9 +144,9 @@ def _bucket(time: str | None, first: int | None, last: int, width: int) -> Expre
 
     if time is None or first is None:
         return F.lit(0).cast("bigint")
-    # What is stored may be of any time, of which the difference would overflow.
-    within = F.greatest(F.least(F.col(time), F.lit(last)), F.lit(first))
-    bucket = F.floor((within - F.lit(first)) / F.lit(width)).cast("bigint")
+    # As doubles: a reading may claim any time, and the difference of two would overflow.
+    within = F.greatest(F.least(F.col(time), F.lit(last)), F.lit(first)).cast("double")
+    bucket = F.floor((within - F.lit(float(first))) / F.lit(width)).cast("bigint")
     return F.when(F.col(time).isNull(), F.lit(NO_TIME)).otherwise(bucket)
 
 
