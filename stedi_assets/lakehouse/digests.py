@@ -22,8 +22,10 @@ NO_TIME = -1  # the bucket of rows that have none
 SHOWN = -62_135_596_800_000, 253_402_300_799_999
 BUCKET, HASH, SIGN, FIRST, LAST = "_bucket", "_hash", "_sign", "_first", "_last"
 
-# From the first to the last millisecond, both included (epoch milliseconds, UTC).
+# From when, included, until when, not included (epoch milliseconds, UTC).
 Range = tuple[int, int]
+# Ranges are of whole minutes: the time of a reading stays out of Dagster's history.
+MINUTE = 60_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Comparison:
         buckets: The buckets of time that were compared.
         missing: The expected rows that are not stored, duplicates counted.
         extra: The stored rows that are not expected.
-        ranges: When those are, at most `MOST_RANGES`; empty where the table has no time column.
+        ranges: The minutes that hold those, as at most `MOST_RANGES` ranges; empty where the table
+            has no time column.
     """
 
     rows: int
@@ -53,7 +56,7 @@ class Comparison:
 def compare(table: Table, expected: DataFrame, stored: DataFrame) -> Comparison:
     """Compares the rows of a table, in whichever order, duplicates counted.
 
-    One query reads both sides into at most 4097 digests; only where some differ a second one looks
+    One query reads both sides into at most 4,098 digests; only where some differ a second one looks
     for the rows. NaN equals NaN, and -0.0 equals 0.0.
 
     Args:
@@ -103,12 +106,14 @@ def compare(table: Table, expected: DataFrame, stored: DataFrame) -> Comparison:
         )
         .collect()
     )
+    times = [(row[FIRST], row[LAST]) for row in found if row[FIRST] is not None]
+    minutes = [(a // MINUTE * MINUTE, (b // MINUTE + 1) * MINUTE) for a, b in times]
     return Comparison(
         rows,
         buckets,
         sum(row["_missing"] for row in found),
         sum(row["_extra"] for row in found),
-        joined([(row[FIRST], row[LAST]) for row in found if row[FIRST] is not None], width),
+        joined(minutes, width),
     )
 
 
@@ -121,7 +126,7 @@ def joined(ranges: Sequence[Range], gap: int) -> tuple[Range, ...]:
     merged: list[Range] = []
     for first, last in found:
         if merged and first - merged[-1][1] <= gap:
-            merged[-1] = merged[-1][0], last
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
         else:
             merged.append((first, last))
     return tuple(merged)
@@ -129,14 +134,12 @@ def joined(ranges: Sequence[Range], gap: int) -> tuple[Range, ...]:
 
 def shown(ranges: Sequence[Range]) -> str:
     """Ranges as text, in UTC."""
-    return ", ".join(
-        _utc(first) if first == last else f"{_utc(first)} to {_utc(last)}" for first, last in ranges
-    )
+    return ", ".join(f"{_utc(first)} to {_utc(until)} UTC" for first, until in ranges)
 
 
 def _utc(milliseconds: int) -> str:
     seconds = min(max(milliseconds, SHOWN[0]), SHOWN[1]) // 1000
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S UTC}"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
 def _bucket(time: str | None, first: int | None, last: int, width: int) -> Expression:

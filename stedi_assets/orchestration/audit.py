@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.lakehouse import digests
 from stedi_assets.lakehouse.audit import Audit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.checks import volume
@@ -28,15 +29,16 @@ def audit_tables(
             found = audit.of(table)
         if found.fault:
             faults.append(found.fault)
-        shown: dict[str, dg.MetadataValue | str | int] = {}
+        shown: dict[str, str | int] = {}
         if compared := found.compared:
             shown = {
                 "rows": compared.rows,
                 "buckets_compared": compared.buckets,
                 "rows_missing": compared.missing,
                 "rows_extra": compared.extra,
-                "ranges": dg.MetadataValue.json([*compared.ranges]),
             }
+            if compared.ranges:
+                shown["ranges"] = digests.shown(compared.ranges)
         if found.left_out:
             shown["left_out"] = found.left_out
             context.log.warning(
