@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,7 +19,6 @@ from stedi_assets.lakehouse import clustering, delta, maintenance, trust
 from stedi_assets.lakehouse.clustering import File, unclustered_bytes
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.maintenance import Maintained
-from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.tables import Table
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.rows import NOON
@@ -34,9 +35,9 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"{request.getfixturevalue('s3_lakehouse_uri')}/step_trainer/trusted"
 
 
-def append(uri: str, times: Sequence[int], commit: Commit | None = LAST) -> None:
+def append(uri: str, times: Sequence[int], commit: str | None = LAST.text) -> None:
     """Adds a file of readings at some milliseconds after noon, in the order given."""
-    kept = {"userMetadata": commit.text} if commit else {}
+    kept = {"userMetadata": commit} if commit else {}
     rows = {
         "sensorReadingTime": [NOON + time for time in times],
         "serialNumber": ["device"] * len(times),
@@ -187,41 +188,45 @@ def test__maintain__does_not_pass_a_foreign_commit_for_a_trusted_one(tmp_path: P
     assert [kept for name, kept in operations if name == "WRITE"] == [False, True]
 
 
-PROFILE = LandingProfile(
-    fingerprint="f",
-    reader="r",
-    objects=1,
-    malformed=0,
-    conforming=True,
-    superseded_conforming=True,
-    not_utf8=[],
-    unreadable=[],
-    implausible=0,
-    implausible_values={},
-)
+# Facts by which a later run would trust what is stored.
+TRUSTED_BY = {"made_from": {"customer_landing": "1"}, "profile": {"objects": 1}}
+JUDGED_BY = {"run": "r", "as_of": NOON, "weaker_until": None, "accepted_rows": 7}
+
+
+def append_trusted(uri: str) -> None:
+    """A file with a commit that keeps all of that."""
+    append(uri, [1], json.dumps({"format": 1, **JUDGED_BY, **TRUSTED_BY}))
+
+
+def kept(uri: str) -> dict[str, Any]:
+    """What is kept with the table now."""
+    found: dict[str, Any] = json.loads(delta.last_kept(opened(uri)))
+    return found
 
 
 def test__forget__keeps_rows_and_what_runs_judge_by(uri: str) -> None:
-    append(
-        uri, [1], Commit(run="r", as_of=NOON, weaker_until=None, accepted_rows=7, profile=PROFILE)
-    )
+    append_trusted(uri)
 
     trust.forget(uri)
 
-    state = delta.state(uri)
-    assert state is not None
-    assert state.commit == Commit(run="r", as_of=NOON, weaker_until=None, accepted_rows=7)
-    assert state.commit.knows_weaker
+    assert kept(uri) == {"format": 1, **JUDGED_BY}
     assert times(uri) == [1]
 
 
-def test__delete_old_versions__after_a_foreign_commit(tmp_path: Path) -> None:
+def test__forget__no_table(tmp_path: Path) -> None:
+    trust.forget(f"file://{tmp_path}/none")
+    assert delta.state(f"file://{tmp_path}/none") is None
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test__delete_old_versions__does_not_pass_a_foreign_commit_for_a_trusted_one(
+    tmp_path: Path, foreign: bool
+) -> None:
     uri = f"file://{tmp_path}/t"
-    append(uri, [1], LAST.model_copy(update={"profile": PROFILE}))
-    append(uri, [2], commit=None)
+    append_trusted(uri)
+    if foreign:
+        append(uri, [2], commit=None)
 
     maintenance.delete_old_versions(uri)
 
-    state = delta.state(uri)
-    assert state is not None
-    assert (state.rows, state.commit) == (2, LAST)
+    assert kept(uri) == {"format": 1, **JUDGED_BY, **({} if foreign else TRUSTED_BY)}
