@@ -10,7 +10,7 @@ import gc
 import sys
 
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.lakehouse import rule
+from stedi_assets.lakehouse import making
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.clock import Clock
@@ -42,7 +42,7 @@ def land(stored: Lakehouse, source: SourceData, table: Table) -> None:
 
 def make(stored: Lakehouse, table: Table) -> None:
     """Computes a table by its rule from the tables that the rule names."""
-    rows = rule.made(
+    rows = making.made(
         table, lambda name: stored.read(TABLES[name]), Clock().now, NO_OPTION, Pseudonyms("")
     )
     stored.write(table, stored.spark.cached(rows))

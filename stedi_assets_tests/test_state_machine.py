@@ -19,7 +19,7 @@ from rich.console import Console
 import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.lakehouse import rule
+from stedi_assets.lakehouse import making
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import clock
@@ -69,7 +69,7 @@ def test__tables__are_those_of_the_model(tmp_path: Path, spark_resource: SparkRe
 
         for table in DELTA_TABLES:
             applied = chosen if table.has_options else NO_OPTION
-            frame = rule.made(table, read, now, applied, PSEUDONYMS)
+            frame = making.made(table, read, now, applied, PSEUDONYMS)
             commit = Commit(as_of=now, config=applied)
             stored.write(table, stored.spark.cached(frame), commit)
             found = evaluate_in(stored, table, now, PSEUDONYMS, NO_OPTION)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import delta, digests, rule, trust
+from stedi_assets.lakehouse import delta, digests, making, trust
 from stedi_assets.lakehouse.commit import Landed
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.digests import Comparison
@@ -116,7 +116,7 @@ class Audit:
 
     def _outdated(self, table: Table, state: TableState) -> str | None:
         """Why a table that differs may do so; None where it may not."""
-        if state.commit.code != rule.code_of_rows(table, self.lakehouse):
+        if state.commit.code != making.code_of_rows(table, self.lakehouse):
             return "was made by other code"
         landed = {name: self.landed[name] for name in _sources(table)}
         if changed := sorted(n for n in landed if landed[n] != state.commit.landing.get(n)):
@@ -135,7 +135,7 @@ class Audit:
                 return self._rows(TABLES[name], as_of)
 
             with storage_faults(self.lakehouse.uri_of(table)):
-                frame = rule.made(table, read, as_of, options, self.pseudonyms)
+                frame = making.made(table, read, as_of, options, self.pseudonyms)
                 self._made[table.name, as_of] = self.lakehouse.spark.cached(frame)
         return self._made[table.name, as_of]
 

@@ -12,7 +12,7 @@ import pydantic
 from pydantic import Field
 from pyspark.sql import DataFrame
 
-from stedi_assets.lakehouse import maintenance, rule
+from stedi_assets.lakehouse import maintenance, making
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import metadata
@@ -117,11 +117,11 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
     ) -> Iterator[dg.Output[NewVersion] | dg.AssetCheckResult]:
         options = Options.of(config.model_dump()) if table.has_options else NO_OPTION
         with faults_fail_step(retry=True), storage_faults(lakehouse.uri_of(table)):
-            frame = rule.made(table, parents.__getitem__, clock.now, options, pseudonyms)
+            frame = making.made(table, parents.__getitem__, clock.now, options, pseudonyms)
             frame = lakehouse.spark.cached(frame)
             commit = Commit(
                 config=options,
-                code=rule.code_of_rows(table, lakehouse),
+                code=making.code_of_rows(table, lakehouse),
                 landing=volume.landed(lakehouse),
                 weaker_until=maintenance.weaker_until(lakehouse.state(table), options),
             )
@@ -137,7 +137,7 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
     asset: dg.AssetsDefinition = dg.asset(
         name=table.name,
         code_version=code.digest(
-            rule.code_of(table), repr(policy if table.has_options else NO_OPTION)
+            making.own_code(table), repr(policy if table.has_options else NO_OPTION)
         ),
         automation_condition=FLOWS_ON,
         check_specs=[volume.spec(table)],

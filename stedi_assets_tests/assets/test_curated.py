@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stedi_assets.lakehouse.rule import made
+from stedi_assets.lakehouse.making import made
 from stedi_assets.policy import Options
 from stedi_assets.tables.accelerometer import accelerometer_trusted
 from stedi_assets.tables.customer import CUSTOMER_CURATED, customer_curated, customer_trusted

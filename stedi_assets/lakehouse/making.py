@@ -43,14 +43,14 @@ def made(
 
 def code_of_rows(table: Table, lakehouse: Lakehouse) -> str:
     """A digest of all code that has a part in a table's rows: its own, and that of its parents."""
-    parts = [code_of(table)]
+    parts = [own_code(table)]
     for parent in (TABLES[name] for name in table.parents):
         state = lakehouse.state(parent) if parent.zone is not Zone.LANDING else None
         parts.append(state.commit.code if state else reader_version(parent))
     return code.digest(*parts)
 
 
-def code_of(table: Table) -> str:
+def own_code(table: Table) -> str:
     """A digest of the code of a table's rule."""
     assert table.rule is not None
     return code.version(table.rule.__module__, *([pseudonyms] if table.pseudonymised else []))
