@@ -89,6 +89,10 @@ class Code(enum.Enum):
         "a data file is gone or damaged",
         "Restore it from a backup, or materialise the table again",
     )
+    TABLE_DIFFERS = (
+        "a table is not what its rule makes of landing",
+        "Materialise it again, which makes it anew, and find out what else writes there",
+    )
     PEOPLE_LEFT = (
         "people who are to be erased may still be in the lakehouse",
         "Do as the message says, then run the job again",

@@ -293,7 +293,13 @@ ELSEWHERE: dict[Code, tuple[Callable[[Path], object], str]] = {
     ),
 }
 # Provoked where there is what that takes: moto, an erasure, a JVM, an engine that is late.
-BY_OTHER_TESTS = {Code.FOREIGN_TABLE, Code.PEOPLE_LEFT, Code.ENGINE_SETUP, Code.ENGINE_BUSY}
+BY_OTHER_TESTS = {
+    Code.TABLE_DIFFERS,
+    Code.FOREIGN_TABLE,
+    Code.PEOPLE_LEFT,
+    Code.ENGINE_SETUP,
+    Code.ENGINE_BUSY,
+}
 
 
 def _raise(error: LakehouseError) -> None:

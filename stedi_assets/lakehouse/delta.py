@@ -87,7 +87,7 @@ def state(uri: str) -> TableState | None:
     table = open_table(uri)
     if table is None:
         return None
-    kept, foreign = _last_kept(table)
+    kept, foreign = last_kept(table)
     return replace(_state(table, Commit.read(kept)), foreign=foreign)
 
 
@@ -329,12 +329,7 @@ def _columns(table: DeltaTable) -> dict[str, str]:
     return {name: names.get(str(type), str(type)) for name, type in found.items()}
 
 
-def last_kept(table: DeltaTable) -> str:
-    """What the last writer kept with its commit."""
-    return _last_kept(table)[0]
-
-
-def _last_kept(table: DeltaTable) -> tuple[str, bool]:
+def last_kept(table: DeltaTable) -> tuple[str, bool]:
     """What the last writer kept with its commit, and whether another has changed rows since.
 
     Maintenance, which commits too, may keep nothing.

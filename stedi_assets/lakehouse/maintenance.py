@@ -1,4 +1,4 @@
-"""Maintenance of Delta tables: joins small files, and deletes old versions."""
+"""Maintenance of Delta tables: joins and clusters files, and deletes old versions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from stedi_assets import storage
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import clustering, delta, trust
 from stedi_assets.policy import Options
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import StoredFile
+from stedi_assets.tables import Table
 
 # No write takes longer: a file this old that is in no version is of a write that was killed.
 WRITE_HOURS = 1
@@ -23,7 +24,7 @@ class Maintained:
     """What maintenance did to a table.
 
     Attributes:
-        compacted: How many files were joined into larger ones.
+        compacted: How many files were joined into larger ones, or clustered by time.
         removed: How many files of old versions were deleted.
         removed_bytes: How many bytes those had.
     """
@@ -33,10 +34,15 @@ class Maintained:
     removed_bytes: int
 
 
-def maintain(uri: str, retention_hours: int) -> Maintained | None:
-    """Joins a table's small files, and deletes those of versions replaced a while ago.
+def maintain(table: Table, uri: str, retention_hours: int) -> Maintained | None:
+    """Clusters a table by time, and deletes the files of versions replaced a while ago.
+
+    Where it has no time column, or little is not clustered yet, small files are joined. Rows stay,
+    and what the last writer kept is kept with each commit. At most ten times the bytes that are
+    not clustered yet are written.
 
     Args:
+        table: The declaration.
         uri: Where the table is.
         retention_hours: How long ago; the caller knows that nothing reads older versions.
 
@@ -46,13 +52,22 @@ def maintain(uri: str, retention_hours: int) -> Maintained | None:
     Raises:
         LakehouseError: If its log is damaged or its storage fails.
     """
-    table = delta.open_table(uri)
-    if table is None:
+    stored = delta.open_table(uri)
+    if stored is None:
         return None
+    kept = trust.properties(trust.kept_by_maintenance(stored))
     with storage_faults(uri):
-        compacted = table.optimize.compact()["numFilesRemoved"]
+        if table.time_column:
+            compacted = clustering.cluster(stored, table.time_column, kept)
+        else:
+            compacted = stored.optimize.compact(commit_properties=kept)["numFilesRemoved"]
         sizes = {file.name: file.size for file in storage.open_folder(uri).files()}
-        removed = table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
+        removed = stored.vacuum(
+            retention_hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            commit_properties=kept,
+        )
     return Maintained(compacted, len(removed), sum(sizes.get(name, 0) for name in removed))
 
 
@@ -127,22 +142,17 @@ def delete_old_versions(uri: str) -> Deleted:
     Raises:
         LakehouseError: If its log is damaged or its storage fails; the current version is whole.
     """
-    from deltalake import CommitProperties, PostCommitHookProperties
-
     table = delta.open_table(uri)
     superseded = _superseded(uri)
     if table is None or not (superseded or _log_before(uri, table.version())):
         return Deleted()
-    kept = CommitProperties(custom_metadata={delta.COMMIT_METADATA: delta.last_kept(table)})
-    by_hand = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+    kept = trust.kept_alone(table)
     versions = table.version()
     with storage_faults(uri):
         storage.open_folder(uri).remove(_removable(uri, superseded))
         table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
         # What the last writer kept must be in the one commit that is left.
-        table.create_write_transaction(
-            [], "append", table.schema(), commit_properties=kept, post_commithook_properties=by_hand
-        )
+        trust.commit_without_rows(uri, table, kept)
         table = delta.open_table(uri)
         assert table is not None
         table.create_checkpoint()

@@ -127,6 +127,20 @@ def valid(lakehouse: Lakehouse, table: Table, now: int) -> tuple[int, int] | Non
     return max(passed), min(coming)
 
 
+def is_fresh(lakehouse: Lakehouse, table: Table) -> bool:
+    """Whether a table was made of what its parents are now, and they of what theirs are."""
+    if table.rule is None:
+        return True
+    state = lakehouse.state(table)
+    if state is None or state.foreign:
+        return False
+    parents = {name: lakehouse.changes(TABLES[name]) for name in table.parents}
+    now = {name: each[-1].id for name, each in parents.items() if each}
+    return state.commit.made_from == now and all(
+        is_fresh(lakehouse, TABLES[name]) for name in parents
+    )
+
+
 def differing(before: DataFrame, now: DataFrame, columns: list[str]) -> DataFrame:
     """The rows that are more often in one of two frames than in the other, by some columns."""
     from pyspark.sql import functions as F

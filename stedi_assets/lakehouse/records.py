@@ -22,6 +22,7 @@ from stedi_assets.lakehouse import changes, delta
 from stedi_assets.lakehouse.changes import Changes, Range
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.landing.folder import GROUPS, Judged, LandingFolder, reader_version
+from stedi_assets.landing.lines import united
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import Folder, StoredFile
@@ -169,26 +170,42 @@ class Records:
             The table's columns; besides, where superseded files count and there are any, the
             boolean `_superseded` and the number `_replaced` (see `tables`).
         """
-        from pyspark.sql import functions as F
-
         taken = self.taken
         stored = self._session.read.format("delta").load(self.uri)
+        return self._told_apart(stored, {b.number: list(b.files) for b in taken.batches})
+
+    def read_anew(self) -> DataFrame:
+        """The records, as `frame` has them, read from the files alone and kept nowhere."""
+        frames, files = list[DataFrame](), dict[int, list[str]]()
+        unread = self._counting()
+        while unread:
+            groups = self._grouped(unread, len(files) + 1)
+            frames.append(self.folder.records(groups, self.folder.judged(groups)))
+            files |= {n: sorted(self._ids(group)) for n, group in groups.items()}
+            read = {file for group in groups.values() for file in group}
+            unread = [file for file in unread if file not in read]
+        return self._told_apart(united(frames), files)
+
+    def _told_apart(self, records: DataFrame, files: Mapping[int, Sequence[str]]) -> DataFrame:
+        """Records of batches, each with its replaced file, if there are any."""
+        from pyspark.sql import functions as F
+
         versions = self._versions()
         if not versions:
-            return stored.select(*self.table.column_names)
+            return records.select(*self.table.column_names)
         numbers = {source: n for n, source in enumerate(sorted(set(versions.values())))}
         superseded = self._ids(self.folder.superseded)
         rows = [
-            (batch.number, id in superseded, numbers[versions[id]])
-            for batch in taken.batches
-            for id in batch.files
+            (number, id in superseded, numbers[versions[id]])
+            for number, ids in files.items()
+            for id in ids
             if id in versions
         ]
         of = self._session.createDataFrame(
             rows, f"`{BATCH}` bigint, `{SUPERSEDED}` boolean, `{REPLACED}` int"
         )
         # The embedded engine holds the left side.
-        joined = of.join(stored, BATCH, "right")
+        joined = of.join(records, BATCH, "right")
         return joined.select(
             *self.table.column_names,
             F.coalesce(SUPERSEDED, F.lit(False)).alias(SUPERSEDED),

@@ -17,6 +17,7 @@ from stedi_assets.lakehouse import changes, delta
 from stedi_assets.lakehouse.changes import Change, Ranges
 from stedi_assets.lakehouse.commit import UNKNOWN
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.lakehouse.plan import is_fresh
 from stedi_assets.policy import Options
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.tables import TABLES, Table, checks, code, plausible, recount, subjects
@@ -304,26 +305,12 @@ def _consenting(lakehouse: Lakehouse, now: int) -> tuple[DataFrame, DataFrame]:
     return lakehouse.once(CUSTOMER_LANDING, f"consenting at {now}", found)
 
 
-def _is_fresh(lakehouse: Lakehouse, table: Table) -> bool:
-    """Whether a table was made of what its parents are now, and they of what theirs are."""
-    if table.rule is None:
-        return True
-    state = lakehouse.state(table)
-    if state is None or state.foreign:
-        return False
-    parents = {name: lakehouse.changes(TABLES[name]) for name in table.parents}
-    now = {name: each[-1].id for name, each in parents.items() if each}
-    return state.commit.made_from == now and all(
-        _is_fresh(lakehouse, TABLES[name]) for name in parents
-    )
-
-
 def _valid(lakehouse: Lakehouse, table: Table, now: int) -> tuple[int, int] | None:
     """From when until when who consents is who did when the customers were made.
 
     None where that is not now, or the table was made of others.
     """
-    if not (_is_fresh(lakehouse, table) and _is_fresh(lakehouse, CUSTOMER_TRUSTED)):
+    if not (is_fresh(lakehouse, table) and is_fresh(lakehouse, CUSTOMER_TRUSTED)):
         return None
     state = lakehouse.state(CUSTOMER_TRUSTED)
     valid = state.commit.valid if state else None

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stedi_assets.orchestration import erase, maintenance
+from stedi_assets.orchestration import audit, erase, maintenance
 
 materialize_lakehouse = dg.define_asset_job(
     "materialize_lakehouse",
@@ -21,4 +21,10 @@ refresh_from_landing = dg.define_asset_job(
     tags={"scope": "source"},
 )
 
-JOBS = (materialize_lakehouse, refresh_from_landing, maintenance.maintenance, erase.erase_withdrawn)
+JOBS = (
+    materialize_lakehouse,
+    refresh_from_landing,
+    maintenance.maintenance,
+    audit.audit_lakehouse,
+    erase.erase_withdrawn,
+)

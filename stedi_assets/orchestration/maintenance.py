@@ -9,7 +9,13 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.maintenance import maintain as maintain_table
 from stedi_assets.orchestration.failures import faults_fail_step
-from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, Table
+from stedi_assets.tables import (
+    DELTA_TABLES,
+    LANDING_TABLES,
+    QUARANTINE_TABLES,
+    Table,
+    records_of,
+)
 
 WEEK_HOURS = 168
 # At most 30 days, since old versions hold rows of people who have withdrawn consent; at least a
@@ -40,8 +46,8 @@ def _same_retention(config: MaintenanceConfig) -> dict[str, dict]:
     return {"ops": {op.name: {"config": config.model_dump()} for op in OPS}}
 
 
-def maintain_op(table: Table) -> dg.OpDefinition:
-    """The op that maintains one table."""
+def maintain_op(table: Table, shown_of: Table) -> dg.OpDefinition:
+    """The op that maintains one table, and shows it on the page of one."""
 
     @dg.op(name=f"maintain_{table.name}", out={}, description=f"Maintains {table.name}.")
     def maintain(
@@ -50,12 +56,12 @@ def maintain_op(table: Table) -> dg.OpDefinition:
         lakehouse: dg.ResourceParam[Lakehouse],
     ) -> Iterator[dg.AssetObservation]:
         with faults_fail_step(retry=True):
-            done = maintain_table(lakehouse.uri_of(table), config.retention_hours)
+            done = maintain_table(table, lakehouse.uri_of(table), config.retention_hours)
         if done is None:
             context.log.info(f"{table.name} is not in the lakehouse yet.")
             return
         yield dg.AssetObservation(
-            table.name,
+            shown_of.name,
             metadata={
                 "files_compacted": done.compacted,
                 "files_removed": done.removed,
@@ -67,15 +73,18 @@ def maintain_op(table: Table) -> dg.OpDefinition:
     return maintain
 
 
-OPS = tuple(maintain_op(table) for table in (*QUARANTINE_TABLES, *DELTA_TABLES))
+OPS = (
+    *(maintain_op(records_of(table), table) for table in LANDING_TABLES),
+    *(maintain_op(table, table) for table in (*QUARANTINE_TABLES, *DELTA_TABLES)),
+)
 
 
 @dg.job(
     config=_same_retention,
     tags={"scope": "files"},
     description=(
-        "Compacts the small files of every table and deletes the files of versions that were "
-        "replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "
+        "Clusters every table by time, joins small files and deletes the files of versions that "
+        "were replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "
         "versions hold the rows of people who have withdrawn consent. Rows do not change."
     ),
 )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stedi_assets.orchestration import jobs, maintenance, sensors
+from stedi_assets.orchestration import audit, jobs, maintenance, sensors
 from stedi_assets.tables import LANDING_TABLES
 
 daily = dg.ScheduleDefinition(
@@ -17,7 +17,14 @@ weekly = dg.ScheduleDefinition(
     "maintenance_weekly",
     job=maintenance.maintenance,
     cron_schedule="0 5 * * 0",
-    description="Compacts the tables and deletes old versions, every Sunday at 05:00 UTC.",
+    description="Clusters the tables by time and deletes old versions, every Sunday at 05:00 UTC.",
 )
 
-SCHEDULES = (daily, weekly)
+weekly_audit = dg.ScheduleDefinition(
+    "audit_lakehouse_weekly",
+    job=audit.audit_lakehouse,
+    cron_schedule="0 6 * * 0",
+    description="Compares every table with what landing makes of it, every Sunday at 06:00 UTC.",
+)
+
+SCHEDULES = (daily, weekly, weekly_audit)

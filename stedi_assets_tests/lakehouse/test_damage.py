@@ -138,7 +138,7 @@ def test__log__written_by_a_clock_that_was_ahead(stored: Lakehouse, frame: Frame
     assert rows(stored.read(TABLE)) == READINGS
     written = stored.write(TABLE, frame(DEVICE_READINGS, READINGS[1:]), Commit(run="third"))
     assert (written.version, written.commit) == (2, Commit(run="third"))
-    assert upkeep.maintain(stored.uri_of(TABLE), 24) == upkeep.Maintained(0, 0, 0)
+    assert upkeep.maintain(TABLE, stored.uri_of(TABLE), 24) == upkeep.Maintained(0, 0, 0)
     again = delta.state(stored.uri_of(TABLE))
     assert again is not None
     assert (again.version, again.commit) == (2, Commit(run="third"))

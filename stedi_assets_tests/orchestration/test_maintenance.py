@@ -8,20 +8,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.errors import DagsterConfigMappingFunctionError
-from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.definitions import define
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse import maintenance as table_maintenance
-from stedi_assets.lakehouse.maintenance import Maintained
 from stedi_assets.orchestration import failures, maintenance
 from stedi_assets.settings import Settings
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.orchestration.conftest import materialize
-from stedi_assets_tests.rows import stored_rows
 from stedi_assets_tests.test_errors import OVERLOADED, Failing
 
 PAIRED = {"machine_learning_curated": {"match_device": True}}
@@ -43,43 +40,6 @@ def observed(result: dg.ExecuteInProcessResult) -> dict[str, dict]:
         }
         for each in observations
     }
-
-
-@pytest.fixture
-def many_files(tmp_path: Path) -> Path:
-    """A table of three files, which two writers made of one after the other."""
-    import pyarrow as pa
-
-    for number in range(3):
-        write_deltalake(str(tmp_path / "t"), pa.table({"number": [number]}), mode="append")
-    return tmp_path / "t"
-
-
-def rows(table: Path) -> list[int]:
-    return sorted(stored_rows(table)["number"].to_pylist())
-
-
-def test__maintain__joins_files_and_keeps_rows(many_files: Path) -> None:
-    done = table_maintenance.maintain(f"file://{many_files}", 168)
-
-    assert done == Maintained(compacted=3, removed=0, removed_bytes=0)
-    assert len(DeltaTable(str(many_files)).file_uris()) == 1
-    assert rows(many_files) == [0, 1, 2]
-    assert stored_rows(many_files, version=0)["number"].to_pylist() == [0]
-
-
-def test__maintain__removes_files_that_were_replaced_long_enough_ago(many_files: Path) -> None:
-    sizes = [path.stat().st_size for path in many_files.glob("*.parquet")]
-
-    done = table_maintenance.maintain(f"file://{many_files}", 0)
-
-    assert done == Maintained(compacted=3, removed=3, removed_bytes=sum(sizes))
-    assert len(list(many_files.glob("*.parquet"))) == 1
-    assert rows(many_files) == [0, 1, 2]
-
-
-def test__maintain__no_table(tmp_path: Path) -> None:
-    assert table_maintenance.maintain(f"file://{tmp_path}/none", 168) is None
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +76,7 @@ def test__maintenance__keeps_rows_and_commit_metadata(
     shown = observed(result)
     assert set(shown) == MAINTAINED
     assert {figures["retention_hours"] for figures in shown.values()} == {168}
-    assert table_maintenance.maintain(f"{uri}/{CUSTOMER_TRUSTED.location}", 0) is not None
+    assert table_maintenance.maintain(CUSTOMER_TRUSTED, f"{uri}/{CUSTOMER_TRUSTED.location}", 0)
 
     after = {name: delta.state(f"{uri}/{TABLES[name].location}") for name in MAINTAINED}
     for name in MAINTAINED:

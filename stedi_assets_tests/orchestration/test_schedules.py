@@ -14,6 +14,7 @@ from stedi_assets_tests.conftest import PROJECT
 SCHEDULES = {
     "materialize_lakehouse_daily": ("materialize_lakehouse", "0 3 * * *"),
     "maintenance_weekly": ("maintenance", "0 5 * * 0"),
+    "audit_lakehouse_weekly": ("audit_lakehouse", "0 6 * * 0"),
 }
 
 
