@@ -176,7 +176,8 @@ class Records:
 
     def read_anew(self) -> DataFrame:
         """The records, as `frame` has them, read from the files alone and kept nowhere."""
-        frames, files = list[DataFrame](), dict[int, list[str]]()
+        frames: list[DataFrame] = []
+        files = dict[int, list[str]]()
         unread = self._counting()
         while unread:
             groups = self._grouped(unread, len(files) + 1)

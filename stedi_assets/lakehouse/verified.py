@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from stedi_assets.lakehouse import changes, delta
+from stedi_assets.lakehouse import changes, delta, digests
 from stedi_assets.lakehouse.changes import Change, Ranges
 from stedi_assets.lakehouse.commit import UNKNOWN
 from stedi_assets.lakehouse.lakehouse import Lakehouse
@@ -320,26 +320,24 @@ def _valid(lakehouse: Lakehouse, table: Table, now: int) -> tuple[int, int] | No
 def _are_the_same(lakehouse: Lakehouse, table: Table, first: Change, ranges: Ranges) -> bool:
     """Whether a table's rows of other times are those that it had before some changes.
 
-    Only files that came or went since are read, by a digest of their rows.
+    Only files that came or went since are read, by digests of their rows.
     """
-    from pyspark.sql import functions as F
-
     uri, state = lakehouse.uri_of(table), lakehouse.state(table)
     assert state is not None and table.time_column is not None
     before = delta.files_of_version(uri, first.version - 1)
     now = delta.files_of_version(uri, state.version)
     if before is None or now is None:
         return False
-    session = lakehouse.spark_session
     others = f"not ({changes.condition(table.time_column, ranges)})"
-    row = F.xxhash64(*table.column_names).cast("decimal(38,0)")
-    digests = []
-    for files in (sorted(set(before) - set(now)), sorted(set(now) - set(before))):
-        stored = session.read.schema(table.ddl).parquet(*files) if files else None
-        rows = stored or session.createDataFrame([], table.ddl)
-        digest = rows.where(others).agg(F.count(F.lit(1)), F.coalesce(F.sum(row), F.lit(0)))
-        digests.append(digest.collect()[0])
-    return bool(digests[0] == digests[1])
+
+    def rows(files: set[str]) -> DataFrame:
+        session = lakehouse.spark_session
+        if not files:
+            return session.createDataFrame([], table.ddl)
+        return session.read.schema(table.ddl).parquet(*sorted(files)).where(others)
+
+    gone, came = set(before) - set(now), set(now) - set(before)
+    return digests.compare(table, rows(gone), rows(came)).equal
 
 
 def _code(table: Table) -> str:
