@@ -15,8 +15,9 @@ materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi materialize
 
 # Some tests wait, for a daemon or a browser, so that it takes four processes to keep two cores busy.
+# Each would compile the tests for itself if none may keep what it has compiled.
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses 4 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist worksteal
 
 # On a JVM Spark: the tests of engines, and those of what engines have been seen to differ on.
 # They skip where there is no Java 17, or the jars cannot be fetched.

@@ -119,10 +119,7 @@ def test__table_folder__a_file_stands_in_its_place(
     assert "failed customer_trusted: [NOT_A_FOLDER] The lakehouse" in run.printed
 
 
-def test__landing__another_sources_file(
-    materialize: Materialize, small: Path, tmp_path: Path
-) -> None:
-    before = materialize(small).rows
+def test__landing__another_sources_file(materialize: Materialize, small: Path) -> None:
     stray = small / "accelerometer" / "landing" / "stray.json"
     stray.write_bytes((small / "customer" / "landing" / "customer-1.json").read_bytes())
 
@@ -135,7 +132,6 @@ def test__landing__another_sources_file(
         "out of accelerometer/landing." in run.printed
     )
     assert "accelerometer_trusted" not in run.rows
-    assert before["accelerometer_trusted"] == 1
     assert "example.com" not in run.printed
 
 

@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(home: Path) -> Iterator[str]:
-    """The address of one UI for the tests that do not stop it."""
+    """The address of one UI, which the last test that takes it stops."""
     with ui.served(home) as served:
         yield served
 
@@ -104,21 +104,20 @@ LAUNCH = """mutation { launchRun(executionParams: {selector: {
 }}) { ... on LaunchRunSuccess { run { id } } } }"""
 
 
-def test__make_dev__stops_the_services_and_their_runs(tmp_path: Path) -> None:
-    """By SIGTERM; by Ctrl-C in the other tests, where `ui.served` looks for what is left."""
-    with ui.served(tmp_path) as address:
-        found = ui.processes(tmp_path)
-        [main] = [each for each in found if {"dev", "--port"} < set(each.cmdline())]
-        services = len(ui.processes(tmp_path))
-        _query(address, LAUNCH)
-        give_up = time.monotonic() + ui.UP_WITHIN_SECONDS
-        while len(ui.processes(tmp_path)) == services:  # until the run has a process
-            assert time.monotonic() < give_up
-            time.sleep(0.2)
-        main.send_signal(signal.SIGTERM)
-        main.wait(ui.DOWN_WITHIN_SECONDS)
-        psutil.wait_procs(ui.processes(tmp_path), 5)
-        assert not ui.processes(tmp_path)
+def test__make_dev__stops_the_services_and_their_runs(address: str, home: Path) -> None:
+    """By SIGTERM; by Ctrl-C in `test_webserver`, where `ui.served` looks for what is left."""
+    found = ui.processes(home)
+    [main] = [each for each in found if {"dev", "--port"} < set(each.cmdline())]
+    services = len(ui.processes(home))
+    _query(address, LAUNCH)
+    give_up = time.monotonic() + ui.UP_WITHIN_SECONDS
+    while len(ui.processes(home)) == services:  # until the run has a process
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    main.send_signal(signal.SIGTERM)
+    main.wait(ui.DOWN_WITHIN_SECONDS)
+    psutil.wait_procs(ui.processes(home), 5)
+    assert not ui.processes(home)
 
 
 SERVICES = """

@@ -56,7 +56,8 @@ def served(folder: Path) -> Iterator[str]:
             _wait_for(address, folder / "log")
             yield address
         finally:
-            os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+            with contextlib.suppress(ProcessLookupError):  # a test has stopped it
+                os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
             server.wait(timeout=DOWN_WITHIN_SECONDS)
             left = processes(folder)
             for process in left:

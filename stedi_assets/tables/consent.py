@@ -46,6 +46,12 @@ def _letters() -> tuple[str, str]:
     return "".join(cased), "".join(cased.values())
 
 
+@functools.cache
+def _small_letters() -> dict[int, int]:
+    """The same for Python; to make it for each address takes longer than all else."""
+    return str.maketrans(*_letters())
+
+
 def _small(letter: str) -> str:
     forms = (letter.casefold(), letter.lower())
     return next((form for form in forms if len(form) == 1), letter)
@@ -63,7 +69,7 @@ def person(email: Expression | str) -> Expression:
 
 def person_of(address: str) -> str:
     """Who an e-mail address names, as `person` has it, outside of the engine."""
-    return address.strip(INVISIBLE).replace(*DOTTED_I).translate(str.maketrans(*_letters()))
+    return address.strip(INVISIBLE).replace(*DOTTED_I).translate(_small_letters())
 
 
 def lookalike_of(person: str) -> str:

@@ -1,4 +1,4 @@
-"""`make sql` as a person uses it: real processes, piped and at a terminal."""
+"""`make sql` as a person uses it: by arguments, piped, and in real processes at a terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from stedi_assets import cli
 from stedi_assets.console import shell
 from stedi_assets.errors import LakehouseError
 from stedi_assets.tables import TABLES
@@ -26,23 +30,40 @@ README = (PROJECT / "README.md").read_text()
 QUERY_IT = README.split("## Query it")[1].split("\n## ")[0].split("```")[1].strip().splitlines()
 
 
-def _run(small: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CONSOLE, *arguments],
-        env={**os.environ, "STEDI_LAKEHOUSE_URI": str(small)},
-        input=typed,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WITHIN_SECONDS,
-    )
+class Said(NamedTuple):
+    """What the command ended with."""
+
+    status: object
+    out: str
+    err: str
 
 
-def test__query__shows_an_aligned_table(small: Path) -> None:
-    run = _run(small, "--query", "SELECT email, 7 AS n FROM customer_trusted")
+Sql = Callable[..., Said]
 
-    assert (run.returncode, run.stderr) == (0, "")
-    assert [re.split(r" *│ *", line)[1:-1] for line in run.stdout.splitlines() if "│" in line] == [
+
+@pytest.fixture
+def sql(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Sql]:
+    """Runs the command in this process, which spares the imports."""
+
+    def run(*arguments: str, typed: str = "") -> Said:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["sql", *arguments])
+        return Said(ended.value.code, *capsys.readouterr())
+
+    monkeypatch.setenv("STEDI_LAKEHOUSE_URI", str(small))
+    interrupted = signal.getsignal(signal.SIGINT)
+    yield run
+    signal.signal(signal.SIGINT, interrupted)
+
+
+def test__query__shows_an_aligned_table(sql: Sql) -> None:
+    run = sql("--query", "SELECT email, 7 AS n FROM customer_trusted")
+
+    assert (run.status, run.err) == (0, "")
+    assert [re.split(r" *│ *", line)[1:-1] for line in run.out.splitlines() if "│" in line] == [
         ["email", "n"],
         ["varchar", "int32"],
         ["ann@example.com", "7"],
@@ -50,17 +71,24 @@ def test__query__shows_an_aligned_table(small: Path) -> None:
 
 
 def test__query__mistake_ends_in_one_sentence(small: Path) -> None:
-    run = _run(small, "--query", "SELECT nope FROM customer_trusted")
+    run = subprocess.run(
+        [*CONSOLE, "--query", "SELECT nope FROM customer_trusted"],
+        env={**os.environ, "STEDI_LAKEHOUSE_URI": str(small)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WITHIN_SECONDS,
+    )
 
     assert (run.returncode, run.stdout) == (1, "")
     assert re.fullmatch(r'\[QUERY\] Binder Error: .* column "nope" not found.*\n', run.stderr)
 
 
-def test__file__absent(small: Path) -> None:
-    run = _run(small, "--file", "nowhere.sql")
+def test__file__absent(sql: Sql) -> None:
+    run = sql("--file", "nowhere.sql")
 
-    assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.startswith("[SETTING] nowhere.sql")
+    assert run.out == ""
+    assert str(run.status).startswith("[SETTING] nowhere.sql")
 
 
 def test__query__reader_that_has_had_enough(small: Path) -> None:
@@ -76,30 +104,28 @@ def test__query__reader_that_has_had_enough(small: Path) -> None:
     assert run.returncode == 0
 
 
-def test__csv__text_is_no_formula_of_a_spreadsheet(small: Path) -> None:
+def test__csv__text_is_no_formula_of_a_spreadsheet(sql: Sql) -> None:
     formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1", '="a",b']
     listed = ", ".join("'" + text.replace("'", "''") + "'" for text in formulas)
-    sql = f"""SELECT unnest([{listed}]) AS "=name", -1 AS whole, -1.5 AS decimal,
+    query = f"""SELECT unnest([{listed}]) AS "=name", -1 AS whole, -1.5 AS decimal,
         '-inf'::double AS endless, 'a=b' AS plain, NULL::varchar AS nothing"""
 
-    run = _run(small, "--format", "csv", "--query", sql)
+    run = sql("--format", "csv", "--query", query)
 
-    assert run.returncode == 0, run.stderr
-    [names, *found] = csv.reader(io.StringIO(run.stdout, newline=""))
+    assert run.status == 0, run.err
+    [names, *found] = csv.reader(io.StringIO(run.out, newline=""))
     assert names == ["'=name", "whole", "decimal", "endless", "plain", "nothing"]
-    # The pipe is read as text, in which each end of a line is the same.
-    texts = [f"'{text}".replace("\r", "\n") for text in formulas]
-    assert found == [[text, "-1", "-1.5", "-inf", "a=b", ""] for text in texts]
+    assert found == [[f"'{text}", "-1", "-1.5", "-inf", "a=b", ""] for text in formulas]
 
 
-def test__piped__goes_on_after_a_mistake(small: Path) -> None:
+def test__piped__goes_on_after_a_mistake(sql: Sql) -> None:
     typed = "SELECT\n  41 + 1 AS answer\n;\nSELEC 1;\n.nope\nSELECT count(*) FROM customer_trusted"
 
-    run = _run(small, "--format", "csv", typed=typed)
+    run = sql("--format", "csv", typed=typed)
 
-    assert run.returncode == 1
-    assert run.stdout.split() == ["answer", "42", "count_star()", "1"]
-    assert [line.split()[0] for line in run.stderr.splitlines()] == ["[QUERY]", "[SETTING]"]
+    assert run.status == 1
+    assert run.out.split() == ["answer", "42", "count_star()", "1"]
+    assert [line.split()[0] for line in run.err.splitlines()] == ["[QUERY]", "[SETTING]"]
 
 
 def test__terminal__prompts_runs_and_quits(small: Path) -> None:

@@ -26,7 +26,7 @@ ROWS = pa.table(
     }
 )
 README = (PROJECT / "README.md").read_text()
-READS = 40
+READS = 4
 
 
 @pytest.mark.parametrize("partitions", [None, ["name"]], ids=["plain", "partitioned"])

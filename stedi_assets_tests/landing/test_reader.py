@@ -153,10 +153,9 @@ def test__split__deep_value_that_is_no_unknown_field(spark, depth):
     found = read(spark, ACCELEROMETER_LANDING, declared)
     assert found == ([], [(declared, "x is not of type double")])
     unclosed, closed_twice = f'{ANN[:-1]},"e":{"[" * depth}}}', f'{ANN[:-1]},"e":{deep}]}}'
-    for line in (unclosed, closed_twice):
-        records, malformed = read(spark, ACCELEROMETER_LANDING, line)
-        assert records == []
-        assert malformed
+    records, malformed = read(spark, ACCELEROMETER_LANDING, unclosed, closed_twice)
+    assert records == []
+    assert "".join(text for text, _ in malformed).count("ann@x.io") == 2  # something of each
 
 
 def test__split__nested_in_objects_that_share_a_line(spark):
@@ -165,7 +164,7 @@ def test__split__nested_in_objects_that_share_a_line(spark):
     assert (records, malformed) == ([ANN_READ, ANN_READ, BEN_READ, BEN_READ], [])
 
 
-@pytest.mark.parametrize("depth", [31, 32, 33, 127, 1_500, 5_000])
+@pytest.mark.parametrize("depth", [32, 33, 1_500])
 @pytest.mark.parametrize(
     ("opening", "closing"),
     [
@@ -177,14 +176,14 @@ def test__split__nested_in_objects_that_share_a_line(spark):
 def test__split__however_deep_in_objects_that_share_a_line(spark, depth, opening, closing):
     deep = f'{opening * depth}"[{{{chr(92)}"["{closing * depth}'
     last, first = f'{ANN[:-1]},"extra":{deep}}}', f'{{"extra":{deep},{BEN[1:]}'
-    for line in (
+    lines = (
         f"{last}{first}{ANN}{BEN}",
         f"{ANN} {BEN} {last} {first}",
         f"[{ANN}, {last}, {BEN}, {first}]",
         f"[{last}][{first},{ANN}],{BEN},",
-    ):
-        found = read(spark, ACCELEROMETER_LANDING, line)
-        assert (sorted(found[0]), found[1]) == (sorted([ANN_READ, BEN_READ] * 2), [])
+    )
+    found = read(spark, ACCELEROMETER_LANDING, *lines)
+    assert found == (sorted([ANN_READ, BEN_READ] * 2 * len(lines)), [])
 
 
 def test__split__deep_object_beside_what_is_none(spark):

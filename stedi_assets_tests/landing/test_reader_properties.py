@@ -23,7 +23,7 @@ from stedi_assets_tests.lines import REASONS, count, lines_of, profile, rows_of
 # Shrinking would run the engine for minutes before a failure shows.
 FEW_LARGE_FRAMES = settings(
     phases=[Phase.generate],
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     database=None,

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.demo_s3 import S3Server
 from stedi_assets.storage import aws_settings
-from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, row_counts
 
 PROCESS = """
 import json, pathlib
@@ -42,11 +40,3 @@ def test__credentials__that_expire_are_renewed(
 
     assert first["AWS_SESSION_TOKEN"].startswith("token")
     assert (first["AWS_ACCESS_KEY_ID"] != second["AWS_ACCESS_KEY_ID"]) == renewed
-
-
-def test__s3__endpoint_of_s3_alone(run: Start, s3_server: S3Server, uri: str) -> None:
-    """Which boto3 prefers to that of all services."""
-    nowhere = "http://127.0.0.1:9"
-    done = run(AWS_ENDPOINT_URL=nowhere, AWS_ENDPOINT_URL_S3=s3_server.endpoint)
-    assert done.exit_status == 0, done.printed
-    assert row_counts(uri, s3_server) == GOOD_ROWS

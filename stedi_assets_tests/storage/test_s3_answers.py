@@ -271,20 +271,37 @@ def own_engine(before_engine: S3Proxy) -> Iterator[SparkResource]:
 
 
 @pytest.fixture
-def stored(
+def lakehouse(
     through_proxy: str,
     before_engine: S3Proxy,
     own_engine: SparkResource,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lakehouse:
-    """A lakehouse with two versions of a table."""
+    """An empty lakehouse, which that engine reaches too."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", before_engine.endpoint)
     monkeypatch.setenv("AWS_ENDPOINT", before_engine.endpoint)
     before_engine.fault = lambda asked: None
-    lakehouse = Lakehouse(through_proxy, own_engine)
+    return Lakehouse(through_proxy, own_engine)
+
+
+@pytest.fixture(scope="module")
+def stored_uris() -> list[str]:
+    """The address of the lakehouse that tests share which only read it, once it is there."""
+    return []
+
+
+@pytest.fixture
+def stored(lakehouse: Lakehouse, stored_uris: list[str]) -> Lakehouse:
+    """A lakehouse with two versions of a table, to be read only."""
+    if not stored_uris:
+        _write_two_versions(lakehouse)
+        stored_uris.append(lakehouse.uri)
+    return Lakehouse(stored_uris[0], lakehouse.spark)
+
+
+def _write_two_versions(lakehouse: Lakehouse) -> None:
     for number in (1, 2):
         lakehouse.write(STEP_TRAINER_TRUSTED, _frame(lakehouse, number))
-    return lakehouse
 
 
 def _frame(lakehouse: Lakehouse, number: int) -> DataFrame:
@@ -344,17 +361,18 @@ def test__read__file_that_is_cut_is_no_damaged_table(
 
 @pytest.mark.parametrize("number", range(1, 7))
 def test__write__one_listing_looks_empty(
-    number: int, stored: Lakehouse, before_engine: S3Proxy
+    number: int, lakehouse: Lakehouse, before_engine: S3Proxy
 ) -> None:
     """The engine would append to the table that it did not see."""
+    _write_two_versions(lakehouse)
     listings = itertools.count(1)
 
     def spoil(asked: Request) -> Spoilt | None:
         return Spoilt.HTML if "list-type" in asked.path and next(listings) == number else None
 
     before_engine.fault = spoil
-    made = _frame(stored, 3)
-    uri = stored.uri_of(STEP_TRAINER_TRUSTED)
+    made = _frame(lakehouse, 3)
+    uri = lakehouse.uri_of(STEP_TRAINER_TRUSTED)
     expected = [ROWS]
     try:
         written = delta.overwrite(uri, STEP_TRAINER_TRUSTED, made, Commit(run=str(number)), 1)
@@ -364,6 +382,6 @@ def test__write__one_listing_looks_empty(
         expected = [ROWS[:2], ROWS]
     before_engine.fault = lambda asked: None
     assert next(listings) > number
-    fresh = Lakehouse(stored.uri, stored.spark)
+    fresh = Lakehouse(lakehouse.uri, lakehouse.spark)
     # Not by way of its history, for which delta-rs holds the lock that the proxy needs.
     assert rows(fresh.spark_session.read.format("delta").load(uri)) in expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,12 @@ def versions(copy: Path) -> dict[str, str]:
     return dict(line.split() for line in made.stdout.splitlines() if not line.endswith("None"))
 
 
+def append(line: str, copy: Path, modules: Iterable[str]) -> None:
+    for module in modules:
+        with (copy / "stedi_assets" / module).open("a") as source:
+            source.write(f"\n{line}\n")
+
+
 def test__code_version__by_changes_of_modules(copy: Path) -> None:
     before = versions(copy)
     assert set(before) == set(TABLES)
@@ -111,15 +118,13 @@ def test__code_version__by_changes_of_modules(copy: Path) -> None:
         "tables/machine_learning.py": {"machine_learning_curated"},
         "pseudonyms.py": {"machine_learning_curated"},
     }
+    append("# A comment.", copy, changes)
+    assert versions(copy) == before
     for module, expected in changes.items():
-        path = copy / "stedi_assets" / module
-        text = path.read_text()
-        path.write_text(f"{text}\n# A comment.\n")
-        assert versions(copy) == before
-        path.write_text(f"{text}\nANOTHER = 1\n")
+        append("ANOTHER = 1", copy, [module])
         after = versions(copy)
-        path.write_text(text)
         changed = {name for name in before if before[name] != after[name]}
+        before = after
         if module == "tables/consent.py":
             assert changed >= {"customer_trusted", "accelerometer_trusted"}
         else:
