@@ -175,6 +175,7 @@ def test__run_options__are_off_by_default() -> None:
         "match_device": False,
         "pseudonymise_devices": False,
         "accept_volume": False,
+        "rebuild": False,
     }
 
 

@@ -47,7 +47,7 @@ class Whom:
     @property
     def customers(self) -> DataFrame:
         """The customer records that landed."""
-        return self.lakehouse.read(CUSTOMER_LANDING)
+        return self.lakehouse.scan(CUSTOMER_LANDING)
 
     @functools.cached_property
     def addresses(self) -> frozenset[str]:

@@ -13,7 +13,6 @@ from stedi_assets.lakehouse.commit import Landed
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.digests import Comparison
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.lakehouse.plan import is_fresh
 from stedi_assets.policy import NO_OPTION
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
@@ -143,9 +142,15 @@ class Audit:
         """Why a table that differs may do so; None where it may not."""
         if state.commit.code != making.code_of_rows(table, self.lakehouse):
             return "was made by other code"
-        if state.commit.made_from:
-            fresh = is_fresh(self.lakehouse, table)
-            return None if fresh else "was made before what it is made of changed"
+        if made_from := state.commit.made_from:
+            for name in table.parents:
+                new = self.lakehouse.changes(TABLES[name])
+                if new and new[-1].id != made_from.get(name):
+                    return f"was made before {name} changed"
+                parent = self.lakehouse.state(TABLES[name]) if TABLES[name].rule else None
+                if parent and self._outdated(TABLES[name], parent):
+                    return f"was made of {name}, which is to be made anew"
+            return None
         landed = {name: self.landed[name] for name in _sources(table)}
         if changed := sorted(n for n in landed if landed[n] != state.commit.landing.get(n)):
             return f"was made before {', '.join(changed)} changed"

@@ -42,7 +42,7 @@ class Lakehouse:
         self._records: dict[str, Records] = {}
         self._frames: dict[str, DataFrame] = {}
         self._states: dict[str, delta.TableState | None] = {}
-        self._held: dict[str, dict[Ranges | None, DataFrame]] = {}
+        self._held: dict[tuple[str, Ranges | None], tuple[DataFrame, DataFrame]] = {}
         self._found: dict[str, tuple[DataFrame, Any]] = {}
 
     @property
@@ -134,8 +134,16 @@ class Lakehouse:
                 self._frames[table.name] = self.spark_session.read.format("delta").load(uri)
             return self._frames[table.name]
 
+    def scan(self, table: Table) -> DataFrame:
+        """All rows of a table, to look at some columns; those without times are few, and cached."""
+        if table.time_column is None:
+            return self.within(table, self.read(table), None)
+        base, held = self._held.get((table.name, None), (None, None))
+        frame = self.read(table)
+        return held if held is not None and base is frame else frame
+
     def within(self, table: Table, frame: DataFrame, ranges: Ranges | None) -> DataFrame:
-        """A table's rows of some times, or all; those of a bucket are cached for the run.
+        """A table's rows of some times, or all; cached for the run in a bucket, or without times.
 
         Args:
             table: The table.
@@ -144,14 +152,18 @@ class Lakehouse:
         """
         if table.time_column is None:
             ranges = None
-        if ranges is not None:
-            frame = frame.where(changes.condition(str(table.time_column), ranges))
-        if not self.uri.startswith(address.S3):
+        elif not self.uri.startswith(address.S3):
+            return self._at(table, frame, ranges)
+        base, held = self._held.get((table.name, ranges), (None, None))
+        if held is None or base is not frame:
+            held = self.spark.cached(self._at(table, frame, ranges))
+            self._held[table.name, ranges] = frame, held
+        return held
+
+    def _at(self, table: Table, frame: DataFrame, ranges: Ranges | None) -> DataFrame:
+        if ranges is None or table.time_column is None:
             return frame
-        held = self._held.setdefault(table.name, {})
-        if ranges not in held:
-            held[ranges] = self.spark.cached(frame)
-        return held[ranges]
+        return frame.where(changes.condition(table.time_column, ranges))
 
     def once(self, table: Table, name: str, find: Callable[[], T]) -> T:
         """What is found in a table, looked for once as long as it reads the same."""
@@ -220,7 +232,7 @@ class Lakehouse:
         self._states[table.name] = written
         if rows is not None and not callable(rows):
             self._frames[table.name] = rows
-            self._held[table.name] = {None: rows}
+            self._held[table.name, None] = rows, rows
         return written
 
     def replace(
@@ -281,7 +293,8 @@ class Lakehouse:
         """Has the next reader look at a table anew."""
         self._states.pop(table.name, None)
         self._frames.pop(table.name, None)
-        self._held.pop(table.name, None)
+        for key in [key for key in self._held if key[0] == table.name]:
+            del self._held[key]
 
     def delete_weaker_versions(self, table: Table) -> maintenance.Deleted:
         """Deletes a table's old versions, if any was made under weaker options.

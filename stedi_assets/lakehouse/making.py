@@ -93,7 +93,7 @@ def next_version(
     commit = commit.model_copy(update={"valid": plans.valid(lakehouse, table, now)})
     if plan.is_known and table.time_column is None:
         assert last is not None
-        other = plans.differing(lakehouse.read(table), frame, table.column_names)
+        other = plans.differing(lakehouse.scan(table), frame, table.column_names)
         if not other.limit(1).count():
             same = replace(plan, mode=Mode.UNCHANGED, reason=f"no row is other {plan.reason}")
             return NewVersion(same, last.commit.id or "", None, commit)

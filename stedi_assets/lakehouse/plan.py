@@ -121,7 +121,7 @@ def valid(lakehouse: Lakehouse, table: Table, now: int) -> tuple[int, int] | Non
     for name, columns in table.dates.items():
         each = [F.max(F.when(F.col(column) <= now, F.col(column))) for column in columns]
         each += [F.min(F.when(F.col(column) > now, F.col(column))) for column in columns]
-        [found] = lakehouse.read(TABLES[name]).agg(*each).collect()
+        [found] = lakehouse.scan(TABLES[name]).agg(*each).collect()
         passed += [date for date in found[: len(columns)] if date is not None]
         coming += [date for date in found[len(columns) :] if date is not None]
     return max(passed), min(coming)
@@ -201,7 +201,7 @@ def _linked(lakehouse: Lakehouse, table: Table, parent: Table, new: Changes) -> 
         return None
     # Of a table that keeps what refers to its parent nothing else of that matters.
     columns = parent.column_names if table.recount else sorted({name for _, _, name in links})
-    rows = lakehouse.spark.cached(differing(before, lakehouse.read(parent), columns))
+    rows = lakehouse.spark.cached(differing(before, lakehouse.scan(parent), columns))
     found = list[changes.Range]()
     for readings, column, name in links:
         found += _times_of(lakehouse, readings, column, rows.select(name).dropna().distinct())
@@ -232,7 +232,7 @@ def _times_of(
     from pyspark.sql import functions as F
 
     assert table.time_column is not None
-    rows = lakehouse.read(table).select(column, table.time_column)
+    rows = lakehouse.scan(table).select(column, table.time_column)
     people = {each.column for each in table.subjects if isinstance(each, Person)}
     # A person may be written in many ways; the distinct ones are few.
     written = rows.select(column).distinct()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # In how many batches files are read that need not be told apart: to tell many apart is slow, and
 # what is in a batch is read anew once one of its files is gone.
 BATCHES = 16
+BATCH_BYTES = 4 << 20  # as many as make a data file of some size
 LISTS = "_files"
 
 
@@ -326,7 +327,8 @@ class Records:
         apart = [[file] for file in unread if self.folder.landed(file).id in alone]
         together = [file for file in unread if self.folder.landed(file).id not in alone]
         # Names tell times, mostly, so that those beside each other are of few.
-        size = -(-len(together) // BATCHES) or 1
+        batches = min(BATCHES, sum(file.size for file in together) // BATCH_BYTES + 1)
+        size = -(-len(together) // batches) or 1
         groups = [together[n : n + size] for n in range(0, len(together), size)]
         return dict(zip(itertools.count(first), [*groups, *apart][:GROUPS], strict=False))
 

@@ -149,11 +149,11 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
         return before.counted
 
     def whole(name: str) -> DataFrame:
-        return lakehouse.read(TABLES[name])
+        return lakehouse.scan(TABLES[name])
 
     def count(ranges: Ranges | None, *, anyone_new: bool) -> Counted:
         def restricted(name: str) -> DataFrame:
-            return lakehouse.within(TABLES[name], whole(name), ranges)
+            return lakehouse.within(TABLES[name], lakehouse.read(TABLES[name]), ranges)
 
         given = _Tables(restricted, whole, *_consenting(lakehouse, now))
         as_of = commit.as_of or now
@@ -296,7 +296,7 @@ def _consenting(lakehouse: Lakehouse, now: int) -> tuple[DataFrame, DataFrame]:
     """The people who consent, and their devices, looked for once a run."""
 
     def found() -> tuple[DataFrame, DataFrame]:
-        landed = lakehouse.read(CUSTOMER_LANDING)
+        landed = lakehouse.scan(CUSTOMER_LANDING)
         people = recount.people(landed, now).where("agrees").select("email")
         people = lakehouse.spark.cached(people)
         devices = recount.devices(landed, now).join(people, "email", "left_semi")

@@ -72,6 +72,6 @@ def _drawn(lakehouse: Lakehouse, table: Table) -> _Drawn:
         recent = state.rows > ROWS_AT_ONCE and now - last.at < DAY
         if last.of is not None and (last.of == state.commit.id or recent):
             return last
-    found = _Drawn(of=state.commit.id, at=now, figures=pictures.figures(lakehouse.read))
+    found = _Drawn(of=state.commit.id, at=now, figures=pictures.figures(lakehouse.scan))
     lakehouse.keep_beside(table, FIGURES, found.model_dump_json())
     return found

@@ -19,11 +19,8 @@ from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.storage import local
 from stedi_assets.storage.local import LocalFolder
-from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.assets.conftest import Landing
 from stedi_assets_tests.landing.conftest import write
-from stedi_assets_tests.lines import ANN
-from stedi_assets_tests.rows import NOON
 
 A, B, C = "first\n", "second, longer\n", "third\n"
 
@@ -240,34 +237,3 @@ def test__updated__earlier_version_that_comes_back(source, folder, tmp_path):
 
 
 # Times
-
-
-def times(folder: Path) -> dict[str, list[int]]:
-    return {file["name"]: file["times"] for file in saved(folder)}
-
-
-def reading(time: int) -> str:
-    return ANN.replace("1655564376361", str(time)) + "\n"
-
-
-@pytest.mark.parametrize("besides", ["", "\n\n", "{\n"])
-def test__times__of_each_file(landing, besides):
-    """By the readings in it, however it is read; of many files some may be said wider."""
-    folder = Path(landing.uri) / ACCELEROMETER_LANDING.location
-    landing.arrive("a.json", *(reading(NOON + n) for n in (5, 1, 3)), besides)
-    landing.arrive("b.json", reading(NOON + 9))
-    landing.run(max_malformed_share=1)
-    assert times(folder) == {"a.json": [NOON + 1, NOON + 5], "b.json": [NOON + 9, NOON + 9]}
-    landing.arrive("c.json", reading(NOON + 2), reading(NOON))
-    landing.run(max_malformed_share=1)
-    assert times(folder)["c.json"] == [NOON, NOON + 2]
-    assert times(folder)["a.json"] == [NOON + 1, NOON + 5]
-
-
-def test__times__of_many_files_include_those_of_each(landing):
-    folder = Path(landing.uri) / ACCELEROMETER_LANDING.location
-    for number in range(40):
-        landing.arrive(f"{number:02}.json", reading(NOON + number))
-    landing.run()
-    for name, (first, last) in times(folder).items():
-        assert first <= NOON + int(name[:2]) <= last

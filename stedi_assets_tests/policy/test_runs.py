@@ -45,6 +45,7 @@ def test__policy__is_the_default_of_the_run_configuration(project: Project) -> N
         "match_device": True,
         "pseudonymise_devices": False,
         "accept_volume": False,
+        "rebuild": False,
     }
 
 

@@ -98,7 +98,7 @@ def _origins(lakehouse: Lakehouse, table: Table) -> list[tuple[Table, DataFrame]
         people = {s.column for s in landing.subjects if isinstance(s, Person)}
         optional = [n for n in names if not _column(landing, names[n]).required]
         values = {n: person(o) if o in people else F.col(o) for n, o in names.items()}
-        rows = lakehouse.read(landing).select(*[v.alias(name) for name, v in values.items()])
+        rows = lakehouse.scan(landing).select(*[v.alias(name) for name, v in values.items()])
         if optional:
             # Someone may have none, beside those that their records name.
             none = rows.withColumns({name: F.lit(None).cast("string") for name in optional})

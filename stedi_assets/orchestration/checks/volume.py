@@ -146,7 +146,7 @@ def judge(lakehouse: Lakehouse, table: Table, new: NewVersion, *, accepted: bool
     before = last.rows if accepted_rows is None else accepted_rows
     if new.frame is None or new.commit is None:
         return Volume(table, last.rows, before, accepted=accepted)
-    replaced = new.plan.restricted(table, lakehouse.read(table))
+    replaced = new.plan.restricted(table, lakehouse.scan(table))
     rows = new.frame.count()
     if new.plan.mode is Mode.RANGES:
         rows += last.rows - replaced.count()
