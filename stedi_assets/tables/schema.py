@@ -132,9 +132,10 @@ class Table:
         rule: How rows are made: a function of frames, each parameter the name of a table, or
             `as_of` or `options`. None for landing and quarantine.
         recount: A function like the rule that counts its rows another way: the column `expected`,
-            the checks that it counts along and further figures, in one row, or in one for each
-            `bucket` of a table with a time column, and each `person`. None where it follows from
-            `references`: the rule keeps those rows of its first table that refer to others.
+            the checks that it counts along and further figures, in one row; of a table with a
+            time column in one for each `bucket` of it, and if wanted each `person`. None where it
+            follows from `references`: the rule keeps those rows of its first table that refer to
+            others.
         checks: The checks that only this table has.
         owner: The team that answers for it.
     """
