@@ -87,7 +87,7 @@ class Code(enum.Enum):
     )
     DATA_FILE_DAMAGED = (
         "a data file is gone or damaged",
-        "Restore it from a backup, or materialise the table again",
+        "Restore it from a backup, or make the table anew with `rebuild: true`",
     )
     TABLE_DIFFERS = (
         "a table is not what its rule makes of landing",

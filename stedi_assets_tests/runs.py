@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,10 +39,12 @@ class Run:
         process: The process.
     """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], *options: str) -> None:
         with tempfile.NamedTemporaryFile(delete=False) as printed:
             self._printed = Path(printed.name)
-        self.process = FORKS.Process(target=_materialize, args=(dict(settings), str(self._printed)))
+        self.process = FORKS.Process(
+            target=_materialize, args=(dict(settings), str(self._printed), options)
+        )
         self.process.start()
 
     @property
@@ -62,7 +64,7 @@ class Run:
         return self
 
 
-def _materialize(settings: dict[str, str], printed: str) -> None:
+def _materialize(settings: dict[str, str], printed: str, options: Sequence[str]) -> None:
     os.environ.clear()
     os.environ.update(settings)
     with Path(printed).open("w") as output:
@@ -73,7 +75,7 @@ def _materialize(settings: dict[str, str], printed: str) -> None:
 
     failures.RETRY_SECONDS = 0  # what is at fault in a test stays so
     _reuse_engines()
-    cli.main(["materialize"])
+    cli.main(["materialize", *options])
 
 
 def _reuse_engines() -> None:

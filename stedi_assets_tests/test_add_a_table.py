@@ -30,10 +30,12 @@ CHECKS = {
         "implausible_share",
     },
     "heart_rate_trusted": {
-        *("volume", "consent", "counts", "schema", "values", "keys", "references"),
+        *("volume", "provenance", "consent", "counts", "schema", "values"),
+        *("keys", "references"),
     },
     "heart_rate_curated": {
-        *("volume", "consent", "counts", "schema", "values", "references", "no_personal_data"),
+        *("volume", "provenance", "consent", "counts", "schema", "values"),
+        *("references", "no_personal_data"),
     },
 }
 # Materialises the sample, plants a row, and erases a person; says what it saw.

@@ -40,6 +40,8 @@ STORED = (*QUARANTINE_TABLES, *DELTA_TABLES)
 # A run takes a second; the tables between these are written as these are.
 RECOVERED = (
     "in an upload",
+    "in accelerometer_records",
+    "before accelerometer_quarantine",
     "in accelerometer_quarantine",
     "in accelerometer_trusted",
     "in machine_learning_curated",
@@ -121,22 +123,26 @@ def moments(
         lines = f"{json.dumps(record)}\n{{\n"
         (source / table.location / "new.json").write_text(lines)
     moments = Moments(lakehouse, tmp_path / "moments")
-    copy, overwrite = shutil.copyfile, delta.overwrite
+    copy = shutil.copyfile
 
     def halved(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes()[:10])
         moments.look("in an upload")
         copy(source, target)
 
-    def watched(uri: str, table: tables.Table, *given: Any) -> delta.TableState:
-        moments.look(f"before {table.name}")
-        written = overwrite(uri, table, *given)
-        moments.look_back(table)
-        return written
+    def watched(write: Callable[..., delta.TableState]) -> Callable[..., delta.TableState]:
+        def writes(uri: str, table: tables.Table, *given: Any) -> delta.TableState:
+            moments.look(f"before {table.name}")
+            written = write(uri, table, *given)
+            moments.look_back(table)
+            return written
+
+        return writes
 
     with monkeypatch.context() as patch:
         patch.setattr(local, "copyfile", halved)
-        patch.setattr(delta, "overwrite", watched)
+        for name in ("overwrite", "update"):
+            patch.setattr(delta, name, watched(getattr(delta, name)))
         run(lakehouse)
     return moments, before, contents(lakehouse)
 

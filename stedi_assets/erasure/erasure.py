@@ -173,7 +173,8 @@ class Erasure:
                     batches = functools.partial(rows.iter_batches, RECORDS_IN_MEMORY)
                     self.lakehouse.write(table, batches, state.commit)
         self.record.people = sorted(found)
-        self.record.quarantined[table.name] = count
+        emptied = self.record.quarantined
+        emptied[table.name] = emptied.get(table.name, 0) + count
         self.record.ambiguous[table.name] = ambiguous
 
     def delete_history(self, table: Table) -> None:

@@ -95,7 +95,7 @@ def next_version(
         assert last is not None
         other = plans.differing(lakehouse.scan(table), frame, table.column_names)
         if not other.limit(1).count():
-            same = replace(plan, mode=Mode.UNCHANGED, reason=f"no row is other {plan.reason}")
+            same = replace(plan, mode=Mode.UNCHANGED, reason=f"{plan.reason}, but no row is other")
             return NewVersion(same, last.commit.id or "", None, commit)
     return NewVersion(plan, changes.new_id(), frame, commit)
 

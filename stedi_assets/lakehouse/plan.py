@@ -43,7 +43,7 @@ class Plan:
 
     Attributes:
         mode: How much of it.
-        reason: Why, as the end of a sentence.
+        reason: Why.
         ranges: The times to make, if it is only some.
         made_from: Parent to the id of its state now, of each of which it is known.
         is_known: Whether it is known how the table was made, and it would be made so again.
@@ -93,17 +93,18 @@ def planned(
     passed = _date_has_passed(table, last, now)
     if not changed and not passed:
         return Plan(Mode.UNCHANGED, "nothing that it is made of has changed", made_from=made_from)
-    why = " and ".join([*changed, *(["a date that has passed"] if passed else [])])
+    found = [f"{name} has changed" for name in changed]
+    why = " and ".join([*found, *(["a date has passed"] if passed else [])])
     if table.time_column is None or passed:
-        return Plan(Mode.WHOLE, f"of a change in {why}", made_from=made_from)
+        return Plan(Mode.WHOLE, why, made_from=made_from)
     ranges = _touched(lakehouse, table, changed)
     if ranges is None:
-        why = f"which times have changed in {why} is not known"
+        why += ", and at which times is not known"
         return Plan(Mode.WHOLE, why, made_from=made_from)
     if not ranges:
-        why = f"no row of it is of what has changed in {why}"
+        why += ", but nothing that a row of it is of"
         return Plan(Mode.UNCHANGED, why, made_from=made_from)
-    return Plan(Mode.RANGES, f"of a change in {why}", ranges, made_from)
+    return Plan(Mode.RANGES, why, ranges, made_from)
 
 
 def valid(lakehouse: Lakehouse, table: Table, now: int) -> tuple[int, int] | None:

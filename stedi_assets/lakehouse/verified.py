@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 Read = Callable[[str], "DataFrame"]
 FILE = "_verified.json"
 ROWS, EXPECTED = "rows", "expected"
-# Those whose faults are counted within the times that have changed: once there is any, of all.
-BY_TIME = (checks.CONSENT.name, checks.REFERENCES.name, checks.NO_PERSONAL_DATA.name)
 
 
 class Counted(BaseModel, frozen=True):
@@ -45,12 +43,14 @@ class Counted(BaseModel, frozen=True):
         faults: Check to what is at fault, of those that are not counted by bucket.
         schema_faults: The columns that are not as declared.
         further: Figures of the whole table, of a count of all of it.
+        by_bucket: Whether all that a recount counts is counted by bucket.
     """
 
     buckets: Mapping[int, Mapping[str, int]]
     faults: Mapping[str, int]
     schema_faults: tuple[str, ...] = ()
     further: Mapping[str, int] = {}
+    by_bucket: bool = True
 
     @functools.cached_property
     def totals(self) -> Mapping[str, int]:
@@ -73,11 +73,6 @@ class Counted(BaseModel, frozen=True):
             and not (table.key and totals[ROWS] != totals["keys"])
             and not any(self.at_fault(c) for c in checks.checks_of(table) if not c.warns)
         )
-
-    @property
-    def may_be_continued(self) -> bool:
-        """Whether what is not counted by bucket is known of the times that have not changed."""
-        return not self.schema_faults and not any(self.faults.get(name) for name in BY_TIME)
 
     def with_ranges(self, ranges: Ranges, others: Counted) -> Counted:
         """The counts with those of some times replaced."""
@@ -144,8 +139,9 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     if before is not None and before.code != counting:
         before = None
     valid = _valid(lakehouse, table, now)
+    sound = before is not None and before.counted.is_sound(table)
     still = before and before.valid and before.valid[0] <= now < before.valid[1]
-    if before and still and before.ids == ids and before.counted.is_sound(table):
+    if before and sound and still and before.ids == ids:
         return before.counted
 
     def whole(name: str) -> DataFrame:
@@ -160,7 +156,7 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
         return counted(table, given, as_of, now, commit.config, pseudonyms, anyone_new=anyone_new)
 
     found = None
-    if before and before.valid and valid and before.counted.may_be_continued:
+    if before and sound and before.valid and valid and before.counted.by_bucket:
         new = changes.since(against[table.name], before.ids.get(table.name))
         ranges = changes.ranges_of(new) if new is not None and table.time_column else None
         if ranges is not None and (not new or _are_the_same(lakehouse, table, new[0], ranges)):
@@ -242,7 +238,13 @@ def counted(
         elif check.count is not None:
             faults[check.name] = int(applied(check.count, given.whole, now, options))
     wrong = tuple(checks.schema_faults(table, frame))
-    return Counted(buckets=buckets, faults=faults, schema_faults=wrong, further=further)
+    return Counted(
+        buckets=buckets,
+        faults=faults,
+        schema_faults=wrong,
+        further=further,
+        by_bucket=all(BUCKET in row for row in recounted),
+    )
 
 
 def _recounted(

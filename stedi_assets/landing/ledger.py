@@ -142,10 +142,13 @@ def read(folder: Folder, stored: Sequence[StoredFile]) -> Ledger:
     return updated(load(folder, stored), folder, stored)
 
 
-def updated(ledger: Ledger, folder: Folder, stored: Sequence[StoredFile]) -> Ledger:
+def updated(
+    ledger: Ledger, folder: Folder, stored: Sequence[StoredFile], *, anew: bool = False
+) -> Ledger:
     """A ledger of the files that are stored: without those that are gone, with those that came.
 
-    In a bucket only a file that may be a version of another, or has changed since, costs a request.
+    In a bucket only a file that may be a version of another, or has changed since, costs a request;
+    each does if all are to be looked at anew.
     """
     erased = erased_digests(folder, stored)
     landed = {file.name: file for file in stored if file.is_json_lines}
@@ -153,7 +156,7 @@ def updated(ledger: Ledger, folder: Folder, stored: Sequence[StoredFile]) -> Led
     overwritten = set()
     seen = []
     for name in landed.keys() & known.keys():
-        entry = _seen(known[name], folder, landed[name], erased)
+        entry = _seen(known[name], folder, landed[name], erased, anew)
         seen.append(entry)
         if entry.sha256 != known[name].sha256 and entry.landed_sha256 is None:
             overwritten.add(entry.id)
@@ -193,9 +196,9 @@ def updated(ledger: Ledger, folder: Folder, stored: Sequence[StoredFile]) -> Led
 
 
 def _seen(
-    entry: LandedFile, folder: Folder, file: StoredFile, erased: Container[str]
+    entry: LandedFile, folder: Folder, file: StoredFile, erased: Container[str], anew: bool
 ) -> LandedFile:
-    if entry.version == file.version:
+    if entry.version == file.version and not anew:
         return entry
     now = {"size": file.size, "version": file.version}
     if not entry.version:

@@ -57,7 +57,7 @@ def ingest(
         landing: The folder to copy to.
         settle_seconds: Files modified within this time are left for the next run, since they may
             still be being written.
-        anew: Whether to read source files too whose size and modification time are as they were.
+        anew: Whether to hash files too that look as they did, in the source and in landing.
 
     Raises:
         LakehouseError: If a file cannot be read or landing cannot be written.
@@ -67,7 +67,7 @@ def ingest(
         # A name that cannot be read stops it before anything is done.
         offered = landing.json_lines(stored)
         saved = ledgers.load(landing, stored)
-        found = ledgers.updated(saved, landing, stored)
+        found = ledgers.updated(saved, landing, stored, anew=anew)
         overwritten, copied = found.overwritten, list[StoredFile]()
         if source is not None:
             offered, copied, found = _upload(source, landing, stored, found, settle_seconds, anew)

@@ -99,6 +99,10 @@ def erase_people(
         # Customers are last: a run after a killed one learns from them what is whose.
         for table in landed:
             work.erase_landing(table)
+            if quarantine_of(table) in tables:
+                # It was read anew from landing, which holds people who have only withdrawn.
+                work.erase_quarantine(table)
+                work.delete_history(quarantine_of(table))
         if asked:
             delete_file_names(context.instance)
         record.finished = time.time_ns() // 1_000_000

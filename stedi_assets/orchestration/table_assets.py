@@ -142,13 +142,8 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
             shown = _options_shown(options, policy) if table.has_options else {}
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
-            yield dg.Output(
-                new,
-                metadata=metadata.plan(new.plan) | shown,
-                data_version=dg.DataVersion(
-                    code.digest(code_of_rows(table, lakehouse), str(options), new.id)
-                ),
-            )
+            version = code.digest(code_of_rows(table, lakehouse), str(options), new.id)
+            yield _output(new, metadata.plan(new.plan) | shown, version)
         yield judged.result()
 
     asset: dg.AssetsDefinition = dg.asset(
@@ -208,6 +203,13 @@ def _options_shown(options: Options, policy: Options) -> dict[str, str]:
             "obey it."
         )
     return shown
+
+
+def _output(new: NewVersion, shown: dict[str, Any], version: str) -> dg.Output[NewVersion]:
+    with warnings.catch_warnings():
+        # Versions of outputs are beta in Dagster: without, its pages call more tables stale.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.Output(new, metadata=shown, data_version=dg.DataVersion(version))
 
 
 def _reference(function: Callable[..., Any]) -> dg.CodeReferencesMetadataValue:

@@ -19,8 +19,6 @@ from stedi_assets_tests.checks.conftest import LATER
 from stedi_assets_tests.erasure.conftest import ANN, HERS, Lakehouse
 from stedi_assets_tests.rows import MORNING, PSEUDONYMS, stored_rows
 
-LANDING = {"customer/landing", "accelerometer/landing", "step_trainer/landing"}
-
 
 def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehouse) -> None:
     assert {Path(name).parts[1] for name in withdrawn.holding(*HERS)} > {"trusted", "curated"}
@@ -32,7 +30,8 @@ def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehou
     result = withdrawn.erase()
 
     assert result.success
-    assert {str(Path(name).parent) for name in withdrawn.holding(*HERS)} == LANDING
+    # As landing, records hold whoever has only withdrawn.
+    assert {Path(name).parts[1] for name in withdrawn.holding(*HERS)} == {"landing", "records"}
     assert withdrawn.delta_rows == rows
     for name, uri in uris.items():
         state, kept = delta.state(uri), before[name]

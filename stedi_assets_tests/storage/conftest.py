@@ -63,8 +63,9 @@ def settings(s3_server: S3Server, small: Path, uri: str, home: Path) -> dict[str
 def start(settings: dict[str, str]) -> Start:
     """Begins `make materialize`; settings given replace others, None unsets one."""
 
-    def begin(**changed: str | None) -> Run:
-        return Run({n: value for n, value in (settings | changed).items() if value is not None})
+    def begin(*options: str, **changed: str | None) -> Run:
+        given = {n: value for n, value in (settings | changed).items() if value is not None}
+        return Run(given, *options)
 
     return begin
 
@@ -72,7 +73,7 @@ def start(settings: dict[str, str]) -> Start:
 @pytest.fixture
 def run(start: Start) -> Start:
     """Runs `make materialize` to its end."""
-    return lambda **changed: start(**changed).end()
+    return lambda *options, **changed: start(*options, **changed).end()
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test__s3__stays_at_fault_in_the_middle(
         return fault if request.method == "PUT" and "/customer/trusted/" in request.path else None
 
     proxy.fault = refuse
-    failed = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_LAKEHOUSE_URI=settled)
+    failed = run("--rebuild", AWS_ENDPOINT_URL=proxy.endpoint, STEDI_LAKEHOUSE_URI=settled)
     assert failed.exit_status == 1
     [line] = failures(failed)
     assert line.startswith(f"failed customer_trusted: [{code}] The lakehouse ")

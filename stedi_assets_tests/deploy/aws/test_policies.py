@@ -10,7 +10,7 @@ import pytest
 from stedi_assets.erasure.record import RECORDS
 from stedi_assets.landing.erased import ERASED
 from stedi_assets.landing.ledger import LEDGER
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, records_of
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests.deploy.aws.conftest import BY_LAKE_FORMATION, KEY, ROLES, Stack
 from stedi_assets_tests.deploy.aws.policy_prover import allowed_request
@@ -138,12 +138,13 @@ def test__policy__denies(kms_stack: Stack, role: str, action: str, resource: str
 
 
 # All that a role may touch, in any way.
+STORED = (*TABLES.values(), *map(records_of, LANDING_TABLES))
 REACH = {
     "Ingest": ["{bucket}", *(f"{{objects}}/{table.location}/*" for table in LANDING_TABLES)],
     "Pipeline": [
         "{bucket}",
         f"{{objects}}/{RECORDS}/*",
-        *(f"{{objects}}/{table.location}/*" for table in TABLES.values()),
+        *(f"{{objects}}/{table.location}/*" for table in STORED),
         "{results}/pipeline/*",
         "{glue}:catalog",
         "{glue}:database/stedi",
@@ -152,7 +153,7 @@ REACH = {
     ],
     "Erasure": [
         "{bucket}",
-        *(f"{{objects}}/{table.location}/*" for table in TABLES.values()),
+        *(f"{{objects}}/{table.location}/*" for table in STORED),
         f"{{objects}}/{RECORDS}/*",
     ],
     "DataScientist": [
