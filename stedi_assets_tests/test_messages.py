@@ -132,8 +132,8 @@ OF_STORAGE: dict[Code, tuple[Exception, str]] = {
     ),
     Code.DATA_FILE_DAMAGED: (
         sail("Parquet error: Invalid Parquet file. Corrupt footer"),
-        f"{AT}a data file is gone or damaged. Restore it from a backup, or materialise the table "
-        "again, then run again.",
+        f"{AT}a data file is gone or damaged. Restore it from a backup, or make the table anew "
+        "with `rebuild: true`, then run again.",
     ),
     Code.ENGINE_LOST: (
         SparkConnectGrpcException("RETRIES_EXCEEDED", errorClass="RETRIES_EXCEEDED"),
