@@ -62,16 +62,15 @@ class Counted(BaseModel, frozen=True):
 
     def at_fault(self, check: Check) -> int:
         """How much a check finds at fault."""
+        if check == checks.KEYS:
+            return self.totals[ROWS] - self.totals["keys"]
         return self.faults.get(check.name, self.totals[check.name])
 
     def is_sound(self, table: Table) -> bool:
         """Whether no check finds a fault, but for those that only warn."""
-        totals = self.totals
+        found = (self.at_fault(check) for check in checks.checks_of(table) if not check.warns)
         return (
-            totals[ROWS] == totals[EXPECTED]
-            and not self.schema_faults
-            and not (table.key and totals[ROWS] != totals["keys"])
-            and not any(self.at_fault(c) for c in checks.checks_of(table) if not c.warns)
+            self.totals[ROWS] == self.totals[EXPECTED] and not self.schema_faults and not any(found)
         )
 
     def with_ranges(self, ranges: Ranges, others: Counted) -> Counted:

@@ -104,9 +104,7 @@ def results(table: Table, counted: Counted) -> Iterator[AssetCheckResult]:
                 metadata={"faults": wrong},
             )
         elif check not in (checks.POLICY, checks.PROVENANCE):
-            keys = check == checks.KEYS
-            count = totals["rows"] - totals["keys"] if keys else counted.at_fault(check)
-            of = totals[check.of]
+            count, of = counted.at_fault(check), totals[check.of]
             yield AssetCheckResult(
                 check_name=check.name,
                 passed=count == 0,
