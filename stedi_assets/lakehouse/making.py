@@ -17,7 +17,7 @@ from stedi_assets.landing.folder import reader_version
 from stedi_assets.policy import Options
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.tables import TABLES, Table, Zone, code
-from stedi_assets.tables.schema import applied
+from stedi_assets.tables.schema import Person, applied
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -34,12 +34,14 @@ class NewVersion:
         id: The id of the state of its rows.
         frame: The rows that are made, cached; None where the table keeps all that it has.
         commit: What to keep with them; None where nothing is new.
+        people: How many people have come and left; None where that is not looked at.
     """
 
     plan: Plan
     id: str
     frame: DataFrame | None
     commit: Commit | None
+    people: tuple[int, int] | None = None
 
     def noting(self, **facts: Any) -> NewVersion:
         """The version with further facts to keep with it, if anything is kept."""
@@ -97,7 +99,24 @@ def next_version(
         if not other.limit(1).count():
             same = replace(plan, mode=Mode.UNCHANGED, reason=f"{plan.reason}, but no row is other")
             return NewVersion(same, last.commit.id or "", None, commit)
+        people = _people(table, lakehouse.scan(table), frame)
+        return NewVersion(plan, changes.new_id(), frame, commit, people)
     return NewVersion(plan, changes.new_id(), frame, commit)
+
+
+def _people(table: Table, before: DataFrame, now: DataFrame) -> tuple[int, int] | None:
+    """How many people have come and left; None for a table that is not of people."""
+    from pyspark.sql import functions as F
+
+    people = [each.column for each in table.subjects if isinstance(each, Person)]
+    if not people:
+        return None
+    each = plans.differing(
+        before.select(*people).distinct(), now.select(*people).distinct(), people
+    )
+    came, left = F.count_if(F.col("_times") < 0), F.count_if(F.col("_times") > 0)
+    [found] = each.agg(came.alias("came"), left.alias("left")).collect()
+    return found["came"], found["left"]
 
 
 def keep(lakehouse: Lakehouse, table: Table, new: NewVersion) -> TableState:

@@ -143,14 +143,18 @@ def is_fresh(lakehouse: Lakehouse, table: Table) -> bool:
 
 
 def differing(before: DataFrame, now: DataFrame, columns: list[str]) -> DataFrame:
-    """The rows that are more often in one of two frames than in the other, by some columns."""
+    """The rows that are more often in one of two frames than in the other, by some columns.
+
+    Returns:
+        The columns, and `_times`: how much more often a row was before than it is now.
+    """
     from pyspark.sql import functions as F
 
     each = before.select(*columns, F.lit(1).alias("_times")).union(
         now.select(*columns, F.lit(-1).alias("_times"))
     )
     times = F.sum("_times").alias("_times")
-    return each.groupBy(*columns).agg(times).where("_times <> 0").select(*columns)
+    return each.groupBy(*columns).agg(times).where("_times <> 0")
 
 
 def _why_unknown(lakehouse: Lakehouse, table: Table, wanted: Commit) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any
 import dagster as dg
 
 from stedi_assets.lakehouse.delta import TableState
-from stedi_assets.lakehouse.plan import Mode, Plan
+from stedi_assets.lakehouse.making import NewVersion
+from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.tables import Column, Table, files_of
 from stedi_assets.tables.columns import PERSONAL_DATA
 
@@ -70,12 +71,22 @@ def materialization(table: Table, uri: str, state: TableState) -> dict[str, Any]
     }
 
 
-def plan(plan: Plan) -> dict[str, Any]:
-    """The metadata of how much of a table was made anew, and why."""
+def made(new: NewVersion, rows: int, replaced: int) -> dict[str, Any]:
+    """The metadata of how much of a table was made anew, and why.
+
+    Args:
+        new: Its next version.
+        rows: How many rows were made.
+        replaced: How many those stand in place of.
+    """
+    plan = new.plan
     shown: dict[str, Any] = {MODE: plan.mode.value, REASON: plan.reason}
+    shown |= {"rows_made": rows, "rows_replaced": replaced}
     if plan.mode is Mode.RANGES:
         milliseconds = sum(last - first + 1 for first, last in plan.ranges)
         shown["minutes_made"] = milliseconds // 60_000
+    if new.people:
+        shown |= dict(zip(("people_came", "people_left"), new.people, strict=True))
     return shown
 
 

@@ -143,7 +143,8 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
             version = code.digest(code_of_rows(table, lakehouse), str(options), new.id)
-            yield _output(new, metadata.plan(new.plan) | shown, version)
+            figures = metadata.made(new, judged.made, judged.replaced)
+            yield _output(new, figures | shown, version)
         yield judged.result()
 
     asset: dg.AssetsDefinition = dg.asset(

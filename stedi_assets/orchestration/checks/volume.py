@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import dagster as dg
 
@@ -45,6 +45,8 @@ class Volume:
         accepted_rows: Those that the last accepted version should have; None if there is none.
         explained: Reason to the rows that are lost by it.
         accepted: Whether the run accepts any loss.
+        made: How many rows the run has made.
+        replaced: How many those stand in place of.
     """
 
     table: Table
@@ -52,6 +54,8 @@ class Volume:
     accepted_rows: int | None
     explained: Mapping[str, int] = field(default_factory=dict)
     accepted: bool = False
+    made: int = 0
+    replaced: int = 0
 
     @property
     def unexplained(self) -> int:
@@ -141,22 +145,24 @@ def judge(lakehouse: Lakehouse, table: Table, new: NewVersion, *, accepted: bool
     last = lakehouse.state(table)
     if last is None:
         assert new.frame is not None
-        return Volume(table, new.frame.count(), None, accepted=accepted)
+        rows = new.frame.count()
+        return Volume(table, rows, None, accepted=accepted, made=rows)
     accepted_rows = last.commit.accepted_rows
     before = last.rows if accepted_rows is None else accepted_rows
     if new.frame is None or new.commit is None:
         return Volume(table, last.rows, before, accepted=accepted)
     replaced = new.plan.restricted(table, lakehouse.scan(table))
-    rows = new.frame.count()
-    if new.plan.mode is Mode.RANGES:
-        rows += last.rows - replaced.count()
+    in_place_of = replaced.count() if new.plan.mode is Mode.RANGES else last.rows
+    made = new.frame.count()
+    rows = last.rows - in_place_of + made
+    found = Volume(table, rows, before, accepted=accepted, made=made, replaced=in_place_of)
     if rows >= before or accepted:
-        return Volume(table, rows, before, accepted=accepted)
+        return found
     if last.commit.code != new.commit.code:
-        return Volume(table, rows, before, {CHANGED_CODE: before - rows})
+        return replace(found, explained={CHANGED_CODE: before - rows})
     options, earlier = new.commit.config, last.commit.config
     if set(options.beyond(earlier)) - {HIDES}:
-        return Volume(table, rows, before, {CHANGED_OPTIONS: before - rows})
+        return replace(found, explained={CHANGED_OPTIONS: before - rows})
     # Pseudonyms differ by option and by key: rows that may have some are compared without.
     hidden = HIDES in options.enabled + earlier.enabled
     columns = [
@@ -166,4 +172,4 @@ def judge(lakehouse: Lakehouse, table: Table, new: NewVersion, *, accepted: bool
     ]
     lost = lakehouse.spark.cached(losses.lost_rows(replaced, new.frame, columns))
     explained = losses.explained(lakehouse, table, lost, last, new.commit)
-    return Volume(table, rows, before, {name: count for name, count in explained.items() if count})
+    return replace(found, explained={name: n for name, n in explained.items() if n})
