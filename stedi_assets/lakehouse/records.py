@@ -68,6 +68,7 @@ class Batch(BaseModel, frozen=True):
         conforming: Whether every line is one record exactly as declared.
         not_utf8: Ids of the files that hold bytes which are not UTF-8.
         unreadable: Ids of the superseded files that are damaged as a whole, and so not read.
+        superseded: Ids of the files that were superseded when they were read.
         found: What is in its records; None until they have been looked at.
     """
 
@@ -78,6 +79,7 @@ class Batch(BaseModel, frozen=True):
     conforming: bool
     not_utf8: frozenset[str] = frozenset()
     unreadable: frozenset[str] = frozenset()
+    superseded: frozenset[str] = frozenset()
     found: Found | None = None
 
 
@@ -265,10 +267,11 @@ class Records:
         other file.
         """
         counting = {self.folder.landed(file).id: file for file in self._counting()}
-        alone = self._versions()
+        alone, superseded = self._versions(), self._ids(self.folder.superseded)
         whole, broken = set[str](), []
         for batch in taken.batches:
-            as_read = all(
+            # What a version says may count less once it is superseded, or more once it is not.
+            as_read = batch.superseded == superseded & batch.files.keys() and all(
                 id in counting and self.folder.landed(counting[id]).version == version
                 for id, version in batch.files.items()
             )
@@ -333,15 +336,16 @@ class Records:
         return dict(zip(itertools.count(first), [*groups, *apart][:GROUPS], strict=False))
 
     def _batch(self, number: int, files: Sequence[StoredFile], judged: Judged) -> Batch:
-        landed = map(self.folder.landed, files)
+        versions = {each.id: each.version for each in map(self.folder.landed, files)}
         return Batch(
             number=number,
-            files={each.id: each.version for each in landed},
+            files=versions,
             objects=judged.objects,
             malformed=judged.malformed,
             conforming=judged.conforming,
             not_utf8=judged.not_utf8,
             unreadable=judged.unreadable,
+            superseded=self._ids(self.folder.superseded) & versions.keys(),
         )
 
     def _finished(self, taken: Taken, run: str | None) -> Taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,16 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables import TABLES, Table
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
 from stedi_assets_tests.bound import bound
-from stedi_assets_tests.rows import DEVICE_READINGS, NOON, Frame, device_reading
+from stedi_assets_tests.incremental import Runs
+from stedi_assets_tests.rows import (
+    DEVICE_READINGS,
+    NOON,
+    Frame,
+    customer,
+    device_reading,
+    phone_reading,
+)
+from stedi_assets_tests.strategies import DAY
 
 TABLE = STEP_TRAINER_TRUSTED
 READINGS = [device_reading("device-1", NOON, 201), device_reading("device-2", NOON, 202)]
@@ -45,6 +55,31 @@ def stored(lakehouse: Lakehouse, frame: Frame, spark_resource: SparkResource) ->
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS[:1]), Commit(run="first"))
     lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS), Commit(run="second"))
     return Lakehouse(lakehouse.uri, spark_resource)
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory, spark_resource: SparkResource) -> Runs:
+    """A lakehouse after its first run: ann and ben agree, cid does not; a file a day and source."""
+    runs = Runs(tmp_path_factory.mktemp("first-run"), spark_resource)
+    people = [("ann", "device-1"), ("ben", "device-2"), ("cid", "device-3")]
+    records = [customer(f"{name}@example.com", device) for name, device in people[:2]]
+    records.append(customer("cid@example.com", "device-3", consent=None))
+    runs.land("customer_landing", records, "people.json")
+    for day in range(4):
+        time = NOON - day * DAY
+        phones = [phone_reading(f"{name}@example.com", time) for name, _ in people]
+        runs.land("accelerometer_landing", phones, f"day-{day}.json")
+        devices = [device_reading(device, time) for _, device in people]
+        runs.land("step_trainer_landing", devices, f"day-{day}.json")
+    runs.run()
+    return runs
+
+
+@pytest.fixture
+def runs(first_run: Runs, tmp_path: Path) -> Runs:
+    """A copy of it, which knows its files again."""
+    shutil.copytree(first_run.folder, tmp_path / "runs")
+    return Runs(tmp_path / "runs", first_run.spark)
 
 
 @pytest.fixture
