@@ -17,7 +17,7 @@ from stedi_assets.tables.buckets import BUCKET_MILLISECONDS
 
 # The embedded engine takes milliseconds to plan each range of a condition.
 MAX_RANGES = 48
-LAST_TIME = 2**63 - 1
+FIRST_TIME, LAST_TIME = -(2**63), 2**63 - 1
 # Who has not looked for longer reads all.
 MAX_CHANGES = 64
 
@@ -75,13 +75,19 @@ def condition(column: str, ranges: Sequence[Range]) -> str:
     """As Spark SQL, whether a time is in one of some ranges."""
     if not ranges:
         return "false"
-    return " or ".join(f"(`{column}` between {first} and {last})" for first, last in ranges)
+    # The embedded engine reads no literal of the first time.
+    return " or ".join(
+        f"(`{column}` between {first} and {last})"
+        if first > FIRST_TIME
+        else f"`{column}` <= {last}"
+        for first, last in ranges
+    )
 
 
 def _in_buckets(times: Range) -> Range:
     first, last = (time // BUCKET_MILLISECONDS for time in times)
     until = (last + 1) * BUCKET_MILLISECONDS - 1
-    return max(first * BUCKET_MILLISECONDS, -LAST_TIME), min(until, LAST_TIME)
+    return max(first * BUCKET_MILLISECONDS, FIRST_TIME), min(until, LAST_TIME)
 
 
 def _joined(ranges: Sequence[Range], gap: int) -> Iterator[Range]:

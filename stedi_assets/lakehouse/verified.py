@@ -347,7 +347,7 @@ def _code(table: Table) -> str:
 
 
 def _within(number: int, ranges: Ranges) -> bool:
-    start = number * BUCKET_MILLISECONDS
+    start = max(number * BUCKET_MILLISECONDS, changes.FIRST_TIME)
     return any(first <= start <= last for first, last in ranges)
 
 
