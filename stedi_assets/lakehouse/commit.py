@@ -49,6 +49,8 @@ class Commit(BaseModel, frozen=True):
         valid: From when, included, until when, not included, the clock alone changes no row (epoch
             milliseconds, UTC); None where that is not known.
         changes: The last commits that changed rows, this one or an earlier one the last of them.
+        foreign: Whether others than a run of this project had changed the table since, when their
+            commits were deleted.
     """
 
     format: Literal[1] = FORMAT
@@ -63,6 +65,7 @@ class Commit(BaseModel, frozen=True):
     made_from: Mapping[str, str] = {}
     valid: tuple[int, int] | None = None
     changes: Changes = ()
+    foreign: bool = False
 
     @property
     def id(self) -> str | None:

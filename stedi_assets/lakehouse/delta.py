@@ -88,7 +88,8 @@ def state(uri: str) -> TableState | None:
     if table is None:
         return None
     kept, foreign = last_kept(table)
-    return replace(_state(table, Commit.read(kept)), foreign=foreign)
+    commit = Commit.read(kept)
+    return replace(_state(table, commit), foreign=foreign or commit.foreign)
 
 
 def files_of_version(uri: str, version: int) -> list[str] | None:
@@ -197,16 +198,29 @@ def update(
             rows.write.format("delta").mode(mode).options(**options).save(uri)
     latest = _load(uri, storage.open_folder(uri))
     if latest is not None and latest.version() == version:
-        return note(uri, commit)  # no row came or went, of which the engine makes no commit
-    state, _ = _written(uri, commit, version + 1)
-    if state.version != version + 1:
-        note(uri, commit.forgetting())
-        raise table_fault(uri, Code.WRITE_CONFLICT)
-    return state
+        # No row came or went, of which the engine makes no commit.
+        return note(uri, commit, version)
+    return _next(uri, commit, version)
 
 
-def note(uri: str, commit: Commit) -> TableState:
+def note(uri: str, commit: Commit, version: int) -> TableState:
     """Keeps other facts with the table at an URI, whose rows stay as they are.
+
+    Args:
+        uri: Where it is.
+        commit: The facts.
+        version: Its version as last read.
+
+    Raises:
+        LakehouseError: If its log is damaged or cannot be written. If another writer came between
+            (`WRITE_CONFLICT`) the next run makes the table anew.
+    """
+    keep(uri, commit)
+    return _next(uri, commit, version)
+
+
+def keep(uri: str, commit: Commit) -> None:
+    """Keeps facts with the table at an URI, as they hold of it whoever wrote it last.
 
     Raises:
         LakehouseError: If its log is damaged or cannot be written.
@@ -222,7 +236,14 @@ def note(uri: str, commit: Commit) -> TableState:
             table.schema(),
             commit_properties=CommitProperties(custom_metadata={COMMIT_METADATA: commit.text}),
         )
-    state, _ = _written(uri, commit, table.version() + 1)
+
+
+def _next(uri: str, commit: Commit, version: int) -> TableState:
+    """The state that a commit made; if that is not the one after a version no one relies on it."""
+    state, _ = _written(uri, commit, version + 1)
+    if state.version != version + 1:
+        keep(uri, commit.forgetting())
+        raise table_fault(uri, Code.WRITE_CONFLICT)
     return state
 
 
@@ -340,7 +361,7 @@ def last_kept(table: DeltaTable) -> tuple[str, bool]:
             if kept := entry.get(COMMIT_METADATA):
                 return str(kept), foreign
             foreign |= entry.get("operation") not in CHANGES_NO_ROW
-    return "", True
+    return "", foreign
 
 
 def _versions(log: Sequence[StoredFile], kind: str) -> dict[int, int]:

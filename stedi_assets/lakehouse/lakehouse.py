@@ -264,12 +264,20 @@ class Lakehouse:
         return written
 
     def note(self, table: Table, commit: Commit) -> delta.TableState:
-        """Keeps other facts with a table, whose rows stay as they are."""
-        written = delta.note(self.uri_of(table), self._after(table, commit))
+        """Keeps other facts with a table, whose rows stay as they are.
+
+        Raises:
+            LakehouseError: If its log cannot be written, or another writer came between.
+        """
+        before = self.state(table)
+        assert before is not None
+        commit = self._after(table, commit)
+        self._forget(table)
+        written = delta.note(self.uri_of(table), commit, before.version)
         self._states[table.name] = written
         return written
 
-    def kept_beside(self, table: Table, name: str) -> str | None:
+    def kept_beside(self, table: Table, name: str) -> bytes | None:
         """What is kept under a name in a table's folder; None where there is nothing."""
         folder = storage.open_folder(self.uri_of(table))
         with storage_faults(folder.uri):
@@ -277,7 +285,7 @@ class Lakehouse:
             if file is None:
                 return None
             with folder.open(file) as stored:
-                return stored.read().decode()
+                return stored.read()
 
     def keep_beside(self, table: Table, name: str, content: str) -> None:
         """Keeps a text in a table's folder, by a name with a leading _ that Delta passes over."""

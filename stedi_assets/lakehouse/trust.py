@@ -21,7 +21,7 @@ def forget(uri: str) -> None:
         LakehouseError: If its log is damaged or its storage fails.
     """
     if state := delta.state(uri):
-        delta.note(uri, state.commit.forgetting())
+        delta.keep(uri, state.commit.forgetting())
 
 
 def kept_by_maintenance(table: DeltaTable) -> str:
@@ -36,10 +36,13 @@ def kept_by_maintenance(table: DeltaTable) -> str:
 def kept_alone(table: DeltaTable) -> str:
     """What to keep with the one commit that is left of a table's log.
 
-    After a commit that is neither this project's nor maintenance, what runs judge by.
+    After a commit that is neither this project's nor maintenance, what runs judge by, and that
+    there was one.
     """
     kept, foreign = delta.last_kept(table)
-    return Commit.read(kept).forgetting().text if foreign else kept
+    if not foreign:
+        return kept
+    return Commit.read(kept).forgetting().model_copy(update={"foreign": True}).text
 
 
 def commit_without_rows(uri: str, table: DeltaTable, kept: str) -> None:
