@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,6 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import dagster as dg
-from deltalake import DeltaTable
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -38,8 +38,10 @@ from stedi_assets.tables import (
     records_of,
 )
 from stedi_assets_tests import strategies
+from stedi_assets_tests.damages import DAMAGES
+from stedi_assets_tests.incremental import Checked, copy_landing, figures_of, rows_of
 from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
-from stedi_assets_tests.rows import PLACE, customer, stored_rows
+from stedi_assets_tests.rows import NOON, customer
 from stedi_assets_tests.strategies import DAY, NOW
 
 CUSTOMERS, PHONES, DEVICES = LANDING_TABLES
@@ -70,8 +72,6 @@ MALFORMED = {
     ],
 }
 
-# A check that was made, and the name of the table that it is on.
-Checked = tuple[str, dg.AssetCheckResult | dg.AssetCheckEvaluation]
 # Makes every table of a lakehouse, of the files of a source and with these options.
 Run = Callable[[Path, Path, Options], Iterable[Checked]]
 
@@ -102,25 +102,32 @@ class LakehouseMachine(RuleBasedStateMachine):
     """
 
     files = Bundle("files")
+    # Mostly the same, since others make the training table anew.
+    options = st.sampled_from(OPTIONS[:1] * 6 + OPTIONS)
+    then = st.sampled_from([None, *OPTIONS[:1] * 3])
 
     def __init__(self, folder: Path, run: Run) -> None:
         super().__init__()
-        folder = Path(tempfile.mkdtemp(dir=folder))
+        self.folder = folder = Path(tempfile.mkdtemp(dir=folder))
         self.source, self.lakehouse, self.run = folder / "source", folder / "lakehouse", run
         self.now = NOW
         self.numbers = itertools.count()
         # By path below the source: every version that a file has had, and what it says now.
         self.versions: dict[str, dict[bytes, File]] = {}
         self.says: dict[str, bytes] = {}
-        self.has_landed = False
+        self.has_landed, self.is_due = False, True
         self.made: dict[str, Counter] = {}
 
     def teardown(self) -> None:
         self.run_ends((True, False))
 
-    @initialize(target=files, first=st.tuples(*[_files(table, 6, 18) for table in RECORDS]))
-    def every_source_lands(self, first: tuple[File, ...]) -> Any:
-        return multiple(*map(self._land, first))
+    @initialize(
+        target=files, first=st.tuples(*[_files(table, 6, 18) for table in RECORDS]), then=then
+    )
+    def every_source_lands(self, first: tuple[File, ...], then: Options | None) -> Any:
+        landed = [self._land(file) for file in first]
+        self._then(then)
+        return multiple(*landed)
 
     @rule(target=files, file=st.one_of([_files(table, 1, 8) for table in RECORDS]))
     def file_lands(self, file: File) -> File:
@@ -128,16 +135,38 @@ class LakehouseMachine(RuleBasedStateMachine):
 
     @rule(
         target=files,
+        file=st.one_of([_files(table.name, 1, 4) for table in (PHONES, DEVICES)]),
+        day=st.integers(3, 12),
+        then=then,
+    )
+    def day_lands(self, file: File, day: int, then: Options | None) -> File:
+        """Late, or of a day without any."""
+        table, time = TABLES[file.table], NOON - day * DAY
+        columns = table.column_names
+        rows = [
+            tuple(time if n == table.time_column else v for n, v in zip(columns, row, strict=True))
+            for row in file.rows
+        ]
+        landed = self._land(File(file.table, rows))
+        self._then(then)
+        return landed
+
+    @rule(
+        target=files,
         email=strategies.emails,
         device=st.none() | strategies.devices,
         days=st.sampled_from([None, 0, 1]),
+        then=then,
     )
-    def person_speaks(self, email: str, device: str | None, days: int | None) -> File:
+    def person_speaks(
+        self, email: str, device: str | None, days: int | None, then: Options | None
+    ) -> File:
         """Withdraws consent, gives it (again), or gives it as of tomorrow."""
         consents = None if days is None else self.now + days * DAY
-        return self._land(
-            File(CUSTOMERS.name, [customer(email, device, consents, updated=self.now)])
-        )
+        said = customer(email, device, consents, updated=self.now)
+        landed = self._land(File(CUSTOMERS.name, [said]))
+        self._then(then)
+        return landed
 
     @rule(target=files, file=files)
     def records_land_again(self, file: File) -> File:
@@ -163,6 +192,34 @@ class LakehouseMachine(RuleBasedStateMachine):
         """What has landed of it stays, and is current."""
         (self.source / self._one_of(table, number)).unlink(missing_ok=True)
 
+    @precondition(lambda self: self.has_landed)
+    @rule(table=st.sampled_from(list(RECORDS)), number=st.integers(0, 9), all_of_it=st.booleans())
+    def landed_file_goes(self, table: str, number: int, all_of_it: bool) -> None:
+        """All versions of a file are taken from landing, or those that its source has replaced."""
+        path = self._one_of(table, number)
+        landed = self._landed_as(path)
+        if not all_of_it:
+            landed = [each for each in landed if each.read_bytes() != self.says[path]]
+        elif len(self._files(TABLES[table])) > 1:
+            del self.says[path], self.versions[path]
+            (self.source / path).unlink(missing_ok=True)
+        else:
+            return
+        for each in landed:
+            each.unlink()
+        self.is_due |= bool(landed)
+
+    @precondition(lambda self: self.made)
+    @rule(
+        table=st.sampled_from([*map(records_of, LANDING_TABLES), *DELTA_TABLES]),
+        damage=st.sampled_from(list(DAMAGES)),
+    )
+    def another_changes_a_table(self, table: Table, damage: str) -> None:
+        """Or what is kept beside it; the next run makes anew what it does not know."""
+        if (self.lakehouse / table.location).exists():
+            DAMAGES[damage](str(self.lakehouse / table.location))
+            self.made, self.is_due = rows_of(self.lakehouse), True
+
     @rule(target=files, file=files, kind=st.sampled_from([0, 1]))
     def malformed_text_lands(self, file: File, kind: int) -> File:
         return self._land(File(file.table, file.rows[-1:], MALFORMED[file.table][kind]))
@@ -170,17 +227,19 @@ class LakehouseMachine(RuleBasedStateMachine):
     @rule(days=st.sampled_from([1, -1]))
     def time_passes(self, days: int) -> None:
         self.now += days * DAY
+        self.is_due = True
 
-    @rule(options=st.sampled_from(OPTIONS))
+    @precondition(lambda self: self.is_due)
+    @rule(options=options)
     def run_ends(self, options: Options) -> None:
-        """The tables are those of the model, and the checks tell what it tells."""
+        """The tables are those of the model and of a rebuild, and the checks tell what they do."""
         now = self.now
         with self._clock():
             checks = list(self.run(self.source, self.lakehouse, options))
 
-        self.has_landed = True
+        self.has_landed, self.is_due = True, False
         self.made = self._modelled(now, options)
-        assert self._found() == self.made
+        assert rows_of(self.lakehouse) == self.made
         malformed = {
             f"{table.source}_landing/malformed_share": self.made[table.name].total()
             for table in QUARANTINE_TABLES
@@ -189,21 +248,39 @@ class LakehouseMachine(RuleBasedStateMachine):
         failed = {f"{table}/{check.check_name}": _fault(check) for table, check in checks}
         failed = {name: fault for name, fault in failed.items() if fault}
         assert failed == told(self._landed, now, options) | malformed
+        self._is_as_rebuilt(checks, now, options)
 
     @rule(
-        options=st.sampled_from(OPTIONS),
+        options=options,
         at=st.sampled_from([*map(records_of, LANDING_TABLES), *QUARANTINE_TABLES, *DELTA_TABLES]),
         moment=st.sampled_from(["before", "within", "after"]),
     )
     def run_dies(self, options: Options, at: Table, moment: str) -> None:
         """Each table is at its last good version: what this run wrote whole, or what it was."""
-        now, written = self.now, set[str]()
-        with self._clock(), _dying(at, moment, written), contextlib.suppress(Killed):
+        now, written, self.is_due = self.now, set[str](), True
+        with self._clock(), dying(at, moment, written), contextlib.suppress(Killed):
             list(self.run(self.source, self.lakehouse, options))
 
         modelled = self._modelled(now, options)
         self.made |= {name: modelled[name] for name in written & modelled.keys()}
-        assert self._found() == self.made
+        assert rows_of(self.lakehouse) == self.made
+
+    def _is_as_rebuilt(self, checks: list[Checked], now: int, options: Options) -> None:
+        """The tables and all figures of their checks are those that what has landed gives alone."""
+        empty, other = self.folder / "empty", self.folder / f"rebuilt-{next(self.numbers)}"
+        empty.mkdir(exist_ok=True)
+        copy_landing(self.lakehouse, other)
+        self.now, later = now, self.now
+        with self._clock():
+            rebuilt = list(self.run(empty, other, options))
+        self.now = later
+        assert rows_of(other) == self.made
+        assert figures_of(checks) == figures_of(rebuilt)
+        shutil.rmtree(other)
+
+    def _then(self, options: Options | None) -> None:
+        if options is not None:
+            self.run_ends(options)
 
     def _land(self, file: File, path: str = "") -> File:
         table, rows = TABLES[file.table], file.rows
@@ -220,7 +297,7 @@ class LakehouseMachine(RuleBasedStateMachine):
         return file
 
     def _say(self, path: str, content: bytes) -> None:
-        self.has_landed = False
+        self.has_landed, self.is_due = False, True
         self.says[path] = content
         (self.source / path).parent.mkdir(parents=True, exist_ok=True)
         (self.source / path).write_bytes(content)
@@ -251,11 +328,14 @@ class LakehouseMachine(RuleBasedStateMachine):
         for path, versions in self.versions.items():
             if not path.startswith(CUSTOMERS.location):
                 continue
-            landed = (self.lakehouse / path).parent.glob(f"{Path(path).stem}*.json")
-            once = {found.read_bytes() for found in landed} - {self.says[path]}
+            once = {found.read_bytes() for found in self._landed_as(path)} - {self.says[path]}
             said = [row for content in once for row in versions[content].rows]
             replaced.append((said, versions[self.says[path]].rows))
         return Landed(customers, phones, devices, replaced)
+
+    def _landed_as(self, path: str) -> list[Path]:
+        """The files in landing that are versions of a source file."""
+        return list((self.lakehouse / path).parent.glob(f"{Path(path).stem}*.json"))
 
     def _files(self, table: Table) -> list[File]:
         """What the files of a source say now, as far as they are there or have landed."""
@@ -273,17 +353,6 @@ class LakehouseMachine(RuleBasedStateMachine):
             for table, quarantine in zip(LANDING_TABLES, QUARANTINE_TABLES, strict=True)
         }
         return made._asdict() | {"machine_learning_curated": training} | malformed
-
-    def _found(self) -> dict[str, Counter]:
-        """What is in the lakehouse, as one reads it who knows nothing of the project."""
-        found = {}
-        for table in (*QUARANTINE_TABLES, *DELTA_TABLES):
-            uri = str(self.lakehouse / table.location)
-            if DeltaTable.is_deltatable(uri):
-                columns = [name for name in table.column_names if name not in PLACE]
-                rows = stored_rows(uri, columns=columns).to_pylist()
-                found[table.name] = Counter(tuple(row.values()) for row in rows)
-        return found
 
 
 def _fault(check: dg.AssetCheckResult | dg.AssetCheckEvaluation) -> Any:
@@ -311,13 +380,15 @@ def _failing(rows: Any, table: Table) -> Any:
 
 
 @contextlib.contextmanager
-def _dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
+def dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
     """Kills a run before it writes a table, while it writes the rows, or as soon as it has."""
 
-    def dies(write: Callable[..., delta.TableState]) -> Callable[..., delta.TableState]:
+    def dies(name: str) -> Callable[..., delta.TableState]:
+        write = getattr(delta, name)
+
         def written_by(uri: str, *of: Any) -> delta.TableState:
             is_it = uri.endswith(f"/{at.location}")
-            if is_it and moment == "within" and len(of) > 1 and of[1] is not None:
+            if is_it and moment == "within" and name != "note" and of[1] is not None:
                 table, rows, *others = of
                 with contextlib.suppress(PySparkException, Killed):
                     write(uri, table, _failing(rows, table), *others)
@@ -333,6 +404,5 @@ def _dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
 
     with contextlib.ExitStack() as until_the_end:
         for name in ("overwrite", "update", "note"):
-            mortal = dies(getattr(delta, name))
-            until_the_end.enter_context(mock.patch.object(delta, name, mortal))
+            until_the_end.enter_context(mock.patch.object(delta, name, dies(name)))
         yield
