@@ -93,7 +93,7 @@ def test__maintenance__is_no_damage(runs: Runs) -> None:
     runs.land(PHONES, [phone_reading(ANN, NEW_DAY)])
     runs.run()
     for table in DELTA_TABLES:
-        maintenance.maintain(str(runs.lakehouse / table.location), 0)
+        maintenance.maintain(table, str(runs.lakehouse / table.location), 0)
     assert not any(name.endswith("/provenance") for name in runs.checks().failing())
     runs.land(PHONES, [phone_reading(ANN, NEW_DAY - DAY)])
 
