@@ -41,7 +41,7 @@ from stedi_assets_tests import strategies
 from stedi_assets_tests.damages import DAMAGES
 from stedi_assets_tests.incremental import Checked, copy_landing, figures_of, rows_of
 from stedi_assets_tests.model import OPTIONS, Landed, Options, Rows, modelled, told
-from stedi_assets_tests.rows import NOON, customer
+from stedi_assets_tests.rows import NOON, customer, device_reading, phone_reading
 from stedi_assets_tests.strategies import DAY, NOW
 
 CUSTOMERS, PHONES, DEVICES = LANDING_TABLES
@@ -119,6 +119,11 @@ class LakehouseMachine(RuleBasedStateMachine):
         self.made: dict[str, Counter] = {}
 
     def teardown(self) -> None:
+        """Readings of a new day, at last, are all that is made anew."""
+        self.run_ends((True, False))
+        new_day = NOON - 20 * DAY
+        self._land(File(PHONES.name, [phone_reading("bob@example.com", new_day)]))
+        self._land(File(DEVICES.name, [device_reading("device-1", new_day)]))
         self.run_ends((True, False))
 
     @initialize(
