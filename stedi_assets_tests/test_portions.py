@@ -43,7 +43,7 @@ def test__portions__give_what_all_gives_at_once(
     number: int,
 ) -> None:
     if spark_resource.remote:  # which takes ten times as long
-        number = 3
+        number = 2
     source, lakehouse = tmp_path / "source", tmp_path / "lakehouse"
     delivered = {
         table.location: portions(reference_data, table, number, ORDERS[order])
