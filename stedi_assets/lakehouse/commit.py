@@ -108,6 +108,15 @@ class Commit(BaseModel, frozen=True):
         """The commit as Delta keeps it."""
         return json.dumps({"format": FORMAT, **self.model_dump(exclude_unset=True)})
 
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Whether a text is one that this project keeps, of this or another release."""
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return False
+        return isinstance(found, dict) and not found.keys().isdisjoint(("format", "run"))
+
     @classmethod
     def read(cls, text: str) -> Commit:
         """The commit that a text keeps, as far as this release knows it; never raises."""

@@ -358,8 +358,9 @@ def last_kept(table: DeltaTable) -> tuple[str, bool]:
     foreign = False
     for limit in (1, None):
         for entry in table.history(limit):
-            if kept := entry.get(COMMIT_METADATA):
-                return str(kept), foreign
+            kept = str(entry.get(COMMIT_METADATA, ""))
+            if Commit.is_one(kept):
+                return kept, foreign
             foreign |= entry.get("operation") not in CHANGES_NO_ROW
     return "", foreign
 

@@ -55,6 +55,7 @@ def maintain(table: Table, uri: str, retention_hours: int) -> Maintained | None:
     stored = delta.open_table(uri)
     if stored is None:
         return None
+    version = stored.version()
     kept = trust.properties(trust.kept_by_maintenance(stored))
     with storage_faults(uri):
         if table.time_column:
@@ -68,6 +69,11 @@ def maintain(table: Table, uri: str, retention_hours: int) -> Maintained | None:
             enforce_retention_duration=False,
             commit_properties=kept,
         )
+        if any(
+            entry["version"] > version and entry["operation"] not in delta.CHANGES_NO_ROW
+            for entry in stored.history(stored.version() - version)
+        ):
+            trust.forget(uri)  # a run wrote meanwhile, and what is kept is of the version before
     return Maintained(compacted, len(removed), sum(sizes.get(name, 0) for name in removed))
 
 
