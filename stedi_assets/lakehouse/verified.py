@@ -289,7 +289,7 @@ def _personal(table: Table, frame: DataFrame, landed: DataFrame) -> int:
     personal = {c.name for each in TABLES.values() for c in each.columns if c.personal}
     if personal.intersection(frame.columns):
         return frame.count()
-    values = checks.personal_values(table, CUSTOMER_LANDING, landed)
+    values = checks.personal_values(table, CUSTOMER_LANDING, landed, frame)
     return int(checks.at_fault(frame, not_among=values).collect()[0][0])
 
 

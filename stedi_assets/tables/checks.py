@@ -192,17 +192,33 @@ def schema_faults(table: Table, frame: DataFrame) -> list[str]:
     return ["the columns are in another order"] if out_of_order else faults
 
 
-def personal_values(table: Table, customers: Table, landed: DataFrame) -> list[Values]:
+def personal_values(
+    table: Table, customers: Table, landed: DataFrame, frame: DataFrame
+) -> list[Values]:
     """For each column of a table the personal values that landed, in the column's type.
+
+    Columns of numbers are left out if no personal value lies within their bounds.
 
     Args:
         table: The table.
         customers: The declaration of what landed.
         landed: The customer records.
+        frame: The rows.
     """
     personal = [column.name for column in customers.columns if column.personal]
     values = landed.select(F.explode(F.array(*personal)).alias("of"))
+    typed = {c.name: F.col("of").try_cast(c.type) for c in table.columns if c.name in frame.columns}
+    numbers = [c.name for c in table.columns if c.name in typed and c.type != "string"]
+    ends = [bound(name) for name in numbers for bound in (F.min, F.max)]
+    bounds = frame.agg(F.count(F.lit(1)), *ends).collect()[0][1:]
+    within = [
+        F.max(typed[name].between(*map(F.lit, bounds[2 * n : 2 * n + 2]))).alias(name)
+        for n, name in enumerate(numbers)
+    ]
+    found = values.agg(F.count(F.lit(1)), *within).collect()[0]
+    apart = {name for name in numbers if not found[name]}
     return [
-        ([column.name], values.select(F.col("of").try_cast(column.type)).dropna())
-        for column in table.columns
+        ([name], values.select(value).dropna())
+        for name, value in typed.items()
+        if name not in apart
     ]

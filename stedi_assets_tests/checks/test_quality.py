@@ -11,7 +11,16 @@ from stedi_assets.tables.columns import YEAR_2000, YEAR_2100
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED
-from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, pair, phone_reading, rows
+from stedi_assets_tests.rows import (
+    DEVICE_READINGS,
+    NOON,
+    Frame,
+    customer,
+    device_reading,
+    pair,
+    phone_reading,
+    rows,
+)
 
 IMPLAUSIBLE = {
     "user is null": (ACCELEROMETER_TRUSTED, phone_reading(None)),
@@ -159,6 +168,8 @@ def test__count(landed: list[tuple], key: list[str], counted: tuple, frame: Fram
 
 
 def test__personal_values__in_each_columns_type(frame: Frame) -> None:
+    """Those of a column of numbers only if one of them lies within its bounds."""
+    readings = frame(DEVICE_READINGS, [(5_000_000, "device-1", 1), (6_000_000, "device-2", 2)])
     landed = frame(
         CUSTOMER_LANDING.ddl,
         [
@@ -169,7 +180,7 @@ def test__personal_values__in_each_columns_type(frame: Frame) -> None:
     values = {
         column: rows(known)
         for (column,), known in checks.personal_values(
-            STEP_TRAINER_TRUSTED, CUSTOMER_LANDING, landed
+            STEP_TRAINER_TRUSTED, CUSTOMER_LANDING, landed, readings
         )
     }
     assert values == {
@@ -183,5 +194,4 @@ def test__personal_values__in_each_columns_type(frame: Frame) -> None:
             ("ann@example.com",),
             ("bob@example.com",),
         ],
-        "distanceFromObject": [(5550101,)],
     }
