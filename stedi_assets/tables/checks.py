@@ -211,12 +211,13 @@ def personal_values(
     numbers = [c.name for c in table.columns if c.name in typed and c.type != "string"]
     ends = [bound(name) for name in numbers for bound in (F.min, F.max)]
     bounds = frame.agg(F.count(F.lit(1)), *ends).collect()[0][1:]
-    within = [
+    possible = [
         F.max(typed[name].between(*map(F.lit, bounds[2 * n : 2 * n + 2]))).alias(name)
         for n, name in enumerate(numbers)
+        if bounds[2 * n] is not None
     ]
-    found = values.agg(F.count(F.lit(1)), *within).collect()[0]
-    apart = {name for name in numbers if not found[name]}
+    found = values.agg(F.count(F.lit(1)).alias("values"), *possible).collect()[0].asDict()
+    apart = {name for name in numbers if not found.get(name)}
     return [
         ([name], values.select(value).dropna())
         for name, value in typed.items()
