@@ -160,6 +160,26 @@ class Lakehouse:
             self._held[table.name, ranges] = frame, held
         return held
 
+    def seen_by(
+        self, reader: Table, table: Table, frame: DataFrame, ranges: Ranges | None
+    ) -> DataFrame:
+        """As `within`, but only as much as the rule of another table looks at.
+
+        One without times that keeps rows by references looks at the values referred to alone.
+        """
+        columns = [name for target, name in reader.references.values() if target == table.name]
+        if reader.recount is None and not reader.time_column and table.time_column and columns:
+            return self.values(table, columns)
+        return self.within(table, frame, ranges)
+
+    def values(self, table: Table, columns: Sequence[str]) -> DataFrame:
+        """The different values in columns of a table, looked for once a run."""
+        return self.once(
+            table,
+            f"values of {table.name}: {', '.join(columns)}",
+            lambda: self.spark.cached(self.scan(table).select(*columns).distinct()),
+        )
+
     def _at(self, table: Table, frame: DataFrame, ranges: Ranges | None) -> DataFrame:
         if ranges is None or table.time_column is None:
             return frame

@@ -88,7 +88,7 @@ def next_version(
     ranges = plan.ranges if plan.mode is Mode.RANGES else None
 
     def restricted(name: str) -> DataFrame:
-        return lakehouse.within(TABLES[name], read(name), ranges)
+        return lakehouse.seen_by(table, TABLES[name], read(name), ranges)
 
     frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms))
     frame = lakehouse.spark.cached(frame)

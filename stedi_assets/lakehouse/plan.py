@@ -240,7 +240,7 @@ def _times_of(
     rows = lakehouse.scan(table).select(column, table.time_column)
     people = {each.column for each in table.subjects if isinstance(each, Person)}
     # A person may be written in many ways; the distinct ones are few.
-    written = rows.select(column).distinct()
+    written = lakehouse.values(table, [column])
     who = person(column) if table.zone is Zone.LANDING and column in people else F.col(column)
     theirs = values.toDF("_value").join(written, F.col("_value") == who).select(column).distinct()
     # The embedded engine holds the left side.

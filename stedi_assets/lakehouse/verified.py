@@ -148,7 +148,8 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
 
     def count(ranges: Ranges | None, *, anyone_new: bool) -> Counted:
         def restricted(name: str) -> DataFrame:
-            return lakehouse.within(TABLES[name], lakehouse.read(TABLES[name]), ranges)
+            other = TABLES[name]
+            return lakehouse.seen_by(table, other, lakehouse.read(other), ranges)
 
         given = _Tables(restricted, whole, *_consenting(lakehouse, now))
         as_of = commit.as_of or now
