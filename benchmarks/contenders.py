@@ -45,6 +45,12 @@ class Contender:
         settings.pop("PYTHONDONTWRITEBYTECODE", None)
         return run(self.command(source, output), settings, PROJECT)
 
+    def maintain(self, source: Path, output: Path) -> Taken:
+        """Runs the job that clusters its tables by time."""
+        job = ["job", "execute", "-m", "stedi_assets.definitions", "-j", "maintenance"]
+        settings = {**os.environ, **self.settings(source, output)}
+        return run([str(self.python.with_name("dagster")), *job], settings, PROJECT)
+
     def command(self, source: Path, output: Path) -> list[str]:
         """The command that makes the tables."""
         if self.whole:

@@ -80,7 +80,10 @@ def _heading(found: Found, rounds: int) -> Iterator[str]:
     yield "# What a run costs after an event"
     yield ""
     yield from conditions(f"make bench-events SCALE={','.join(map(str, found))}", rounds)
-    yield "- Each event happens to a copy of the same lakehouse; `stedi materialize` runs after it."
+    yield (
+        "- Each event happens to a copy of the same lakehouse, which the job `maintenance` has "
+        "clustered after its first load; `stedi materialize` runs after it."
+    )
     yield ""
     yield "![Seconds from command to exit, by event and scale](events.svg)"
 

@@ -127,6 +127,7 @@ class Stage:
         taken = contender.take(self.now / "source", lakehouse)
         self._require_rows(event, contender, lakehouse)
         if event is FIRST_LOAD and contender is WHOLE:
+            contender.maintain(self.now / "source", lakehouse)
             shutil.rmtree(self.loaded)
             self.now.rename(self.loaded)
         return taken

@@ -1,8 +1,9 @@
 """The records of a source: what is in its landed files, of which each is read once.
 
 They are a Delta table beside landing, which holds what landing does. Which files were read, and
-what was found in them, is a list beside the table, complete in itself: neither the deletion of old
-versions nor that of old log files takes anything of it. Where it is missing all is read anew.
+what was found in them, is a list beside the table (see `taken`), complete in itself: neither the
+deletion of old versions nor that of old log files takes anything of it. Where it is missing all is
+read anew.
 """
 
 from __future__ import annotations
@@ -13,19 +14,16 @@ import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ValidationError
-
-from stedi_assets import storage
 from stedi_assets.lakehouse import changes, delta
-from stedi_assets.lakehouse.changes import Changes, Range
+from stedi_assets.lakehouse import taken as lists
 from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.lakehouse.taken import Batch, Found, Taken
 from stedi_assets.landing.folder import GROUPS, Judged, LandingFolder, reader_version
 from stedi_assets.landing.lines import united
 from stedi_assets.landing.profile import LandingProfile
-from stedi_assets.storage.faults import storage_faults
-from stedi_assets.storage.folder import Folder, StoredFile
+from stedi_assets.storage.folder import StoredFile
 from stedi_assets.tables import Table, plausible, quarantine_of, records_of
 from stedi_assets.tables.columns import BATCH, REPLACED, SUPERSEDED
 
@@ -37,71 +35,6 @@ if TYPE_CHECKING:
 # what is in a batch is read anew once one of its files is gone.
 BATCHES = 16
 BATCH_BYTES = 4 << 20  # as many as make a data file of some size
-LISTS = "_files"
-
-
-class Found(BaseModel, frozen=True):
-    """What is in the records of a batch.
-
-    Attributes:
-        records: How many there are.
-        times: The least and the greatest time in them (epoch milliseconds, UTC); None where there
-            is none, or the table has no time column.
-        implausible: How many have a value out of its column's bounds.
-        implausible_values: Column to how many values in it are out of bounds.
-    """
-
-    records: int
-    times: Range | None
-    implausible: int
-    implausible_values: Mapping[str, int]
-
-
-class Batch(BaseModel, frozen=True):
-    """Files that were read together.
-
-    Attributes:
-        number: Its number, by which their records are known.
-        files: The ledger's id of each file, and the version that was read.
-        objects: How many records and malformed records they hold.
-        malformed: How many of those are malformed.
-        conforming: Whether every line is one record exactly as declared.
-        not_utf8: Ids of the files that hold bytes which are not UTF-8.
-        unreadable: Ids of the superseded files that are damaged as a whole, and so not read.
-        superseded: Ids of the files that were superseded when they were read.
-        found: What is in its records; None until they have been looked at.
-    """
-
-    number: int
-    files: Mapping[str, str]
-    objects: int
-    malformed: int
-    conforming: bool
-    not_utf8: frozenset[str] = frozenset()
-    unreadable: frozenset[str] = frozenset()
-    superseded: frozenset[str] = frozenset()
-    found: Found | None = None
-
-
-class Taken(BaseModel, frozen=True):
-    """What has been read of a landing folder.
-
-    Attributes:
-        format: The version of this model.
-        id: That of the state of the records that came of it.
-        reader: The version of the code that read it.
-        batches: All files that were read.
-        quarantined: Ids of the files whose malformed records are in quarantine, and the number of
-            the batch that each was read with; None where that is not known.
-        changes: The last changes of the records.
-    """
-
-    format: Literal[1] = 1
-    id: str
-    reader: str
-    batches: tuple[Batch, ...] = ()
-    quarantined: Mapping[str, int] | None = None
-    changes: Changes = ()
 
 
 @dataclass
@@ -313,7 +246,7 @@ class Records:
         listed = listed.model_copy(
             update={"changes": (*listed.changes, change)[-changes.MAX_CHANGES :]}
         )
-        self._save(listed)
+        lists.save(self.uri, listed)
         rows = self.folder.records(groups, judged)
         table = records_of(self.table)
         if taken is None or state is None:
@@ -355,8 +288,8 @@ class Records:
         if unseen:
             after = self._with_found(after, self._looked_at(unseen))
         if after != taken:
-            self._save(after)
-            self._remove_other_lists(after)
+            lists.save(self.uri, after)
+            lists.remove_others(self.uri, after)
         return after
 
     def _with_found(self, taken: Taken, found: Mapping[int, Found]) -> Taken:
@@ -457,29 +390,5 @@ class Records:
         state = delta.state(self.uri)
         if state is None or state.foreign or state.commit.id is None:
             return None
-        with storage_faults(self.uri):
-            file = self._lists.file(f"{state.commit.id}.json")
-            if file is None:
-                return None
-            with self._lists.open(file) as stored:
-                content = stored.read()
-        try:
-            taken = Taken.model_validate_json(content)
-        except ValidationError:
-            return None  # what is not known is read anew
-        return taken if taken.reader == reader_version(self.table) else None
-
-    def _save(self, taken: Taken) -> None:
-        name = f"{taken.id}.json"
-        with storage_faults(self.uri):
-            self._lists.create()
-            self._lists.write(name, taken.model_dump_json(), replaces=self._lists.file(name))
-
-    def _remove_other_lists(self, taken: Taken) -> None:
-        with storage_faults(self.uri):
-            names = [file.name for file in self._lists.files()]
-            self._lists.remove([name for name in names if name != f"{taken.id}.json"])
-
-    @functools.cached_property
-    def _lists(self) -> Folder:
-        return storage.open_folder(f"{self.uri}/{LISTS}")
+        found = lists.load(self.uri, state.commit.id)
+        return found if found and found.reader == reader_version(self.table) else None
