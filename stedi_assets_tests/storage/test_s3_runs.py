@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from stedi_assets import storage
 from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES
+from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.conftest import Materialize
 from stedi_assets_tests.s3_proxy import S3Proxy
 from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, content, row_counts, table_at
@@ -106,3 +108,30 @@ def test__s3__malformed_lines_of_any_file_and_run(
         for table in QUARANTINE_TABLES:
             assert table_at(uri, table, s3_server).count() == number - 2
         land(number)
+
+
+def test__s3__a_new_file_costs_as_many_requests_whatever_has_landed(
+    run: Start, proxy: S3Proxy, small: Path, tmp_path: Path
+) -> None:
+    """But for the pages of a listing."""
+
+    def requests(landed: int) -> int:
+        source = shutil.copytree(small, tmp_path / f"{landed}")
+        folder = source / ACCELEROMETER_LANDING.location
+        [first] = folder.glob("*.json")
+        for number in range(landed):
+            (folder / f"{number:03}.json").write_text(first.read_text())
+        place = {
+            "STEDI_SOURCE_DATA": str(source),
+            "STEDI_LAKEHOUSE_URI": f"s3://{BUCKET}/{uuid.uuid4().hex}",
+        }
+        assert run(**place).exit_status == 0
+        (folder / "new.json").write_text(first.read_text().replace('"x": 1.0', '"x": 2.0'))
+        proxy.requests.clear()
+        done = run(AWS_ENDPOINT_URL=proxy.endpoint, **place)
+        assert done.exit_status == 0, done.printed
+        assert "accelerometer_trusted: " in done.printed
+        assert "(ranges: " in done.printed
+        return sum("list-type" not in request.path for request in proxy.requests)
+
+    assert requests(120) == requests(3)
