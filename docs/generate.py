@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from stedi_assets.catalog import ddl
-from stedi_assets.tables import LANDING_TABLES, TABLES, Table, Zone, records_of
+from stedi_assets.tables import TABLES, Table, Zone, records_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 POLICIES = PROJECT / "deploy" / "aws" / "lakehouse.yaml"
@@ -27,10 +27,11 @@ TABLE_OF_TABLES = re.compile(
 
 
 def policies(text: str, tables: Sequence[Table]) -> str:
-    """The policies with each list of folders as the tables are declared.
+    """The policies with each list of folders as the tables are declared, records with landing.
 
     A list of several sources holds the folders of all tables in its zones.
     """
+    stored = [*tables, *(records_of(each) for each in tables if each.zone is Zone.LANDING)]
 
     def kind(line: str) -> tuple[str, str] | None:
         found = FOLDER.fullmatch(line)
@@ -43,7 +44,7 @@ def policies(text: str, tables: Sequence[Table]) -> str:
         if place and len({each["source"] for each in found}) > 1:
             zones = {each["zone"] for each in found}
             before, after = place
-            lines = [f"{before}/{t.location}{after}" for t in by_source(tables) if t.zone in zones]
+            lines = [f"{before}/{t.location}{after}" for t in by_source(stored) if t.zone in zones]
         rewritten += lines
     return "\n".join(rewritten)
 
@@ -69,8 +70,7 @@ def main() -> None:
     """Writes all of it."""
     tables = list(TABLES.values())
     ddl.write(PROJECT / "sql" / "ddl")
-    kept = [*tables, *map(records_of, LANDING_TABLES)]
-    POLICIES.write_text(policies(POLICIES.read_text(encoding="utf-8"), kept), encoding="utf-8")
+    POLICIES.write_text(policies(POLICIES.read_text(encoding="utf-8"), tables), encoding="utf-8")
     README.write_text(readme(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 

@@ -91,8 +91,8 @@ def test__ui__materialize_all(address: str) -> None:
         assert people.evaluate("image => image.naturalWidth") > 0
 
         assert next(opened) == "checks"
-        expect(page.get_by_text("Checks (10)")).to_be_visible()
-        expect(page.get_by_text("Succeeded", exact=True)).to_have_count(8)
+        expect(page.get_by_text("Checks (11)")).to_be_visible()
+        expect(page.get_by_text("Succeeded", exact=True)).to_have_count(9)
         expect(page.get_by_text("Failed", exact=True)).to_have_count(2)  # the two warnings
         execute = page.get_by_role("button").filter(has_text=re.compile("^Execute$"))
         expect(execute).to_be_enabled()  # of this check alone

@@ -31,13 +31,13 @@ class Failing:
         self.calls = 0
 
     def __get__(self, instance: object, owner: type) -> Callable:
-        return lambda *args: self(instance, *args)
+        return lambda *args, **named: self(instance, *args, **named)
 
-    def __call__(self, *args):
+    def __call__(self, *args, **named):
         self.calls += 1
         if self.calls <= self.times:
             raise faults.fault("file:///lakehouse", self.error) or self.error
-        return self.function(*args)
+        return self.function(*args, **named)
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from stedi_assets_tests.orchestration.conftest import materialize
 from stedi_assets_tests.test_errors import OVERLOADED, Failing
 
 PAIRED = {"machine_learning_curated": {"match_device": True}}
-MAINTAINED = {table.name for table in (*QUARANTINE_TABLES, *DELTA_TABLES)}
+MAINTAINED = {table.name for table in (*LANDING_TABLES, *QUARANTINE_TABLES, *DELTA_TABLES)}
 
 
 def maintain(defs: dg.Definitions, instance: dg.DagsterInstance, **config: int):

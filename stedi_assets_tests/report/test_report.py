@@ -59,7 +59,7 @@ def test__report__checks(materialized: Project, parsed: Page) -> None:
     verdicts = [
         cell.words for cell in parsed.all("td") if "verdict" in cell.attributes.get("class", "")
     ]
-    assert (verdicts.count("passed"), verdicts.count("warned")) == (50, 2)
+    assert (verdicts.count("passed"), verdicts.count("warned")) == (55, 2)
     assert len(verdicts) == len(materialized.defs.resolve_asset_graph().asset_check_keys)
     rows = [row.words for row in parsed.all("tr")]
     assert "pairs_of_two_people warned rows 43,164, rows at fault 2,188" in rows
