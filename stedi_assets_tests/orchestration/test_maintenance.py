@@ -15,7 +15,13 @@ from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse import maintenance as table_maintenance
 from stedi_assets.orchestration import failures, maintenance
 from stedi_assets.settings import Settings
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES
+from stedi_assets.tables import (
+    DELTA_TABLES,
+    LANDING_TABLES,
+    QUARANTINE_TABLES,
+    TABLES,
+    records_of,
+)
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.orchestration.conftest import materialize
@@ -69,7 +75,9 @@ def test__maintenance__keeps_rows_and_commit_metadata(
     maintained: dg.Definitions, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     uri = f"file://{tmp_path}/lakehouse"
-    before = {name: delta.state(f"{uri}/{TABLES[name].location}") for name in MAINTAINED}
+    tables = {name: TABLES[name] for name in MAINTAINED}
+    tables |= {table.name: records_of(table) for table in LANDING_TABLES}
+    before = {name: delta.state(f"{uri}/{table.location}") for name, table in tables.items()}
 
     result = maintain(maintained, instance)
     assert result.success
@@ -78,7 +86,7 @@ def test__maintenance__keeps_rows_and_commit_metadata(
     assert {figures["retention_hours"] for figures in shown.values()} == {168}
     assert table_maintenance.maintain(CUSTOMER_TRUSTED, f"{uri}/{CUSTOMER_TRUSTED.location}", 0)
 
-    after = {name: delta.state(f"{uri}/{TABLES[name].location}") for name in MAINTAINED}
+    after = {name: delta.state(f"{uri}/{table.location}") for name, table in tables.items()}
     for name in MAINTAINED:
         kept, now = before[name], after[name]
         assert kept is not None and now is not None
