@@ -22,7 +22,7 @@ test: $(INSTALLED)
 # On a JVM Spark: the tests of engines, and those of what engines have been seen to differ on.
 # They skip where there is no Java 17, or the jars cannot be fetched.
 test-jvm: $(INSTALLED)
-	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py test_portions.py \
+	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py \
 		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
 
