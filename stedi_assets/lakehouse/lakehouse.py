@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Lakehouse:
-    """The tables as one run sees them: each log and folder is read once, each frame cached.
+    """The tables as one run sees them: each log and folder is read once.
 
     Args:
         uri: A folder or s3://bucket/prefix.
@@ -42,7 +42,7 @@ class Lakehouse:
         self._records: dict[str, Records] = {}
         self._frames: dict[str, DataFrame] = {}
         self._states: dict[str, delta.TableState | None] = {}
-        self._held: dict[tuple[str, Ranges | None], tuple[DataFrame, DataFrame]] = {}
+        self._cached: dict[tuple[str, Ranges | None], tuple[DataFrame, DataFrame]] = {}
         self._found: dict[str, tuple[DataFrame, Any]] = {}
 
     @property
@@ -120,7 +120,7 @@ class Lakehouse:
         return self._states[table.name]
 
     def read(self, table: Table) -> DataFrame:
-        """A table as a Spark frame, cached for the run; of landing the well-formed records.
+        """A table as a Spark frame; of landing the well-formed records.
 
         Raises:
             LakehouseError: If it has not been materialised, or its log is damaged.
@@ -138,9 +138,9 @@ class Lakehouse:
         """All rows of a table, to look at some columns; those without times are few, and cached."""
         if table.time_column is None:
             return self.within(table, self.read(table), None)
-        base, held = self._held.get((table.name, None), (None, None))
+        base, cached = self._cached.get((table.name, None), (None, None))
         frame = self.read(table)
-        return held if held is not None and base is frame else frame
+        return cached if cached is not None and base is frame else frame
 
     def within(self, table: Table, frame: DataFrame, ranges: Ranges | None) -> DataFrame:
         """A table's rows of some times, or all; cached for the run in a bucket, or without times.
@@ -154,11 +154,11 @@ class Lakehouse:
             ranges = None
         elif not self.uri.startswith(address.S3):
             return self._at(table, frame, ranges)
-        base, held = self._held.get((table.name, ranges), (None, None))
-        if held is None or base is not frame:
-            held = self.spark.cached(self._at(table, frame, ranges))
-            self._held[table.name, ranges] = frame, held
-        return held
+        base, cached = self._cached.get((table.name, ranges), (None, None))
+        if cached is None or base is not frame:
+            cached = self.spark.cached(self._at(table, frame, ranges))
+            self._cached[table.name, ranges] = frame, cached
+        return cached
 
     def seen_by(
         self, reader: Table, table: Table, frame: DataFrame, ranges: Ranges | None
@@ -252,7 +252,7 @@ class Lakehouse:
         self._states[table.name] = written
         if rows is not None and not callable(rows):
             self._frames[table.name] = rows
-            self._held[table.name, None] = rows, rows
+            self._cached[table.name, None] = rows, rows
         return written
 
     def replace(
@@ -321,8 +321,8 @@ class Lakehouse:
         """Has the next reader look at a table anew."""
         self._states.pop(table.name, None)
         self._frames.pop(table.name, None)
-        for key in [key for key in self._held if key[0] == table.name]:
-            del self._held[key]
+        for key in [key for key in self._cached if key[0] == table.name]:
+            del self._cached[key]
 
     def delete_weaker_versions(self, table: Table) -> maintenance.Deleted:
         """Deletes a table's old versions, if any was made under weaker options.

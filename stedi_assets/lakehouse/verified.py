@@ -91,7 +91,7 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
             anyone_new = before.ids.get(customers) != ids.get(customers)
             found = before.counted.with_ranges(ranges, count(ranges, anyone_new=anyone_new))
             if state and found.totals[ROWS] != state.rows:
-                found = None  # rows have come or gone that no commit of a run tells of
+                found = None  # rows have changed that no commit of a run shows
     if found is None:
         found = count(None, anyone_new=True)
     if table.name in ids:

@@ -147,3 +147,14 @@ def settle(path: Path, seconds: float = 60) -> None:
     """Makes a file one that was last written some seconds ago."""
     then = time.time() - seconds
     os.utime(path, (then, then))
+
+
+def observed(result: dg.ExecuteInProcessResult) -> dict[str, dict]:
+    """Table to what a job shows of it."""
+    observations = [event.asset_observation_data for event in result.get_asset_observation_events()]
+    return {
+        each.asset_observation.asset_key.to_user_string(): {
+            name: value.value for name, value in each.asset_observation.metadata.items()
+        }
+        for each in observations
+    }

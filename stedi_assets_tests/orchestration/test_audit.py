@@ -26,7 +26,7 @@ from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 from stedi_assets_tests import leaks
 from stedi_assets_tests.checks.conftest import GOOD, LATER, land
 from stedi_assets_tests.conftest import PROJECT
-from stedi_assets_tests.orchestration.conftest import materialize
+from stedi_assets_tests.orchestration.conftest import materialize, observed
 from stedi_assets_tests.rows import NOON, PSEUDONYMS, stored_rows
 
 NAMES = [table.name for table in (*LANDING_TABLES, *DELTA_TABLES)]
@@ -48,17 +48,6 @@ def audit(defs: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInPro
     return defs.resolve_job_def("audit_lakehouse").execute_in_process(
         instance=instance, raise_on_error=False
     )
-
-
-def observed(result: dg.ExecuteInProcessResult) -> dict[str, dict]:
-    """Table to what the audit shows of it."""
-    observations = [event.asset_observation_data for event in result.get_asset_observation_events()]
-    return {
-        each.asset_observation.asset_key.to_user_string(): {
-            name: value.value for name, value in each.asset_observation.metadata.items()
-        }
-        for each in observations
-    }
 
 
 def differing(result: dg.ExecuteInProcessResult) -> dict[str, tuple[int, int, str]]:

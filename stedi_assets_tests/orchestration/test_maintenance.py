@@ -24,7 +24,7 @@ from stedi_assets.tables import (
 )
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets_tests.checks.conftest import GOOD, land
-from stedi_assets_tests.orchestration.conftest import materialize
+from stedi_assets_tests.orchestration.conftest import materialize, observed
 from stedi_assets_tests.test_errors import OVERLOADED, Failing
 
 PAIRED = {"machine_learning_curated": {"match_device": True}}
@@ -36,16 +36,6 @@ def maintain(defs: dg.Definitions, instance: dg.DagsterInstance, **config: int):
     return defs.resolve_job_def("maintenance").execute_in_process(
         instance=instance, run_config=config, raise_on_error=False
     )
-
-
-def observed(result: dg.ExecuteInProcessResult) -> dict[str, dict]:
-    observations = [event.asset_observation_data for event in result.get_asset_observation_events()]
-    return {
-        each.asset_observation.asset_key.to_user_string(): {
-            name: value.value for name, value in each.asset_observation.metadata.items()
-        }
-        for each in observations
-    }
 
 
 @pytest.fixture(scope="module")
