@@ -15,7 +15,7 @@ import click
 from stedi_assets.errors import LakehouseError, fault_ends_process
 
 INSTANCE = Path(__file__).with_name("dagster.yaml")
-GARBAGE_AFTER_OBJECTS = 10_000
+GARBAGE_AFTER_OBJECTS = 100_000
 FILE = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 

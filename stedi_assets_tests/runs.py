@@ -11,8 +11,6 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 HANGING_SECONDS = 120
 LIBRARIES = [
@@ -74,23 +72,4 @@ def _materialize(settings: dict[str, str], printed: str, options: Sequence[str])
     from stedi_assets.orchestration import failures
 
     failures.RETRY_SECONDS = 0  # what is at fault in a test stays so
-    _reuse_engines()
     cli.main(["materialize", *options])
-
-
-def _reuse_engines() -> None:
-    """Has Dagster use one engine of SQLAlchemy for each file of its history.
-
-    It makes one for each event, which compiles each statement anew: a third of a small run.
-    """
-    from dagster._core.storage.event_log.sqlite import sqlite_event_log
-
-    make = vars(sqlite_event_log)["create_engine"]
-    engines = dict[str, Any]()
-
-    def create_engine(address: str, **options: Any) -> Any:
-        if address not in engines:
-            engines[address] = make(address, **options)
-        return engines[address]
-
-    mock.patch.object(sqlite_event_log, "create_engine", create_engine).start()

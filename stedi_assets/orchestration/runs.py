@@ -16,12 +16,15 @@ from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from typing_extensions import override
 
+from stedi_assets.orchestration.sqlite import SqliteStorage
 from stedi_assets.storage.faults import storage_faults
 
 IN_PROGRESS = (
@@ -50,9 +53,21 @@ def history(home: Path) -> Iterator[dg.DagsterInstance]:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (home / "making.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            instance = dg.DagsterInstance.from_config(str(home))
+            instance = dg.DagsterInstance.from_ref(_kept_open(InstanceRef.from_dir(str(home))))
         with instance:
             yield instance
+
+
+def _kept_open(ref: InstanceRef) -> InstanceRef:
+    """The same history, of which Dagster's SQLite files are kept open."""
+    assert ref.storage_data is not None
+    if ref.storage_data.class_name != DagsterSqliteStorage.__name__:
+        return ref
+    storage = SqliteStorage
+    kept_open = ref.storage_data._replace(
+        module_name=storage.__module__, class_name=storage.__name__
+    )
+    return ref._replace(storage_data=kept_open)
 
 
 @contextlib.contextmanager
