@@ -17,6 +17,7 @@ from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.tables import TABLES, Table, checks, recount, subjects
 from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS
 from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.hashes import HASH, row_hash
 from stedi_assets.tables.schema import Check, applied
 from stedi_assets.tables.subjects import Values
 
@@ -83,12 +84,16 @@ class Given:
     Attributes:
         read: Gives a table's rows by its name: those of the times that are counted.
         whole: Gives all rows.
+        values: Gives the different values in a column of a table, of the rows that are counted.
+        cached: Caches a frame.
         people: A column `email` of the people who consent.
         devices: A column `serialNumber` of their devices.
     """
 
     read: Read
     whole: Read
+    values: Callable[[str, str], DataFrame]
+    cached: Callable[[DataFrame], DataFrame]
     people: DataFrame
     devices: DataFrame
 
@@ -122,8 +127,10 @@ def counted(
     key = table.key if set(table.key) <= set(frame.columns) else ()
     implausible = {checks.VALUES.name: checks.implausible(table, frame)}
     time = table.time_column if table.time_column in frame.columns else None
-    recounted, further = _recounted(table, given.read, as_of, options)
-    for each in (checks.count(frame, key, implausible, time).collect(), recounted):
+    counts = checks.count(frame, key, implausible, time)
+    rows = {row.asDict().get(BUCKET, 0): row["rows"] for row in counts}
+    recounted, further = _recounted(table, given, as_of, options, rows)
+    for each in (counts, recounted):
         for row in each:
             figures = row.asDict()
             number = figures.pop(BUCKET, 0)
@@ -134,16 +141,16 @@ def counted(
             known = subjects.known(
                 table, given.people, given.devices, TABLES.__getitem__, given.read
             )
-            faults[check.name] = _missing(table, frame, known, options, pseudonyms)
+            faults[check.name] = _missing(table, given, known, options, pseudonyms)
         elif check == checks.REFERENCES:
             known = [
-                ((column,), given.read(target).select(name).toDF(column))
+                ((column,), _values(given, TABLES[target], name).toDF(column))
                 for column, (target, name) in table.references.items()
             ]
-            faults[check.name] = _missing(table, frame, known, options, pseudonyms)
+            faults[check.name] = _missing(table, given, known, options, pseudonyms)
         elif check == checks.NO_PERSONAL_DATA:
-            rows = given.whole(table.name) if anyone_new else frame
-            faults[check.name] = _personal(table, rows, given.whole(CUSTOMER_LANDING.name))
+            looked_at = given.whole(table.name) if anyone_new else frame
+            faults[check.name] = _personal(table, looked_at, given.whole(CUSTOMER_LANDING.name))
         elif check.count is not None:
             faults[check.name] = int(applied(check.count, given.whole, now, options))
     wrong = tuple(checks.schema_faults(table, frame))
@@ -157,41 +164,76 @@ def counted(
 
 
 def _recounted(
-    table: Table, read: Read, as_of: int, options: Options
+    table: Table, given: Given, as_of: int, options: Options, rows: Mapping[int, int]
 ) -> tuple[list[Row], Mapping[str, int]]:
-    """The recount of a table, by bucket if it has times, and figures of people besides."""
+    """The recount of a table, by bucket if it has times, and figures of people besides.
+
+    Rows that differ are counted by a hash, and themselves only where these are not as many as the
+    table's `rows`.
+    """
     from pyspark.sql import functions as F
 
-    if table.recount is not None:
-        found = applied(table.recount, read, as_of, options)
-    else:
+    if table.recount is None:
         taken = [*table.parents, *(target for target, _ in table.references.values())]
-        found = recount.kept_rows(table, {name: read(name) for name in taken})
-    if recount.PERSON not in found.columns:
-        return found.collect(), {}
-    sums = [F.sum(n).alias(n) for n in found.columns if n not in (BUCKET, recount.PERSON)]
-    each = found.groupBy(recount.PERSON).agg(F.sum(EXPECTED).alias("_rows"))
+        kept = recount.kept_rows(table, {name: given.read(name) for name in taken})
+        time, names = table.time_column, table.column_names
+        hashed = kept.select(*([time] if time else []), row_hash(kept, names).alias(HASH))
+        found = recount.unique_rows(hashed, [HASH], time).collect()
+        if {r.asDict().get(BUCKET, 0): r["expected"] for r in found if r["expected"]} == rows:
+            return found, {}
+        return recount.unique_rows(kept, names, time).collect(), {}
+    counted = applied(table.recount, given.read, as_of, options)
+    if recount.PERSON not in counted.columns:
+        return counted.collect(), {}
+    counted = given.cached(counted)
+    sums = [F.sum(n).alias(n) for n in counted.columns if n not in (BUCKET, recount.PERSON)]
+    each = counted.groupBy(recount.PERSON).agg(F.sum(EXPECTED).alias("_rows"))
     people = each.where("_rows > 0").agg(
         F.count(F.lit(1)).alias("people"),
         F.coalesce(F.min("_rows"), F.lit(0)).alias("fewest_rows_of_a_person"),
     )
-    return found.groupBy(BUCKET).agg(*sums).collect(), people.collect()[0].asDict()
+    return counted.groupBy(BUCKET).agg(*sums).collect(), people.collect()[0].asDict()
+
+
+def _values(given: Given, table: Table, column: str) -> DataFrame:
+    """The values in a column; each once, but for times, which are nearly as many as rows."""
+    if column == table.time_column:
+        return given.read(table.name).select(column)
+    return given.values(table.name, column)
 
 
 def _missing(
     table: Table,
-    frame: DataFrame,
+    given: Given,
     known: Sequence[Values],
     options: Options,
     pseudonyms: Pseudonyms,
 ) -> int:
-    """How many rows have a value that is not among known ones, each as the table shows it."""
-    shown = []
+    """How many rows have a value that is not among known ones, each as the table shows it.
+
+    The rows themselves are looked up only where not all are found by different values or hashes.
+    """
+    frame = given.read(table.name)
+    failing: list[Values] = []
     for columns, values in known:
         if options.pseudonymise_devices and set(columns) <= set(table.pseudonymised):
             values = pseudonyms.of(values.toDF(*columns), columns[0])
-        shown.append((columns, values))
-    return int(checks.at_fault(frame, among=shown).collect()[0][0])
+        if not _all_found(table, given, frame, columns, values.toDF(*columns).dropna()):
+            failing.append((columns, values))
+    return int(checks.at_fault(frame, among=failing).collect()[0][0]) if failing else 0
+
+
+def _all_found(
+    table: Table, given: Given, frame: DataFrame, columns: Sequence[str], known: DataFrame
+) -> bool:
+    if not set(columns) <= set(frame.columns):
+        return False
+    if len(columns) > 1:
+        hashed = frame.select(row_hash(frame, columns).alias(HASH))
+        return checks.all_found(hashed, [HASH], known.select(row_hash(known, columns).alias(HASH)))
+    if columns[0] != table.time_column:
+        frame = given.values(table.name, columns[0])
+    return checks.all_found(frame, columns, known)
 
 
 def _personal(table: Table, frame: DataFrame, landed: DataFrame) -> int:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from stedi_assets.tables import Table
-from stedi_assets.tables.columns import Column, ColumnType
+from stedi_assets.tables.hashes import HASH, row_hash
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
@@ -20,7 +20,7 @@ MOST_BUCKETS, MOST_RANGES = 4096, 5
 NO_TIME = -1  # the bucket of rows that have none
 # The years that can be shown (epoch milliseconds, UTC).
 SHOWN = -62_135_596_800_000, 253_402_300_799_999
-BUCKET, HASH, SIGN, FIRST, LAST = "_bucket", "_hash", "_sign", "_first", "_last"
+BUCKET, SIGN, FIRST, LAST = "_bucket", "_sign", "_first", "_last"
 
 # From when, included, until when, not included (epoch milliseconds, UTC).
 Range = tuple[int, int]
@@ -74,7 +74,7 @@ def compare(table: Table, expected: DataFrame, stored: DataFrame) -> Comparison:
 
     columns = [
         _bucket(time, first, last, width).alias(BUCKET),
-        _hash(table.columns).alias(HASH),
+        row_hash(expected, table.column_names).alias(HASH),
         (F.col(time) if time else F.lit(None).cast("bigint")).alias(FIRST),
     ]
     both = expected.select(*columns, F.lit(1).alias(SIGN)).unionAll(
@@ -151,16 +151,3 @@ def _bucket(time: str | None, first: int | None, last: int, width: int) -> Expre
     within = F.greatest(F.least(F.col(time), F.lit(last)), F.lit(first)).cast("double")
     bucket = F.floor((within - F.lit(float(first))) / F.lit(width)).cast("bigint")
     return F.when(F.col(time).isNull(), F.lit(NO_TIME)).otherwise(bucket)
-
-
-def _hash(columns: Sequence[Column]) -> Expression:
-    """A hash of a row's values. By itself the function skips nulls, wherever they are."""
-    from pyspark.sql import functions as F
-
-    values = []
-    for column in columns:
-        value = F.col(column.name)
-        if column.type is ColumnType.DOUBLE:
-            value = F.when(F.isnan(value), F.lit(math.nan)).otherwise(value + F.lit(0.0))
-        values += [value, F.col(column.name).isNull()]
-    return F.xxhash64(*values)

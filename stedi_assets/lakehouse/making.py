@@ -32,7 +32,8 @@ class NewVersion:
     Attributes:
         plan: How much of it is made anew.
         id: The id of the state of its rows.
-        frame: The rows that are made, cached; None where the table keeps all that it has.
+        frame: The rows that are made; cached if there was a version before; None where the table keeps
+            all that it has.
         commit: What to keep with them; None where nothing is new.
         people: How many people have come and left; None where that is not looked at.
     """
@@ -91,7 +92,9 @@ def next_version(
         return lakehouse.seen_by(table, TABLES[name], read(name), ranges)
 
     frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms))
-    frame = lakehouse.spark.cached(frame)
+    if last is not None:
+        # Compared with the last version before it is written.
+        frame = lakehouse.spark.cached(frame)
     commit = commit.model_copy(update={"valid": plans.valid(lakehouse, table, now)})
     if plan.is_known and table.time_column is None:
         assert last is not None

@@ -78,7 +78,13 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
             other = TABLES[name]
             return lakehouse.seen_by(table, other, lakehouse.read(other), ranges)
 
-        given = Given(restricted, whole, *_consenting(lakehouse, now))
+        def values(name: str, column: str) -> DataFrame:
+            if ranges is None:
+                return lakehouse.values(TABLES[name], [column])
+            return restricted(name).select(column).distinct()
+
+        cached = lakehouse.spark.cached
+        given = Given(restricted, whole, values, cached, *_consenting(lakehouse, now))
         as_of = commit.as_of or now
         return counted(table, given, as_of, now, commit.config, pseudonyms, anyone_new=anyone_new)
 

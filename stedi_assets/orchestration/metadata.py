@@ -71,17 +71,10 @@ def materialization(table: Table, uri: str, state: TableState) -> dict[str, Any]
     }
 
 
-def made(new: NewVersion, rows: int, replaced: int) -> dict[str, Any]:
-    """The metadata of how much of a table was made anew, and why.
-
-    Args:
-        new: Its next version.
-        rows: How many rows were made.
-        replaced: How many those stand in place of.
-    """
+def made(new: NewVersion) -> dict[str, Any]:
+    """The metadata of how much of a table was made anew, and why."""
     plan = new.plan
     shown: dict[str, Any] = {MODE: plan.mode.value, REASON: plan.reason}
-    shown |= {"rows_made": rows, "rows_replaced": replaced}
     if plan.mode is Mode.RANGES:
         milliseconds = sum(last - first + 1 for first, last in plan.ranges)
         shown["minutes_made"] = milliseconds // 60_000

@@ -136,16 +136,20 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
                 landing=volume.landed(lakehouse),
                 weaker_until=maintenance.weaker_until(last, options),
             )
-            judged = volume.judge(lakehouse, table, new, accepted=config.accept_volume)
-        if judged.passed:
-            new = new.noting(accepted_rows=judged.next_accepted_rows)
+            judged = None
+            if last:
+                judged = volume.judge(lakehouse, table, new, accepted=config.accept_volume)
+                new = new.noting(accepted_rows=judged.next_accepted_rows)
+        if judged is None or judged.passed:
             shown = _options_shown(options, policy) if table.has_options else {}
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
             version = code.digest(code_of_rows(table, lakehouse), str(options), new.id)
-            figures = metadata.made(new, judged.made, judged.replaced)
+            figures = metadata.made(new)
+            if judged:
+                figures |= {"rows_made": judged.made, "rows_replaced": judged.replaced}
             yield _output(new, figures | shown, version)
-        yield judged.result()
+        yield (judged or volume.first(lakehouse, table)).result()
 
     asset: dg.AssetsDefinition = dg.asset(
         name=table.name,

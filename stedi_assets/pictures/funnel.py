@@ -89,11 +89,12 @@ def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
     subject = table.subjects[0]
     if isinstance(subject, Device):
         owners = read(_owners(table, subject.column))
-        serials = rows.select(F.col(subject.column).alias("_serial"))
+        serials = rows.select(F.col(subject.column).alias("_serial")).distinct()
         people = owners.join(serials, owners.serialNumber == serials["_serial"], "left_semi")
         email = consent.person("email")
     else:
-        people, email = rows, consent.person(subject.columns[0])
+        [column] = subject.columns
+        people, email = rows.select(column).distinct(), consent.person(column)
     return rows_of_table.crossJoin(people.agg(F.count_distinct(email).alias("people")))
 
 

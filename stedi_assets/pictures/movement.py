@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Steady is 1 plus or minus a tenth, so that a sensor's noise does not change the class.
 BELOW, ABOVE = 0.9, 1.1
 CLASSES = (f"slight (< {BELOW})", f"steady ({BELOW} to {ABOVE})", f"strong (> {ABOVE})")
-SLIGHT, STEADY, STRONG = CLASSES
 BINS = 12
 # Bins begin and end at multiples of these, so that their bounds are no single reading's values.
 TIME_STEP, DISTANCE_STEP = 10_000, 10
@@ -35,7 +34,7 @@ CAPTION = (
 
 
 def figures(readings: DataFrame) -> tuple[Figures, Figures]:
-    """Counts the readings of each class in bins of time, and of distance, in one query.
+    """Counts the readings of each class in bins of time, and of distance.
 
     Args:
         readings: The rows of machine_learning_curated.
@@ -46,28 +45,22 @@ def figures(readings: DataFrame) -> tuple[Figures, Figures]:
     """
     from pyspark.sql import functions as F
 
-    span = readings.agg(
+    [(t0, time, d0, distance)] = readings.agg(
         *_ends("timestamp", TIME_STEP, "t0", "time"),
         *_ends("distanceFromObject", DISTANCE_STEP, "d0", "distance"),
-    )
+    ).collect()
+    if t0 is None:
+        return [], []
     size = F.sqrt(F.col("x") ** 2 + F.col("y") ** 2 + F.col("z") ** 2)
-    movement = F.when(size < BELOW, SLIGHT).when(size <= ABOVE, STEADY).otherwise(STRONG)
     counted = (
-        readings.crossJoin(span)
-        .groupBy(
-            *("t0", "time", "d0", "distance"),
-            movement.alias("movement"),
-            F.floor((F.col("timestamp") - F.col("t0")) * BINS / F.col("time")).alias("time_bin"),
-            F.floor((F.col("distanceFromObject") - F.col("d0")) * BINS / F.col("distance")).alias(
-                "distance_bin"
-            ),
+        readings.groupBy(
+            F.when(size < BELOW, 0).when(size <= ABOVE, 1).otherwise(2).alias("movement"),
+            F.floor((F.col("timestamp") - t0) * BINS / time).alias("time_bin"),
+            F.floor((F.col("distanceFromObject") - d0) * BINS / distance).alias("distance_bin"),
         )
-        .agg(F.sum(F.lit(1)).alias("readings"))
+        .agg(F.count(F.lit(1)).alias("readings"))
         .collect()
     )
-    if not counted:
-        return [], []
-    t0, time, d0, distance = counted[0][:4]
     over_time = _by_class(counted, "time_bin")
     by_distance = _by_class(counted, "distance_bin")
     return (
@@ -103,7 +96,7 @@ def pictures_by_distance(figures: Figures) -> list[Picture]:
 def _by_class(counted: list[Any], span: str) -> dict[int, dict[str, int]]:
     found: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLASSES, 0))
     for row in counted:
-        found[row[span]][row.movement] += row.readings
+        found[row[span]][CLASSES[row.movement]] += row.readings
     return found
 
 

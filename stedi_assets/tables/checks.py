@@ -9,11 +9,12 @@ from pyspark.sql import functions as F
 
 from stedi_assets.tables import plausible
 from stedi_assets.tables.buckets import BUCKET, bucket
+from stedi_assets.tables.hashes import HASH, row_hash
 from stedi_assets.tables.schema import Check, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from stedi_assets.tables.subjects import Values
 
@@ -83,7 +84,9 @@ def checks_of(table: Table) -> tuple[Check, ...]:
 
 
 def at_fault(
-    frame: DataFrame, among: Sequence[Values] = (), not_among: Sequence[Values] = ()
+    frame: DataFrame,
+    among: Sequence[Values] = (),
+    not_among: Sequence[Values] = (),
 ) -> DataFrame:
     """Counts the rows whose columns are not, or are, among known values.
 
@@ -133,6 +136,18 @@ def at_fault(
     return each_value.agg(faults.alias("at_fault"))
 
 
+def all_found(frame: DataFrame, columns: Sequence[str], known: DataFrame) -> bool:
+    """Whether the values in some columns are all among known ones; null is never found.
+
+    By a grouping, which spills what memory cannot hold.
+    """
+    both = frame.select(*columns, F.lit(0).alias("_known")).union(
+        known.select(*columns, F.lit(1)).dropna()
+    )
+    each = both.groupBy(*columns).agg(F.max("_known").alias("_known"))
+    return not each.where("_known = 0").limit(1).count()
+
+
 def _marked(frame: DataFrame, columns: Sequence[str], known: DataFrame, mark: str) -> DataFrame:
     # The embedded engine holds a join's left side, which are the known values therefore.
     aliases = [f"{mark}_{column}" for column in columns]
@@ -146,8 +161,10 @@ def count(
     key: Sequence[str],
     broken: Mapping[str, Expression],
     time_column: str | None = None,
-) -> DataFrame:
+) -> list[Row]:
     """Counts, in one pass: `rows`, `keys` that differ (if there is a key), and faults by rule.
+
+    Only where not all keys differ by their hash are they compared themselves, in a second pass.
 
     Args:
         frame: The rows.
@@ -159,11 +176,16 @@ def count(
     rows = F.count(F.lit(1)).alias("rows")
     at_fault = [F.count_if(fault).alias(rule) for rule, fault in broken.items()]
     if not key:
-        return frame.groupBy(*by).agg(rows, *at_fault)
-    each = frame.groupBy(*by, *key).agg(rows, *at_fault)
+        return frame.groupBy(*by).agg(rows, *at_fault).collect()
     sums = [F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("rows", *broken)]
     keys = F.count(F.lit(1)).alias("keys")
-    return each.groupBy(*([BUCKET] if by else [])).agg(keys, *sums)
+
+    def counted(*key: Expression | str) -> list[Row]:
+        each = frame.groupBy(*by, *key).agg(rows, *at_fault)
+        return each.groupBy(*([BUCKET] if by else [])).agg(keys, *sums).collect()
+
+    found = counted(row_hash(frame, key).alias(HASH))
+    return found if all(row["keys"] == row["rows"] for row in found) else counted(*key)
 
 
 def implausible(table: Table, frame: DataFrame) -> Expression:

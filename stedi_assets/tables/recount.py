@@ -6,12 +6,12 @@ consent judged anew. Only who a person and what a device is, they share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from stedi_assets.tables.buckets import bucket
+from stedi_assets.tables.buckets import BUCKET, bucket
 from stedi_assets.tables.columns import REPLACED, SUPERSEDED, YEAR_2000
 from stedi_assets.tables.consent import UNKNOWN, device, person
 from stedi_assets.tables.schema import Person, Table
@@ -141,27 +141,38 @@ def pairs(
 
 
 def kept_rows(table: Table, frames: Mapping[str, DataFrame]) -> DataFrame:
-    """The unique rows of a table's first parent that refer to others as the table declares.
+    """The rows of a table's first parent that refer to others as the table declares, repeated ones.
 
     Args:
-        table: The table, whose rule keeps these rows.
+        table: The table, whose rule keeps these rows once each.
         frames: The rows of its parents, by name.
-
-    Returns:
-        `expected`, and how often others repeat one of these rows, `repeated`; of a table with a
-        time column for each `bucket`.
     """
     rows = frames[table.parents[0]].select(*table.column_names)
-    for subject in table.subjects:
-        if isinstance(subject, Person):
-            rows = rows.withColumn(subject.column, person(subject.column))
+    people = [each.column for each in table.subjects if isinstance(each, Person)]
     for column, (target, name) in table.references.items():
         known = frames[target].select(F.col(name).alias(column)).distinct()
-        rows = known.join(rows, column).select(*table.column_names)
-    unique = rows.groupBy(*table.column_names).agg(F.sum(F.lit(1)).alias("times"))
+        by = column
+        if column in people:
+            # Each address once: that of a person is on many rows.
+            by = "_written"
+            written = rows.select(F.col(column).alias(by)).distinct()
+            known = written.withColumn(column, person(by)).join(known, column)
+            rows = rows.withColumnRenamed(column, by)
+        rows = known.join(rows, by).select(*table.column_names)
+    return rows
+
+
+def unique_rows(rows: DataFrame, columns: Sequence[str], time_column: str | None) -> DataFrame:
+    """Counts the rows that differ in some columns.
+
+    Returns:
+        `expected`, and how often others repeat one of these rows, `repeated`; with a time column
+        for each `bucket`.
+    """
+    by = [bucket(time_column)] if time_column else []
+    unique = rows.groupBy(*by, *columns).agg(F.sum(F.lit(1)).alias("times"))
     count = F.count(F.lit(1))
-    by = [bucket(table.time_column)] if table.time_column else []
-    return unique.groupBy(*by).agg(
+    return unique.groupBy(*([BUCKET] if by else [])).agg(
         count.alias("expected"), (total("times") - count).alias("repeated")
     )
 

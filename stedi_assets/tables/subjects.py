@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from stedi_assets.tables.consent import person
 from stedi_assets.tables.schema import Device, Person, Table, Through
@@ -45,6 +46,9 @@ def known(
 
 def _restricted(rows: DataFrame, columns: Sequence[str], values: DataFrame) -> DataFrame:
     [column] = columns
+    # Each value once: that of a person or a device is on many rows.
+    written = rows.select(F.col(column).alias("_written")).distinct()
+    who = person("_written") if values.columns == ["email"] else F.col("_written")
     of = values.toDF("_known")
-    who = person(column) if values.columns == ["email"] else rows[column]
-    return rows.join(of, who == of["_known"], "left_semi")
+    theirs = written.join(of, who == of["_known"], "left_semi")
+    return rows.join(theirs, rows[column] == theirs["_written"], "left_semi")

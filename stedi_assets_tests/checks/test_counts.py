@@ -173,7 +173,8 @@ def _stored(lakehouse: Lakehouse, table: tables.Table, made: DataFrame) -> DataF
 
 
 def kept(table: tables.Table, *parents: DataFrame) -> DataFrame:
-    return recount.kept_rows(table, dict(zip(table.parents, parents, strict=True)))
+    rows = recount.kept_rows(table, dict(zip(table.parents, parents, strict=True)))
+    return recount.unique_rows(rows, table.column_names, table.time_column)
 
 
 def counted(recounted: DataFrame) -> tuple[int, ...]:

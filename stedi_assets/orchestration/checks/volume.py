@@ -130,11 +130,18 @@ def superseded_files(folder: LandingFolder) -> str:
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:12]
 
 
+def first(lakehouse: Lakehouse, table: Table) -> Volume:
+    """What there is to say of a table's first version, which is compared with nothing."""
+    state = lakehouse.state(table)
+    assert state is not None
+    return Volume(table, state.rows, None)
+
+
 def judge(lakehouse: Lakehouse, table: Table, new: NewVersion, *, accepted: bool) -> Volume:
     """Compares a table's new rows with its last accepted version.
 
     It counts the new rows, which must be cached. Only if there are fewer than before it reads the
-    last version and what landed.
+    last version, which there must be, and what landed.
 
     Args:
         lakehouse: Where the tables are.
@@ -143,10 +150,7 @@ def judge(lakehouse: Lakehouse, table: Table, new: NewVersion, *, accepted: bool
         accepted: Whether the run accepts any loss.
     """
     last = lakehouse.state(table)
-    if last is None:
-        assert new.frame is not None
-        rows = new.frame.count()
-        return Volume(table, rows, None, accepted=accepted, made=rows)
+    assert last is not None
     accepted_rows = last.commit.accepted_rows
     before = last.rows if accepted_rows is None else accepted_rows
     if new.frame is None or new.commit is None:
