@@ -32,8 +32,8 @@ class NewVersion:
     Attributes:
         plan: How much of it is made anew.
         id: The id of the state of its rows.
-        frame: The rows that are made; cached if there was a version before; None where the table keeps
-            all that it has.
+        frame: The rows that are made, cached if there was a version before; None where the table
+            keeps all that it has.
         commit: What to keep with them; None where nothing is new.
         people: How many people have come and left; None where that is not looked at.
     """
