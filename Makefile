@@ -48,7 +48,7 @@ sql: $(INSTALLED)
 sql-ddl: $(INSTALLED)
 	$(BIN)/stedi ddl
 
-# What follows from the declarations outside of the package: DDL, policies, the README's tables.
+# What follows from the declarations outside of the package: DDL, policies, tables of README and docs.
 generate: $(INSTALLED)
 	@$(BIN)/python -m docs.generate
 
