@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from docs import blocks
+from stedi_assets import cli
 from stedi_assets_tests.conftest import PROJECT
 
-LISTED = subprocess.run(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-    cwd=PROJECT,
-    capture_output=True,
-    text=True,
-    check=True,
-).stdout.split()
-PAGES = [name for name in LISTED if (PROJECT / name).exists()]
+PAGES = [str(path.relative_to(PROJECT)) for path in blocks.pages()]
 README_LINES = 150
+PHONY = re.search(r"^\.PHONY:((?:.*\\\n)*.*)$", (PROJECT / "Makefile").read_text(), re.M)
+TARGETS = set(PHONY[1].replace("\\", " ").split()) if PHONY else set()
 
 
 def anchors(page: Path) -> set[str]:
@@ -45,6 +41,20 @@ def test__index__has_every_page() -> None:
     index = (PROJECT / "docs" / "README.md").read_text()
     pages = {Path(name).name for name in PAGES if name.startswith("docs/")} - {"README.md"}
     assert {page for page in pages if f"({page})" not in index} == set()
+
+
+def test__commands__are_listed() -> None:
+    """COMMANDS.md has every target of make and every subcommand of stedi."""
+    page = (PROJECT / "docs" / "COMMANDS.md").read_text()
+    targets = {f"make {target}" for target in TARGETS}
+    subcommands = {f"stedi {name}" for name in cli.stedi.commands}
+    assert {each for each in targets | subcommands if f"`{each}" not in page} == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test__targets__are_there(name: str) -> None:
+    named = set(re.findall(r"`make ([a-z][\w-]*)", (PROJECT / name).read_text()))
+    assert named - TARGETS == set()
 
 
 def test__readme__is_short() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -71,12 +72,30 @@ def test__line__reads_from_s3(tool: str, s3_lakehouse_uri: str) -> None:
     assert reads(tool, write(s3_lakehouse_uri)) == {(0, f"{ROWS.num_rows}\n")}
 
 
+def test__options__are_those_of_both_readers(
+    s3_lakehouse_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(s3_lakehouse_uri)
+    options = {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
+    for name in options:
+        monkeypatch.delenv(name)
+    names: dict[str, Any] = {}
+    script = re.sub(
+        r'^place = "s3:.*"$', f"place = {s3_lakehouse_uri!r}", line("On S3"), flags=re.M
+    )
+
+    exec(re.sub(r"^options = .*$", f"options = {options!r}", script, flags=re.M), names)
+
+    assert names["place"] == s3_lakehouse_uri and names["options"] == options
+    assert names["table"].count() == len(names["frame"].collect()) == ROWS.num_rows
+
+
 def test__warning__folder_has_old_versions_too(tmp_path: Path) -> None:
     assert len(pd.read_parquet(write(str(tmp_path)))) > ROWS.num_rows
 
 
 def test__line__spark(tmp_path: Path, spark: SparkSession) -> None:
-    names = {"spark": spark}
+    names: dict[str, Any] = {"spark": spark}
     exec(line("Spark").replace(PLACE, write(str(tmp_path / "table"))), names)
     assert names["rows"].count() == ROWS.num_rows
 

@@ -29,6 +29,11 @@ def test__settings__are_up_to_date() -> None:
     assert generate.settings(text) == text, "run make generate"
 
 
+def test__commands_not_run__are_up_to_date() -> None:
+    text = generate.COMMANDS.read_text(encoding="utf-8")
+    assert generate.commands(text) == text, "run make generate"
+
+
 def test__policies__of_another_source() -> None:
     text = generate.POLICIES.read_text(encoding="utf-8")
     watches = [replace(each, source="watch") for each in (ACCELEROMETER_LANDING,)]
