@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from stedi_assets_tests.conftest import PROJECT
 
 PAGE = (PROJECT / "docs" / "READ_TABLES.md").read_text()
+README = (PROJECT / "README.md").read_text()
 PLACE = "lakehouse/machine_learning/curated"
 ROWS = pa.table({"serialNumber": ["a", "b", None], "timestamp": [1, 2, 3]})
 VERSIONS = 3
@@ -98,6 +99,17 @@ def test__line__spark(tmp_path: Path, spark: SparkSession) -> None:
     names: dict[str, Any] = {"spark": spark}
     exec(line("Spark").replace(PLACE, write(str(tmp_path / "table"))), names)
     assert names["rows"].count() == ROWS.num_rows
+
+
+def test__readme__lines_read_the_same_rows(tmp_path: Path, spark: SparkSession) -> None:
+    [code] = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    names: dict[str, Any] = {"spark": spark}
+    exec(code.replace(PLACE, write(str(tmp_path / "table"))), names)
+    counted = {
+        *(len(names["frame"]), len(names["lazy"].collect()), len(names["relation"].fetchall())),
+        *(len(names["table"]), names["rows"].count()),
+    }
+    assert counted == {ROWS.num_rows}
 
 
 def test__line__athena_parses() -> None:
