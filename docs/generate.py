@@ -7,6 +7,7 @@ documents that nothing runs.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from itertools import groupby
@@ -95,11 +96,13 @@ def commands(text: str) -> str:
 
 def _shown(field: FieldInfo) -> str:
     """A field's default as one would write it into the environment, from the current folder."""
-    match field.get_default(call_default_factory=True):
+    with contextlib.chdir("/"):
+        default = field.get_default(call_default_factory=True)
+    match default:
         case bool(on):
             return f"`{str(on).lower()}`"
         case str(path) if path:
-            return f"`{Path(path).relative_to(Path.cwd())}`"
+            return f"`{path.lstrip('/')}`"
     return "nothing"
 
 
