@@ -8,8 +8,8 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
-	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
+.PHONY: materialize test test-docs test-jvm dev spark-server report screenshots sql sql-ddl generate \
+	replay pseudonyms demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi materialize
@@ -18,6 +18,10 @@ materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 # Each would compile the tests for itself if none may keep what it has compiled.
 test: $(INSTALLED)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist worksteal
+
+# The commands of the documents, each as it stands; those of AWS need its CLI.
+test-docs: $(INSTALLED)
+	$(BIN)/pytest -m commands -rs stedi_assets_tests/test_commands.py
 
 # On a JVM Spark: the tests of engines, and those of what engines have been seen to differ on.
 # They skip where there is no Java 17, or the jars cannot be fetched.
@@ -48,7 +52,7 @@ sql: $(INSTALLED)
 sql-ddl: $(INSTALLED)
 	$(BIN)/stedi ddl
 
-# What follows from the declarations outside of the package: DDL, policies, the README's tables.
+# What follows from the declarations outside of the package: DDL, policies, tables of README and docs.
 generate: $(INSTALLED)
 	@$(BIN)/python -m docs.generate
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of the README from the real UI, on the sample data: `make screenshots`."""
+"""Takes the pictures of docs/ from the real UI, on the sample data: `make screenshots`."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ share = functools.partial(click.option, type=_fraction, metavar="FRACTION", defa
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def stedi() -> None:
-    """The STEDI lakehouse. Settings are STEDI_* and AWS_* environment variables: see README."""
+    """The STEDI lakehouse. docs/SETTINGS.md lists the environment variables that set it up."""
 
 
 @stedi.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from stedi_assets.policy import NO_OPTION, Options, setting_of
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?"
 MISTAKE = "mistake"
+POLICY = {option.name: option.metadata["description"] for option in fields(Options)}
 
 
 def _on_or_off(value: Any) -> Any:
@@ -47,38 +49,60 @@ OnOff = Annotated[bool, BeforeValidator(_on_or_off)]
 class Settings(BaseSettings):
     """What the environment says, with defaults that work in any folder.
 
-    Attributes:
-        lakehouse_uri: A folder or `s3://bucket/prefix`; by default `lakehouse` in the current
-            folder.
-        source_data: The folder that landing assets upload from, by default `data` in the current
-            folder; empty where files arrive in landing by themselves.
-        spark_remote: Empty for the embedded engine, `sc://host:port` for any Spark Connect server,
-            which may have a token, `local[*]` for a local JVM Spark.
-        glue_database: The database of the Glue Data Catalog to register tables in; empty for none.
-        athena_workgroup: The Athena workgroup to count registered tables' rows in; empty for none.
-        slack_webhook_url: Where to report failed runs; empty for nowhere.
-        sns_topic_arn: Where to report failed runs; empty for nowhere.
-        pseudonym_key: The secret of pseudonymise_devices and of what is recorded of erasures.
-        webserver_hosts: The names, each with its port unless it is 80 or 443, under which browsers
-            reach the Dagster UI besides loopback; commas between them in the variable.
-        after_consent_only, match_device, pseudonymise_devices: The policy: see `Options`.
+    `make generate` writes the table of docs/SETTINGS.md from the fields.
     """
 
     model_config = SettingsConfigDict(env_prefix="STEDI_", frozen=True, hide_input_in_errors=True)
 
-    # What is written may hold a password by mistake.
-    lakehouse_uri: str = Field(default="", validate_default=True, repr=False)
-    source_data: str = Field(default_factory=lambda: str(Path.cwd() / "data"))
-    spark_remote: SecretStr = SecretStr("")
-    glue_database: str = ""
-    athena_workgroup: str = ""
-    slack_webhook_url: SecretStr = SecretStr("")
-    sns_topic_arn: str = ""
-    pseudonym_key: SecretStr = SecretStr("")
-    webserver_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = ()
-    after_consent_only: OnOff = False
-    match_device: OnOff = False
-    pseudonymise_devices: OnOff = False
+    lakehouse_uri: str = Field(
+        default_factory=lambda: str(Path.cwd() / "lakehouse"),
+        description="Where the tables are: a folder, or `s3://bucket/prefix`.",
+        repr=False,  # what is written may hold a password by mistake
+    )
+    source_data: str = Field(
+        default_factory=lambda: str(Path.cwd() / "data"),
+        description=(
+            "The folder that landing uploads from. Set it to nothing where files arrive in landing "
+            "by themselves."
+        ),
+    )
+    spark_remote: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "Nothing: the embedded engine. `sc://host:port`: any Spark Connect server, with "
+            "`/;token=…` if it has a token. `local[*]`: a local JVM Spark."
+        ),
+    )
+    glue_database: str = Field(
+        default="", description="The database of the Glue Data Catalog to register every table in."
+    )
+    athena_workgroup: str = Field(
+        default="",
+        description="With a Glue database: the Athena workgroup to count each table's rows in.",
+    )
+    slack_webhook_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="The incoming webhook of Slack to report failed runs to. A secret.",
+    )
+    sns_topic_arn: str = Field(
+        default="", description="The ARN of the SNS topic to report failed runs to."
+    )
+    pseudonym_key: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "A secret of 32 to 64 characters, for `pseudonymise_devices` and for erasing people."
+        ),
+    )
+    webserver_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = Field(
+        default=(),
+        description=(
+            "Further names under which browsers reach the Dagster UI, with commas between them, "
+            "each with its port unless that is 80 or 443."
+        ),
+    )
+    after_consent_only: OnOff = Field(default=False, description=POLICY["after_consent_only"])
+    match_device: OnOff = Field(default=False, description=POLICY["match_device"])
+    pseudonymise_devices: OnOff = Field(default=False, description=POLICY["pseudonymise_devices"])
 
     @classmethod
     def from_environment(cls) -> Settings:

@@ -51,9 +51,9 @@ class Unattended:
 
 
 def switch_on(what: str, environment: dict[str, str]) -> None:
-    """Runs a command of the README."""
+    """Runs a command of docs/AUTOMATION.md."""
     command = f"{what} start --start-all"
-    assert f"dagster {command}" in (PROJECT / "README.md").read_text()
+    assert f"dagster {command}" in (PROJECT / "docs" / "AUTOMATION.md").read_text()
     daemon.dagster(command, environment)
 
 
@@ -65,7 +65,7 @@ def lines(records: list[dict[str, object]]) -> str:
 def unattended(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Unattended]:
-    """The daemon over a small source, with the sensors switched on as the README says."""
+    """The daemon over a small source, with the sensors switched on as docs/AUTOMATION.md says."""
     home = daemon.home(tmp_path / "home")
     environment = {
         **os.environ,

@@ -1,20 +1,61 @@
-"""What the documents refer to is there."""
+"""The documents lead where they say, and README stays short."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from docs import blocks
+from stedi_assets import cli
 from stedi_assets_tests.conftest import PROJECT
 
-DOCUMENTS = ["README.md", "SECURITY.md", "docs/THREAT_MODEL.md"]
+PAGES = [str(path.relative_to(PROJECT)) for path in blocks.pages()]
+README_LINES = 150
+PHONY = re.search(r"^\.PHONY:((?:.*\\\n)*.*)$", (PROJECT / "Makefile").read_text(), re.M)
+TARGETS = set(PHONY[1].replace("\\", " ").split()) if PHONY else set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test__links__lead_to_files(document: str) -> None:
-    path = PROJECT / document
-    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
-    assert links
-    assert [link for link in links if not (path.parent / link).exists()] == []
+
+@pytest.mark.parametrize("name", PAGES)
+def test__links__lead_to_files_and_headings(name: str) -> None:
+    page = PROJECT / name
+    dead = []
+    for link in re.findall(r"\]\(([^):]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
+
+
+def test__index__has_every_page() -> None:
+    """Whoever adds a page to docs/ adds it to the index."""
+    index = (PROJECT / "docs" / "README.md").read_text()
+    pages = {Path(name).name for name in PAGES if name.startswith("docs/")} - {"README.md"}
+    assert {page for page in pages if f"({page})" not in index} == set()
+
+
+def test__commands__are_listed() -> None:
+    """COMMANDS.md has every target of make and every subcommand of stedi."""
+    page = (PROJECT / "docs" / "COMMANDS.md").read_text()
+    targets = {f"make {target}" for target in TARGETS}
+    subcommands = {f"stedi {name}" for name in cli.stedi.commands}
+    assert {each for each in targets | subcommands if f"`{each}" not in page} == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test__targets__are_there(name: str) -> None:
+    named = set(re.findall(r"`make ([a-z][\w-]*)", (PROJECT / name).read_text()))
+    assert named - TARGETS == set()
+
+
+def test__readme__is_short() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= README_LINES

@@ -93,7 +93,7 @@ def test__ddl__quotes_and_backslashes_in_a_description() -> None:
 
 
 def test__readme__fills_in_every_placeholder() -> None:
-    [command] = re.findall(r"```\n(sed .*)\n```", (PROJECT / "sql" / "README.md").read_text())
+    [command] = re.findall(r"```bash\n(sed .*)\n```", (PROJECT / "sql" / "README.md").read_text())
 
     for name in TABLES:
         run = subprocess.run(

@@ -26,8 +26,8 @@ from stedi_assets_tests.conftest import PROJECT
 
 CONSOLE = [sys.executable, "-m", "stedi_assets.cli", "sql"]
 WITHIN_SECONDS = 30
-README = (PROJECT / "README.md").read_text()
-QUERY_IT = README.split("## Query it")[1].split("\n## ")[0].split("```")[1].strip().splitlines()
+PAGE = (PROJECT / "docs" / "READ_TABLES.md").read_text()
+QUERY_IT = PAGE.split("## make sql")[1].split("```bash\n")[1].split("```")[0].splitlines()
 
 
 class Said(NamedTuple):
@@ -201,7 +201,7 @@ def test__schema__unknown_table() -> None:
 
 
 @pytest.mark.parametrize("command", QUERY_IT)
-def test__readme__query_it(sample_uri: str, tmp_path: Path, command: str) -> None:
+def test__page__make_sql(sample_uri: str, tmp_path: Path, command: str) -> None:
     (tmp_path / "installed").touch()  # what the tests run in is installed already
     variables = f"INSTALLED={tmp_path / 'installed'} BIN={Path(sys.executable).parent}"
 

@@ -15,7 +15,7 @@ from stedi_assets_tests.rows import PSEUDONYMS
 
 
 def execute(folder: Path, config: str) -> subprocess.CompletedProcess[str]:
-    """Runs the job as README has it."""
+    """Runs the job as docs/ERASE_PEOPLE.md has it."""
     (folder / "erase.yaml").write_text(config)
     (folder / "home").mkdir(exist_ok=True)
     return subprocess.run(
@@ -47,10 +47,10 @@ def test__execute__configuration_is_wrong(tmp_path: Path) -> None:
     assert not any(b"ann@example.com" in path.read_bytes() for path in kept)
 
 
-def test__execute__example_of_the_readme(tmp_path: Path) -> None:
+def test__execute__example_of_the_page(tmp_path: Path) -> None:
     """The output has the number of people and of lines."""
-    readme = (PROJECT / "README.md").read_text()
-    [example] = re.findall(r"```yaml\n(erase_from_landing:.*?)```", readme, re.DOTALL)
+    page = (PROJECT / "docs" / "ERASE_PEOPLE.md").read_text()
+    [example] = re.findall(r"```yaml\n(erase_from_landing:.*?)```", page, re.DOTALL)
     land(tmp_path / "lakehouse", CUSTOMER_LANDING, GOOD[CUSTOMER_LANDING.name])
     first, second = re.findall("[0-9a-f]{64}", example)
     config = example.replace(first, PSEUDONYMS.of_text("eve@example.com"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate
+from stedi_assets.settings import Settings
 from stedi_assets.tables import TABLES, Table
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING, ACCELEROMETER_TRUSTED
 
@@ -20,6 +21,17 @@ FILES = [(generate.policies, generate.POLICIES), (generate.readme, generate.READ
 def test__generated__is_up_to_date(written: Generate, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert written(text, list(TABLES.values())) == text
+
+
+def test__settings__are_up_to_date() -> None:
+    text = generate.SETTINGS.read_text(encoding="utf-8")
+    assert text.count("| `STEDI_") == len(Settings.model_fields)
+    assert generate.settings(text) == text, "run make generate"
+
+
+def test__commands_not_run__are_up_to_date() -> None:
+    text = generate.COMMANDS.read_text(encoding="utf-8")
+    assert generate.commands(text) == text, "run make generate"
 
 
 def test__policies__of_another_source() -> None:
