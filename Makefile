@@ -80,11 +80,11 @@ screenshots: $(TEST) ## take the pictures of the documents anew
 bench: bench-rivals bench-events ## measure beside Spark, DuckDB and Polars, and after an event
 
 # One of the rivals needs Java.
-bench-rivals: $(TEST)
+bench-rivals: $(TEST) ## only beside those
 	$(BIN)/python -m benchmarks.compare --scales $(SCALE) $(if $(UPDATE),--out benchmarks)
 
 # BEFORE=../old/.venv/bin/python compares the first load with another version's.
-bench-events: $(TEST)
+bench-events: $(TEST) ## only after an event
 	$(BIN)/python -m benchmarks.events --scales $(SCALE) $(if $(UPDATE),--out benchmarks) \
 		$(if $(BEFORE),--before $(BEFORE))
 
@@ -118,9 +118,12 @@ sbom: $(RUN) ## write build/sbom.json: CycloneDX of what runs, from uv.lock
 audit: $(TEST) ## look every locked dependency up in OSV
 	@$(BIN)/python .ci/audit.py $(if $(RECORD),--record) $(if $(OFFLINE),--allow-offline)
 
+# The default lakehouse is elsewhere if the engine cannot write to this folder's path.
 reset: ## remove the lakehouse and the history, not the environment
+	@[ ! -x $(BIN)/python ] || $(BIN)/python -c 'import shutil; \
+		from stedi_assets import settings; shutil.rmtree(settings.default_lakehouse(), ignore_errors=True)'
 	rm -rf .dagster lakehouse
-	@$(if $(STEDI_LAKEHOUSE_URI),echo "STEDI_LAKEHOUSE_URI names another lakehouse, which stays.")
+	@[ -z "$$STEDI_LAKEHOUSE_URI" ] || echo "The lakehouse that STEDI_LAKEHOUSE_URI names is left alone."
 
 clean: reset ## remove the environment too, and all that is made
 	rm -rf $(VENV) .demo-s3 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
@@ -132,7 +135,8 @@ help: ## print this
 
 # Why .venv cannot be used, which is then made anew: another Python, or this folder has moved.
 WANTED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
-UNUSABLE := $(shell [ ! -e $(VENV) ] || $(VENV)/bin/python -I .ci/environment.py check $(WANTED) 2>&1)
+UNUSABLE := $(shell { [ ! -e $(VENV) ] || $(VENV)/bin/python -I .ci/environment.py check "$(WANTED)" || \
+	echo its Python is gone; } 2> /dev/null)
 $(VENV)/place: requirements/uv.txt $(if $(UNUSABLE),anew)
 	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON). Name a Python: make PYTHON=…"; exit 1; }
 	@"$(PYTHON)" .ci/environment.py make "$(UNUSABLE)"

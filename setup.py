@@ -1,4 +1,4 @@
-"""What the package needs, each in the range that its tests run on; the rest is in pyproject.toml."""
+"""What the package needs, each in the range that its tests run on; pyproject.toml has the rest."""
 
 import re
 import tomllib

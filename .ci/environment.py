@@ -4,7 +4,6 @@
 that one which is too old for the project is told so.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -25,11 +24,11 @@ def supported():
     return [f"3.{minor}" for minor in range(int(first), int(end))]
 
 
-def unusable(wanted=None):
+def unusable(wanted):
     """Why the environment, whose Python runs this, cannot be used; empty if it can.
 
     Args:
-        wanted: The Python that it should be of, as a command; none for any that is supported.
+        wanted: The Python that it should be of, as a command; empty for any that is supported.
     """
     if VERSION not in supported():
         return f"it is of Python {VERSION}"
@@ -37,7 +36,7 @@ def unusable(wanted=None):
         return f"its Python has become {VERSION}"
     if not PLACE.exists() or not (VENV / "bin" / "uv").exists():
         return "make has not made it, or not to its end"
-    if PLACE.read_text(encoding="utf-8") != os.getcwd():  # noqa: PTH109
+    if PLACE.read_text(encoding="utf-8") != str(Path.cwd()):
         return "its folder has moved"
     if wanted and version_of(wanted) not in ("", VERSION):
         return f"it is of Python {VERSION}, and {wanted} is {version_of(wanted)}"
@@ -76,7 +75,7 @@ def make(reason=""):
         done = subprocess.run([*map(str, command)], check=False)
         if done.returncode:
             sys.exit(done.returncode)
-    PLACE.write_text(os.getcwd(), encoding="utf-8")
+    PLACE.write_text(str(Path.cwd()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -16,6 +19,21 @@ from stedi_assets.policy import NO_OPTION, Options, setting_of
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?"
 MISTAKE = "mistake"
+
+
+def engine_writes_to(path: str) -> bool:
+    """Whether the engine can write to a path, which it takes for the path of an URI."""
+    return quote(path) == path
+
+
+def default_lakehouse() -> Path:
+    """The folder `lakehouse` in the current folder, or one of the user's if that cannot be used."""
+    here = Path.cwd() / "lakehouse"
+    if engine_writes_to(str(here)):
+        return here
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    own = hashlib.sha256(os.fsencode(here)).hexdigest()[:12]
+    return Path(data, "stedi_assets", f"lakehouse-{own}")
 
 
 def _on_or_off(value: Any) -> Any:
@@ -48,8 +66,7 @@ class Settings(BaseSettings):
     """What the environment says, with defaults that work in any folder.
 
     Attributes:
-        lakehouse_uri: A folder or `s3://bucket/prefix`; by default `lakehouse` in the current
-            folder.
+        lakehouse_uri: A folder or `s3://bucket/prefix`; by default `default_lakehouse()`.
         source_data: The folder that landing assets upload from, by default `data` in the current
             folder; empty where files arrive in landing by themselves.
         spark_remote: Empty for the embedded engine, `sc://host:port` for any Spark Connect server,
@@ -100,7 +117,7 @@ class Settings(BaseSettings):
     @field_validator("lakehouse_uri")
     @classmethod
     def _or_default(cls, value: str) -> str:
-        return value or str(Path.cwd() / "lakehouse")
+        return value or str(default_lakehouse())
 
 
 def _sentence(mistake: Any) -> str:
