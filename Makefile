@@ -4,117 +4,155 @@ SPARK_PORT ?= 15002
 SCALE ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/installed
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-docs test-jvm dev spark-server report screenshots sql sql-ddl generate \
-	replay pseudonyms demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
+# What is installed: the packages of requirements/run.txt and this one, and those of test.txt.
+RUN := $(VENV)/run.installed
+TEST := $(VENV)/test.installed
 
-materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
+.PHONY: materialize test test-docs test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock locked export sbom audit reset clean \
+	help history anew
+
+materialize: $(RUN) history ## make of every table what has changed, and check it
 	@$(BIN)/stedi materialize
+
+dev: $(RUN) history ## serve the Dagster UI and its daemon; PORT=3001
+	@$(BIN)/stedi dev --port $(PORT)
+
+sql: $(RUN) ## open a SQL console; Q="select …" or F=file runs a query, FORMAT=csv
+	@$(BIN)/stedi sql $(if $(FORMAT),--format $(FORMAT)) \
+		$(if $(Q),--query "$$Q") $(if $(F),--file "$$F")
+
+report: $(RUN) history ## write build/report.html
+	@$(BIN)/stedi report
+
+replay: $(RUN) ## print the quarantined lines of SOURCE=accelerometer as they landed
+	@$(BIN)/stedi replay $(SOURCE)
+
+pseudonyms: $(RUN) ## print the pseudonyms of e-mail addresses, one a line until end of file
+	@$(BIN)/stedi pseudonyms
+
+demo-s3: $(TEST) history ## make every table on an S3 server on this machine
+	@$(BIN)/stedi demo-s3 start
+
+demo-s3-stop: $(TEST) ## stop that server; its data stays in .demo-s3
+	@$(BIN)/stedi demo-s3 stop
+
+spark-server: $(RUN) ## serve a JVM Spark (needs Java 17); SPARK_PORT=15002
+	@$(BIN)/stedi spark-server --port $(SPARK_PORT)
 
 # Some tests wait, for a daemon or a browser, so that it takes four processes to keep two cores busy.
 # Each would compile the tests for itself if none may keep what it has compiled.
-test: $(INSTALLED)
+test: $(TEST) ## run all tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-# The commands of the documents, each as it stands; those of AWS need its CLI.
-test-docs: $(INSTALLED)
+# Those of AWS need its CLI.
+test-docs: $(TEST) ## run the commands of the documents, each as it stands
 	$(BIN)/pytest -m commands -rs stedi_assets_tests/test_commands.py
 
 # On a JVM Spark: the tests of engines, and those of what engines have been seen to differ on.
 # They skip where there is no Java 17, or the jars cannot be fetched.
-test-jvm: $(INSTALLED)
+test-jvm: $(TEST) ## run the tests of engines on a JVM Spark
 	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py \
 		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
 
-dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/stedi dev --port $(PORT)
-
-report: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/stedi report
-
-# Needs Java 17, and the network at its first start.
-spark-server: $(INSTALLED)
-	@$(BIN)/stedi spark-server --port $(SPARK_PORT)
-
-# Needs Debian's chromium.
-screenshots: $(INSTALLED)
-	$(BIN)/python -m docs.screenshots
-
-# Q="select …" runs one query, F=file a file of them, neither opens a console; FORMAT=csv.
-sql: $(INSTALLED)
-	@$(BIN)/stedi sql $(if $(FORMAT),--format $(FORMAT)) \
-		$(if $(Q),--query "$$Q") $(if $(F),--file "$$F")
-
-sql-ddl: $(INSTALLED)
-	$(BIN)/stedi ddl
-
-# What follows from the declarations outside of the package: DDL, policies, tables of README and docs.
-generate: $(INSTALLED)
-	@$(BIN)/python -m docs.generate
-
-# Reads e-mail addresses, one a line, until end of file.
-pseudonyms: $(INSTALLED)
-	@$(BIN)/stedi pseudonyms
-
-# SOURCE=accelerometer prints the lines that its quarantine tells of, as they landed.
-replay: $(INSTALLED)
-	@$(BIN)/stedi replay $(SOURCE)
-
-demo-s3: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/stedi demo-s3 start
-
-demo-s3-stop: $(INSTALLED)
-	@$(BIN)/stedi demo-s3 stop
-
-# Writes into build/benchmarks; UPDATE=1 into benchmarks, whose results are committed.
-bench: bench-rivals bench-events
-
-# One of the rivals needs Java.
-bench-rivals: $(INSTALLED)
-	$(BIN)/python -m benchmarks.compare --scales $(SCALE) $(if $(UPDATE),--out benchmarks)
-
-# BEFORE=../old/.venv/bin/python compares the first load with another version's.
-bench-events: $(INSTALLED)
-	$(BIN)/python -m benchmarks.events --scales $(SCALE) $(if $(UPDATE),--out benchmarks) \
-		$(if $(BEFORE),--before $(BEFORE))
-
-lint: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
+lint: $(TEST) history ## check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate
 
-format: $(INSTALLED)
+format: $(TEST) ## put the code into style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# After a change of setup.py: resolves every dependency anew, for each Python and platform.
-lock: $(INSTALLED)
-	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --output-file requirements.lock
+sql-ddl: $(RUN) ## write sql/ddl anew
+	$(BIN)/stedi ddl
+
+# What follows from the declarations outside of the package: DDL, policies, the README's tables.
+generate: $(TEST) ## write anew what follows from the declarations
+	@$(BIN)/python -m docs.generate
+
+# Needs Debian's chromium.
+screenshots: $(TEST) ## take the pictures of the documents anew
+	$(BIN)/python -m docs.screenshots
+
+# Writes into build/benchmarks; UPDATE=1 into benchmarks, whose results are committed.
+bench: bench-rivals bench-events ## measure beside Spark, DuckDB and Polars, and after an event
+
+# One of the rivals needs Java.
+bench-rivals: $(TEST) ## only beside those
+	$(BIN)/python -m benchmarks.compare --scales $(SCALE) $(if $(UPDATE),--out benchmarks)
+
+# BEFORE=../old/.venv/bin/python compares the first load with another version's.
+bench-events: $(TEST) ## only after an event
+	$(BIN)/python -m benchmarks.events --scales $(SCALE) $(if $(UPDATE),--out benchmarks) \
+		$(if $(BEFORE),--before $(BEFORE))
+
+# What uv.lock has for those who run it, and with setuptools for the editable install.
+SERVES := --no-default-groups --extra postgres --extra slack --extra sql
+EXPORT := $(BIN)/uv export --quiet --frozen
+INTO := requirements
+
+lock: $(RUN) ## after a change of setup.py: write uv.lock and requirements anew
+	$(BIN)/uv lock
+	@$(MAKE) --no-print-directory export
+
+# Each file is a group of packages, which a target has by its stamp: $(VENV)/NAME.installed.
+export: $(RUN)
+	@mkdir -p $(INTO)
+	$(EXPORT) --no-header --no-emit-project --only-group uv --output-file $(INTO)/uv.txt
+	$(EXPORT) --no-header --no-emit-project $(SERVES) --group build --output-file $(INTO)/run.txt
+	$(EXPORT) --no-header --no-emit-project --all-extras --all-groups --output-file $(INTO)/test.txt
+
+locked: $(RUN) ## fail if uv.lock and requirements are not what setup.py asks for
+	$(BIN)/uv lock --check
+	@$(MAKE) --no-print-directory export INTO=build/requirements
+	diff --recursive requirements build/requirements
+
+sbom: $(RUN) ## write build/sbom.json: CycloneDX of what runs, from uv.lock
+	@mkdir -p build
+	$(EXPORT) $(SERVES) --format cyclonedx1.5 --preview-features sbom-export --output-file build/sbom.json
 
 # Known vulnerabilities of what is locked, from OSV or a snapshot of it, which RECORD=1 writes.
 # In CI it fails where nothing can be looked up, unless OFFLINE=allowed.
-audit: $(INSTALLED)
+audit: $(TEST) ## look every locked dependency up in OSV
 	@$(BIN)/python .ci/audit.py $(if $(RECORD),--record) $(if $(OFFLINE),--allow-offline)
 
-clean:
-	rm -rf $(VENV) $(DAGSTER_HOME) .demo-s3 lakehouse build dist *.egg-info \
-		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+# The default lakehouse is elsewhere if the engine cannot write to this folder's path.
+reset: ## remove the lakehouse and the history, not the environment
+	@[ ! -x $(BIN)/python ] || $(BIN)/python -c 'import shutil; \
+		from stedi_assets import settings; shutil.rmtree(settings.default_lakehouse(), ignore_errors=True)'
+	rm -rf .dagster lakehouse
+	@[ -z "$$STEDI_LAKEHOUSE_URI" ] || echo "The lakehouse that STEDI_LAKEHOUSE_URI names is left alone."
+
+clean: reset ## remove the environment too, and all that is made
+	rm -rf $(VENV) .demo-s3 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The lock file names every dependency, so pip has nothing to resolve.
-$(INSTALLED): requirements.lock setup.py
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes --no-deps --requirement requirements.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
-	touch $@
+help: ## print this
+	@sed -nE 's/^([a-z0-9-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-$(DAGSTER_HOME)/dagster.yaml: stedi_assets/dagster.yaml
-	mkdir -p -m 700 $(DAGSTER_HOME)
-	cp $< $@.$$$$ && mv $@.$$$$ $@ # whole, also for another that starts at this moment
+# Why .venv cannot be used, which is then made anew: another Python, or this folder has moved.
+WANTED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
+UNUSABLE := $(shell { [ ! -e $(VENV) ] || $(VENV)/bin/python -I .ci/environment.py check "$(WANTED)" || \
+	echo its Python is gone; } 2> /dev/null)
+$(VENV)/place: requirements/uv.txt $(if $(UNUSABLE),anew)
+	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON). Name a Python: make PYTHON=…"; exit 1; }
+	@"$(PYTHON)" .ci/environment.py make "$(UNUSABLE)"
+
+# By its path, since another environment may be active.
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-deps
+$(VENV)/%.installed: requirements/%.txt setup.py pyproject.toml $(VENV)/place
+	$(INSTALL) --require-hashes --build-constraint $< --requirement $<
+	$(INSTALL) --quiet --no-build-isolation --editable .
+	@touch $@
+
+history: stedi_assets/dagster.yaml
+	@mkdir -p -m 700 "$(DAGSTER_HOME)"
+	@cmp -s $< "$(DAGSTER_HOME)/dagster.yaml" || { cp $< "$(DAGSTER_HOME)/new.$$$$" && \
+		mv "$(DAGSTER_HOME)/new.$$$$" "$(DAGSTER_HOME)/dagster.yaml"; } # whole, also for another that starts now

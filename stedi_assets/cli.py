@@ -57,6 +57,8 @@ def materialize(rebuild: bool) -> None:
     with runs.history(_home()) as instance:
         console = Console(soft_wrap=True, highlight=False)
         result = materialize.materialize(defs, instance, console, rebuild=rebuild)
+    console.print()
+    console.print(materialize.next_steps(_lakehouse_uri(), success=result.success))
     gc.freeze()
     sys.exit(0 if result.success else 1)
 

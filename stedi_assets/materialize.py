@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import uuid
 from collections import defaultdict
@@ -136,6 +137,22 @@ class Report:
     def _say(self, verdict: str, style: str, said: str) -> None:
         # As text: what a path has in brackets would be read as markup.
         self.console.print(Text.assemble((verdict, style), f" {said}"))
+
+
+def next_steps(lakehouse_uri: str, *, success: bool) -> Text:
+    """Where the tables are, and by which commands to go on."""
+    place = lakehouse_uri.removeprefix("file://")
+    call = "make" if "MAKELEVEL" in os.environ else "stedi"
+    if not success:
+        return Text(
+            f"Tables that were not made are at their last good version, in {place}.\n"
+            f"For the events of the run, with the same settings: {call} dev"
+        )
+    return Text(
+        f"The tables are in {place}.\n"
+        f"Next, with the same settings: {call} sql (query them), {call} dev (the Dagster UI), "
+        f"{call} report"
+    )
 
 
 def _warns(check: AssetCheckEvaluation) -> bool:

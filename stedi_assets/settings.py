@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -18,6 +21,21 @@ ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?"
 MISTAKE = "mistake"
 POLICY = {option.name: option.metadata["description"] for option in fields(Options)}
+
+
+def engine_writes_to(path: str) -> bool:
+    """Whether the engine can write to a path, which it takes for the path of an URI."""
+    return quote(path) == path
+
+
+def default_lakehouse() -> Path:
+    """The folder `lakehouse` in the current folder, or one of the user's if that cannot be used."""
+    here = Path.cwd() / "lakehouse"
+    if engine_writes_to(str(here)):
+        return here
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    own = hashlib.sha256(os.fsencode(here)).hexdigest()[:12]
+    return Path(data, "stedi_assets", f"lakehouse-{own}")
 
 
 def _on_or_off(value: Any) -> Any:
@@ -55,7 +73,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STEDI_", frozen=True, hide_input_in_errors=True)
 
     lakehouse_uri: str = Field(
-        default_factory=lambda: str(Path.cwd() / "lakehouse"),
+        default_factory=lambda: str(default_lakehouse()),
         description="Where the tables are: a folder, or `s3://bucket/prefix`.",
         repr=False,  # what is written may hold a password by mistake
     )
@@ -124,7 +142,7 @@ class Settings(BaseSettings):
     @field_validator("lakehouse_uri")
     @classmethod
     def _or_default(cls, value: str) -> str:
-        return value or str(Path.cwd() / "lakehouse")
+        return value or str(default_lakehouse())
 
 
 def _sentence(mistake: Any) -> str:

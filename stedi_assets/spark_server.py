@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import IO
 
 import pyspark
 
 from stedi_assets.engine import jvm
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.loopback import HOST, require_free
 
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # Spark's own variable
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+LOOK_SECONDS = 0.2
 
 
 def remote(port: int, token: str) -> str:
@@ -39,18 +48,47 @@ def command(port: int) -> list[str]:
 
 
 def serve(port: int) -> None:
-    """Replaces this process by the server, if there is Java and the port is free.
+    """Runs the server until it ends, and says when it answers.
+
+    What it logs is shown only if it ends before: Ivy's log of fetching jars is long.
 
     Raises:
-        LakehouseError: If there is not, or something listens at the port.
+        LakehouseError: If there is no Java, something listens at the port, or the server does not
+            start.
+        SystemExit: With the server's status, if it ends later.
     """
     require_free(port, "spark-server", "SPARK_PORT")
     jvm.require_java()
     token = os.environ.get(TOKEN) or secrets.token_urlsafe(32)
-    print(
-        f"Spark Connect will answer on port {port}, to clients with this token. Ctrl-C stops it. "
-        f"To use it:\nexport STEDI_SPARK_REMOTE='{remote(port, token)}'",
-        flush=True,
+    print("Starting Spark Connect. Its first start fetches its jars, for a minute.", flush=True)
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(
+            command(port), env={**os.environ, TOKEN: token}, stdout=log, stderr=subprocess.STDOUT
+        )
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        try:
+            _await(server, port, log)
+            print(
+                f"Spark Connect is ready on port {port}, for clients with its token. Ctrl-C stops "
+                f"it. To use it:\nexport STEDI_SPARK_REMOTE='{remote(port, token)}'",
+                flush=True,
+            )
+            sys.exit(server.wait())
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _await(server: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
+    while server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(LOOK_SECONDS)
+    log.seek(0)
+    sys.stderr.write(log.read().decode(errors="replace"))
+    raise LakehouseError(
+        f"The Spark server has ended with status {server.returncode} before it was ready; the "
+        "lines above say why. Correct it, then start again.",
+        Code.ENGINE_SETUP,
     )
-    arguments = command(port)
-    os.execve(arguments[0], arguments, {**os.environ, TOKEN: token})

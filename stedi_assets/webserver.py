@@ -106,7 +106,7 @@ def main() -> None:
     if vars(dagster_webserver.app).get("DagsterWebserver") is not DagsterWebserver:
         sys.exit(
             "This release of dagster-webserver builds its server differently, so the guard cannot "
-            "be put before it. Install the release that requirements.lock names."
+            "be put before it. Install the release that uv.lock names."
         )
     vars(dagster_webserver.app)["DagsterWebserver"] = GuardedWebserver
     dagster_webserver.cli.main()

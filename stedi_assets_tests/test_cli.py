@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import os
 import re
 import shutil
@@ -28,13 +29,13 @@ def environment(tmp_path: Path) -> Path:
     """A virtual environment with the wheel, and the libraries of the one that the tests run in."""
     source, venv = tmp_path / "source", tmp_path / "venv"
     source.mkdir()
-    for name in ("setup.py", "pyproject.toml", "README.md"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(PROJECT / name, source)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PROJECT / "stedi_assets", source / "stedi_assets", ignore=ignored)
-    wheels = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    for name in ("stedi_assets", "sql"):
+        shutil.copytree(PROJECT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     run = functools.partial(subprocess.run, check=True)
-    run([sys.executable, "-m", *wheels, "--wheel-dir", str(tmp_path), str(source)])
+    build = ["build", "--quiet", "--wheel", "--offline", "--no-build-isolation"]
+    run([UV, *build, "--python", sys.executable, "--out-dir", str(tmp_path), str(source)])
     [wheel] = tmp_path.glob("*.whl")
     run([UV, "venv", "--quiet", "--python", sys.executable, str(venv)])
     install = ["pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(venv)]
@@ -73,12 +74,38 @@ def test__wheel__works_in_an_empty_folder(stedi: Stedi, environment: Path, tmp_p
     asked = stedi("sql", "--format", "csv", "--query", "select count(*) from customer_trusted")
 
     assert (made.returncode, made.stderr) == (0, ""), made.stdout
+    assert str(tmp_path / "here" / "lakehouse") in made.stdout
     assert asked.stdout.split()[1:] == ["482"]
+    query = environment / "share" / "stedi_assets" / "sql" / "queries" / "row_counts.sql"
+    assert "machine_learning_curated" in stedi("sql", "--file", str(query)).stdout
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         *(".dagster", "data", "lakehouse"),
     }
     assert (tmp_path / "here" / ".dagster").stat().st_mode & 0o777 == 0o700
     assert set(environment.rglob("*")) == installed
+
+
+def test__wheel__metadata(environment: Path) -> None:
+    """What pyproject.toml does not call dynamic would be dropped without a word."""
+    [wheel] = importlib.metadata.distributions(
+        name="stedi_assets", path=[str(each) for each in environment.glob("lib/*/site-packages")]
+    )
+    metadata, text = wheel.metadata, wheel.read_text("METADATA")
+    needed = {re.split(r"[^\w-]", each)[0] for each in wheel.requires or []}
+
+    assert {"dagster", "pyspark", "pysail", "deltalake", "duckdb", "slack-sdk"} <= needed
+    assert {"postgres", "slack", "sql"} <= set(metadata.get_all("Provides-Extra") or [])
+    assert [each.value for each in wheel.entry_points] == ["stedi_assets.cli:main"]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
+    assert metadata["Author"]
+    assert metadata.get_all("Project-URL")
+    assert metadata["Requires-Python"]
+    links = re.findall(r"\]\(([^)]+)\)", text or "")
+    assert any(link.endswith(".png") for link in links)
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    shipped = {str(each) for each in wheel.files or []}
+    assert {f"stedi_assets/{name}" for name in ("py.typed", "dagster.yaml")} <= shipped
 
 
 def test__help__imports_nothing_that_a_command_does_not_need() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.settings import Settings
+from stedi_assets.storage.address import as_uri
 from stedi_assets_tests.conftest import PROJECT
 
 KEY = "0123456789abcdef" * 2
@@ -39,6 +40,21 @@ def test__defaults__are_in_the_current_folder(
 
     monkeypatch.setenv("STEDI_SOURCE_DATA", "")
     assert Settings.from_environment().source_data == ""
+
+
+def test__default_lakehouse__is_elsewhere_where_the_engine_cannot_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = set()
+    for name in ("a b", "clône"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+        monkeypatch.setenv("STEDI_LAKEHOUSE_URI", "")
+        uri = Settings.from_environment().lakehouse_uri
+        assert as_uri(uri).startswith(f"file://{tmp_path}/data/stedi_assets/lakehouse-")
+        found.add(uri)
+    assert len(found) == 2
 
 
 def test__secrets__are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from stedi_assets import spark_server
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.loopback import HOST
 from stedi_assets.orchestration import failures
+from stedi_assets_tests import spark_server as spark_server_of_tests
 
 
 def start(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +45,32 @@ def test__main__no_java(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert run.stderr.startswith("[ENGINE_SETUP]")
     assert "Traceback" not in run.stderr
+
+
+def test__main__ends_before_it_is_ready(tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text('#!/bin/sh\necho \'openjdk version "17.0.1"\' >&2\n[ "$1" = -version ]\n')
+    java.chmod(0o755)
+
+    run = start(0, JAVA_HOME=str(tmp_path))
+
+    assert run.returncode == 1
+    *log, said = run.stderr.splitlines()
+    assert log
+    assert said.startswith("[ENGINE_SETUP]")
+    assert "is ready" not in run.stdout
+
+
+@pytest.mark.jvm
+def test__server__says_when_it_is_ready_and_nothing_of_ivy(tmp_path: Path) -> None:
+    with spark_server_of_tests.serving(tmp_path):
+        until = time.monotonic() + 10
+        while "is ready" not in (said := (tmp_path / "log").read_text()):
+            assert time.monotonic() < until, said
+            time.sleep(0.1)
+    assert "ivy" not in said.lower()
+    assert "export STEDI_SPARK_REMOTE='sc://" in said
 
 
 def test__command__listens_on_loopback_only() -> None:

@@ -39,9 +39,7 @@ def served(folder: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    installed = folder / "installed"
-    installed.touch()  # what this runs in is installed already
-    environment = [f"INSTALLED={installed}", f"BIN={Path(sys.executable).parent}"]
+    environment = ["RUN=", f"BIN={Path(sys.executable).parent}"]  # it is installed already
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             ["make", "dev", f"PORT={port}", f"DAGSTER_HOME={folder}", *environment],

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from stedi_assets.errors import LakehouseError
+from stedi_assets.settings import engine_writes_to
 
 LOCAL = "file://"
 S3 = "s3://"
@@ -35,7 +36,7 @@ def as_uri(location: str) -> str:
         )
     # The engine takes `..` out of an address without a look at the disk, and so does this.
     absolute = os.path.normpath(Path(path).expanduser().absolute())
-    if quote(absolute) != absolute:
+    if not engine_writes_to(absolute):
         raise LakehouseError(
             f"The lakehouse folder {absolute} has characters that the engine cannot write to. "
             "Set STEDI_LAKEHOUSE_URI to a path of letters, digits and . _ - only."

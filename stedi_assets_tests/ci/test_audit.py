@@ -67,9 +67,9 @@ def audit(
     folder: Path, osv: str, accepted: str = "", *flags: str, ci: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Audits a lock file, with what is accepted and a snapshot of OSV in the same folder."""
-    (folder / "requirements.lock").write_text(LOCK)
+    (folder / "requirements.txt").write_text(LOCK)
     (folder / "accepted.txt").write_text(accepted)
-    files = ("--lock", "requirements.lock", "--accepted", "accepted.txt")
+    files = ("--lock", "requirements.txt", "--accepted", "accepted.txt")
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     return subprocess.run(
         [
