@@ -1,7 +1,7 @@
 """Writes anew what follows from the declarations outside of the package: `make generate`.
 
-That is the DDL of `sql/ddl`, the lists of folders in the policies of `deploy/aws`, and the table of
-tables in the README.
+That is the DDL of `sql/ddl`, the data contracts of `contracts`, the lists of folders in the
+policies of `deploy/aws`, and the table of tables in the README.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from stedi_assets.catalog import ddl
+from stedi_assets.contract import odcs
 from stedi_assets.tables import TABLES, Table, Zone, records_of
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -70,6 +71,7 @@ def main() -> None:
     """Writes all of it."""
     tables = list(TABLES.values())
     ddl.write(PROJECT / "sql" / "ddl")
+    odcs.write(PROJECT / "contracts")
     POLICIES.write_text(policies(POLICIES.read_text(encoding="utf-8"), tables), encoding="utf-8")
     README.write_text(readme(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
