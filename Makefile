@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CONTRACT_TOOLS := build/contract-tools
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+.PHONY: materialize test test-jvm test-contracts dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
 	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
@@ -25,6 +26,10 @@ test-jvm: $(INSTALLED)
 	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py \
 		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
+
+# The linter of data contracts has an environment of its own, since few need it.
+test-contracts: $(CONTRACT_TOOLS)/installed
+	for each in contracts/*.yaml; do $(CONTRACT_TOOLS)/bin/datacontract lint $$each || exit 1; done
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi dev --port $(PORT)
@@ -48,9 +53,11 @@ sql: $(INSTALLED)
 sql-ddl: $(INSTALLED)
 	$(BIN)/stedi ddl
 
-# What follows from the declarations outside of the package: DDL, policies, the README's tables.
+# What follows from the declarations outside of the package: DDL, policies, the README's tables,
+# data contracts. It fails where one breaks those who rely on it and has no higher major version.
 generate: $(INSTALLED)
 	@$(BIN)/python -m docs.generate
+	@$(BIN)/stedi contract diff
 
 # Reads e-mail addresses, one a line, until end of file.
 pseudonyms: $(INSTALLED)
@@ -93,6 +100,8 @@ format: $(INSTALLED)
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --output-file requirements.lock
+	echo 'datacontract-cli>=1.2.8,<2' | $(BIN)/uv pip compile - --universal \
+		--python-version 3.11 --generate-hashes --no-header --output-file .ci/contracts.lock
 
 # Known vulnerabilities of what is locked, from OSV or a snapshot of it, which RECORD=1 writes.
 # In CI it fails where nothing can be looked up, unless OFFLINE=allowed.
@@ -109,6 +118,12 @@ $(INSTALLED): requirements.lock setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --no-deps --requirement requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(CONTRACT_TOOLS)/installed: .ci/contracts.lock
+	$(PYTHON) -m venv $(CONTRACT_TOOLS)
+	$(CONTRACT_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --no-deps --requirement $<
 	touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: stedi_assets/dagster.yaml

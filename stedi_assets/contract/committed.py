@@ -100,6 +100,6 @@ def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", b"").decode(errors="replace").strip() or str(error)
         raise LakehouseError(
-            f"The contracts of {folder} cannot be read from git ({said}): name a folder or a git "
+            f"Contracts of {folder} cannot be read from git ({said}): name a folder or a git "
             "revision by --against."
         ) from None
