@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from open_data_contract_standard.model import OpenDataContractStandard as Contract
 
 from stedi_assets.contract.breaking import RETIRED, breaking_changes
-from stedi_assets.contract.odcs import Contract, contract_of
+from stedi_assets.contract.odcs import contract_of
 from stedi_assets.tables import Column, Table
 from stedi_assets.tables.columns import ColumnType
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED as TABLE
