@@ -90,18 +90,19 @@ class Sender:
         self._failed |= not ended
         self._events.put((time.time(), None))
         self._thread.join(WAIT_SECONDS)
+        fix = Code.OPENLINEAGE.fix
         if isinstance(self._error, ModuleNotFoundError):
-            cause = f"{self._error.name} is not installed: install stedi_assets[openlineage]"
+            cause, fix = f"no {self._error.name}", "Install stedi_assets[openlineage]"
         elif self._error is not None:
             # By its kind alone: what it says may quote a URL with a password.
-            cause = f"{type(self._error).__name__}: start the receiver or correct its settings"
+            cause = type(self._error).__name__
         elif self._thread.is_alive():
-            cause = f"no answer in time: it is {WAIT_SECONDS} s since the run's end"
+            cause = f"no answer {WAIT_SECONDS} s after the run's end"
         else:
             return None
         return LakehouseError(
-            f"OpenLineage events of the run were not sent as OPENLINEAGE_* say, {cause}. "
-            "The run itself is not affected.",
+            f"OpenLineage events of the run could not be sent ({cause}); the run itself is not "
+            f"affected. {fix}.",
             Code.OPENLINEAGE,
         )
 
