@@ -9,8 +9,9 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 # What is installed: the packages of requirements/run.txt and this one, and those of test.txt.
 RUN := $(VENV)/run.installed
 TEST := $(VENV)/test.installed
+CONTRACT_TOOLS := build/contract-tools
 
-.PHONY: materialize test test-docs test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+.PHONY: materialize test test-docs test-contracts test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
 	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock locked export sbom audit reset clean \
 	help history anew
 
@@ -58,6 +59,10 @@ test-jvm: $(TEST) ## run the tests of engines on a JVM Spark
 		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
 
+# The linter of data contracts has an environment of its own, since few need it.
+test-contracts: $(CONTRACT_TOOLS)/installed ## lint the data contracts
+	for each in contracts/*.yaml; do $(CONTRACT_TOOLS)/bin/datacontract lint $$each || exit 1; done
+
 lint: $(TEST) history ## check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -72,9 +77,11 @@ format: $(TEST) ## put the code into style
 sql-ddl: $(RUN) ## write sql/ddl anew
 	$(BIN)/stedi ddl
 
-# What follows from the declarations outside of the package: DDL, policies, the README's tables.
+# What follows from the declarations outside of the package: DDL, policies, tables of the documents,
+# data contracts. It fails where one breaks those who rely on it and has no higher major version.
 generate: $(TEST) ## write anew what follows from the declarations
 	@$(BIN)/python -m docs.generate
+	@$(BIN)/stedi contract diff
 
 # Needs Debian's chromium.
 screenshots: $(TEST) ## take the pictures of the documents anew
@@ -100,6 +107,8 @@ INTO := requirements
 lock: $(RUN) ## after a change of setup.py: write uv.lock and requirements anew
 	$(BIN)/uv lock
 	@$(MAKE) --no-print-directory export
+	echo 'datacontract-cli>=1.2.8,<2' | $(BIN)/uv pip compile - --universal \
+		--python-version 3.11 --generate-hashes --no-header --output-file .ci/contracts.lock
 
 # Each file is a group of packages, which a target has by its stamp: $(VENV)/NAME.installed.
 export: $(RUN)
@@ -136,6 +145,11 @@ clean: reset ## remove the environment too, and all that is made
 
 help: ## print this
 	@sed -nE 's/^([a-z0-9-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(CONTRACT_TOOLS)/installed: .ci/contracts.lock | $(RUN)
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(CONTRACT_TOOLS)
+	$(BIN)/uv pip install --quiet --python $(CONTRACT_TOOLS)/bin/python --require-hashes --no-deps --requirement $<
+	touch $@
 
 # Why .venv cannot be used, which is then made anew: another Python, or this folder has moved.
 WANTED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))

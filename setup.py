@@ -17,6 +17,8 @@ SQL = [
     "fsspec>=2026.9,<2027",  # through which it reads landing files, on S3 too
 ]
 SLACK = ["slack-sdk>=3.48,<4"]
+CONTRACTS = ["open-data-contract-standard>=3.2,<4"]  # the model of ODCS; it needs pydantic alone
+OPENLINEAGE = ["dagster-openlineage>=0.2.1,<0.3"]  # each minor version may change what is sent
 
 
 def absolute(link: re.Match[str]) -> str:
@@ -59,10 +61,14 @@ setup(
         "postgres": POSTGRES,
         "slack": SLACK,
         "sql": SQL,
+        "contracts": CONTRACTS,
+        "openlineage": OPENLINEAGE,
         "dev": [
             *POSTGRES,
             *SLACK,
             *SQL,
+            *CONTRACTS,
+            *OPENLINEAGE,
             "cfn-lint>=1.58,<2",
             "check-jsonschema>=0.33",  # carries the Compose specification's schema
             "cloud-radar>=0.17,<0.18",  # renders a CloudFormation template

@@ -1,6 +1,6 @@
 """Writes anew what follows from the declarations outside of the package: `make generate`.
 
-That is the DDL of `sql/ddl`, the lists of folders in the policies of `deploy/aws`, the table of
+That is the DDL of `sql/ddl`, the data contracts of `contracts`, the lists of folders in the policies of `deploy/aws`, the table of
 tables in the README, the table of docs/SETTINGS.md, and in docs/COMMANDS.md the commands of the
 documents that nothing runs.
 """
@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from docs import blocks
 from stedi_assets.catalog import ddl
+from stedi_assets.contract import odcs
 from stedi_assets.policy import setting_of
 from stedi_assets.settings import Settings
 from stedi_assets.tables import TABLES, Table, Zone, records_of
@@ -117,6 +118,7 @@ def main() -> None:
     """Writes all of it."""
     tables = list(TABLES.values())
     ddl.write(PROJECT / "sql" / "ddl")
+    odcs.write(PROJECT / "contracts")
     POLICIES.write_text(policies(POLICIES.read_text(encoding="utf-8"), tables), encoding="utf-8")
     README.write_text(readme(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
     SETTINGS.write_text(settings(SETTINGS.read_text(encoding="utf-8")), encoding="utf-8")

@@ -31,6 +31,10 @@ class Code(enum.Enum):
         "a message about a failed run could not be sent",
         "Correct STEDI_SLACK_WEBHOOK_URL or STEDI_SNS_TOPIC_ARN",
     )
+    OPENLINEAGE = (
+        "OpenLineage events of a run could not be sent; the run goes on without them",
+        "Start what receives them, or correct the OPENLINEAGE_ variables",
+    )
     # Storage.
     DISK_FULL = ("the disk is full, or its quota used up", "Make room")
     READ_ONLY = ("the file system is read-only", "Mount it for writing")
@@ -96,6 +100,10 @@ class Code(enum.Enum):
     PEOPLE_LEFT = (
         "people who are to be erased may still be in the lakehouse",
         "Do as the message says, then run the job again",
+    )
+    CONTRACT = (
+        "a change breaks those who rely on a table's data contract",
+        "Undo it, or raise MAJOR in the version of the table's declaration",
     )
     # The catalog and the console.
     NO_DATABASE = ("there is no such Glue database", "Create it, or correct STEDI_GLUE_DATABASE")

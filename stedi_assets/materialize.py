@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stedi_assets.orchestration import jobs, runs
+from stedi_assets.orchestration import jobs, openlineage, runs
 from stedi_assets.orchestration.failures import (
     CHECK_FAILED,
     code_of,
@@ -88,6 +88,10 @@ class Report:
             case DagsterEventType.RUN_FAILURE if not self.failed_steps:
                 said = shown_before_first_step(event.job_failure_data.error)
                 self._say("failed", "red", f"before the first step: {said}")
+
+    def warn(self, said: str) -> None:
+        """Shows a warning of the run as a whole."""
+        self._say("warning", "yellow", said)
 
     def table(self, assets: list[str]) -> Table:
         """The assets in order, each with its rows, what of it was made, and its time and checks."""
@@ -238,14 +242,19 @@ def materialize(
             runs.delete_planned_checks(instance, run)
 
     instance.add_event_listener(run_id, begin)
+    job = defs.resolve_job_def(jobs.materialize_lakehouse.name)
     _keep_from_log_processes(signal.SIGINT, instance)
     with (
         _interrupts_raised(),
         runs.turn(instance, lambda: console.print(runs.WAITING)),
         runs.alive(instance, run_id),
+        openlineage.emitting(job, run_id, report.warn) as emit,
     ):
+        instance.add_event_listener(
+            run_id, lambda entry: entry.dagster_event and emit(entry.dagster_event)
+        )
         runs.fail_gone(instance)
-        result = defs.resolve_job_def(jobs.materialize_lakehouse.name).execute_in_process(
+        result = job.execute_in_process(
             run_id=run_id,
             instance=instance,
             run_config={**QUIET, "ops": ops or {}},

@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from socket import socket
 
@@ -26,8 +27,9 @@ from pyspark.errors.exceptions.connect import (
 )
 
 from docs import errors as page
-from stedi_assets import loopback
+from stedi_assets import cli, loopback
 from stedi_assets.console import duck
+from stedi_assets.contract.odcs import contract_of
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta
@@ -35,6 +37,7 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import quarantine
 from stedi_assets.landing import upload as arrival
 from stedi_assets.landing.files import LandingFiles
+from stedi_assets.orchestration import openlineage
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.orchestration.notify import SlackNotifier
 from stedi_assets.pseudonyms import Pseudonyms
@@ -48,6 +51,7 @@ LAKEHOUSE = "s3://bucket/lakehouse"
 URI = f"{LAKEHOUSE}/customer/trusted"
 AT = f"The lakehouse cannot be used at {URI}: "
 KEPT = "then run again. Every table is at its last good version."
+ZERO = "00000000-0000-0000-0000-000000000000"
 MOVE = "or set STEDI_LAKEHOUSE_URI to another place, "
 
 
@@ -206,6 +210,19 @@ def _service(code: str, message: str = "") -> None:
         raise aws(code, message)
 
 
+def _broken_contract(folder: Path) -> None:
+    former = contract_of(replace(CUSTOMER_TRUSTED, key=("email",)))
+    (folder / "former.yaml").write_text(former.to_yaml())
+    cli.stedi(["contract", "diff", f"--against={folder}"], standalone_mode=False)
+
+
+def _no_receiver(_: Path) -> None:
+    sender = openlineage.Sender(dg.JobDefinition(graph_def=dg.GraphDefinition("job")), ZERO)
+    fault = sender.close(ended=True)
+    assert fault is not None
+    raise fault
+
+
 def _unexpected(_: Path) -> None:
     with faults_fail_step():
         raise ZeroDivisionError("ann@example.com")
@@ -264,6 +281,17 @@ ELSEWHERE: dict[Code, tuple[Callable[[Path], object], str]] = {
         "The lakehouse cannot be used at file://…: a Delta log lacks a file, or holds one that "
         "cannot be read. Restore it from a backup, or move the table's folder away and materialise "
         "again, then run again.",
+    ),
+    Code.CONTRACT: (
+        _broken_contract,
+        "Those who rely on these tables would break: undo each change, or raise MAJOR in the "
+        "version of the table's declaration and run make generate. Of a table that is gone keep "
+        "the contract, with the status retired and its next major version.",
+    ),
+    Code.OPENLINEAGE: (
+        _no_receiver,
+        "OpenLineage events of the run could not be sent (ValueError); the run itself is not "
+        "affected. Start what receives them, or correct the OPENLINEAGE_ variables.",
     ),
     Code.NO_DATABASE: (
         lambda _: _service("EntityNotFoundException"),

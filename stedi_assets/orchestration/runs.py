@@ -24,6 +24,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from typing_extensions import override
 
+from stedi_assets.orchestration import openlineage
 from stedi_assets.orchestration.sqlite import SqliteStorage
 from stedi_assets.storage.faults import storage_faults
 
@@ -175,13 +176,17 @@ class InTurn(dg.Executor):
         _OPEN.append(alive(instance, run.run_id))
         delete_planned_checks(instance, run)
 
-        def waiting() -> None:
-            instance.report_engine_event(WAITING, run)
+        def say(message: str) -> None:
+            instance.report_engine_event(message, run)
 
         with contextlib.ExitStack() as until_its_end:
             with raise_execution_interrupts():  # so that it can be terminated
-                until_its_end.enter_context(turn(instance, waiting))
-            yield from self.steps.execute(plan_context, execution_plan)
+                until_its_end.enter_context(turn(instance, lambda: say(WAITING)))
+            job = plan_context.job.get_definition()
+            emit = until_its_end.enter_context(openlineage.emitting(job, run.run_id, say))
+            for event in self.steps.execute(plan_context, execution_plan):
+                emit(event)
+                yield event
 
 
 _OPEN: list[IO[str]] = []

@@ -44,6 +44,17 @@ class ColumnType(StrEnum):
             ColumnType.TIMESTAMP: pa.timestamp("us", "UTC"),
         }[self]
 
+    @property
+    def logical(self) -> str:
+        """The type in data contracts (ODCS)."""
+        return {
+            ColumnType.STRING: "string",
+            ColumnType.BIGINT: "integer",
+            ColumnType.INT: "integer",
+            ColumnType.DOUBLE: "number",
+            ColumnType.TIMESTAMP: "timestamp",
+        }[self]
+
 
 @dataclass(frozen=True)
 class Column:

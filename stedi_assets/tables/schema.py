@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -138,6 +139,8 @@ class Table:
             others.
         checks: The checks that only this table has.
         owner: The team that answers for it.
+        version: The version of its data contract, MAJOR.MINOR.PATCH: a change that breaks readers
+            raises MAJOR. Before 1.0.0 it is a draft, which may change in any way.
     """
 
     source: str
@@ -155,6 +158,7 @@ class Table:
     recount: Callable[..., Any] | None = None
     checks: tuple[Check, ...] = ()
     owner: str = DATA_TEAM
+    version: str = "1.0.0"
 
     def __post_init__(self) -> None:
         for mistake in _mistakes(self):
@@ -283,6 +287,8 @@ def _mistakes(table: Table) -> Iterator[str]:
     if table.anonymous and table.personal:
         personal = next(column.name for column in table.columns if column.personal)
         yield f"it may name no one, but its column {personal} is personal data"
+    if not re.fullmatch(r"\d+\.\d+\.\d+", table.version):
+        yield f"its version {table.version} is not MAJOR.MINOR.PATCH, such as 1.0.0"
     named = {
         "key": table.key,
         "references": tuple(table.references),

@@ -32,6 +32,7 @@ OF_ITSELF: dict[str, tuple[Table, dict[str, Any]]] = {
         ACCELEROMETER_LANDING,
         {"columns": (*ACCELEROMETER_LANDING.columns, ACCELEROMETER_LANDING.columns[0])},
     ),
+    "no version": (ACCELEROMETER_LANDING, {"version": "1.0"}),
     "personal column where no one is named": (
         MACHINE_LEARNING_CURATED,
         {"columns": (*MACHINE_LEARNING_CURATED.columns, ACCELEROMETER_LANDING.columns[0])},
@@ -45,6 +46,7 @@ WORDS = {
     "subject in no column": "owner",
     "time in no column": "when",
     "column twice": "user",
+    "no version": "version 1.0",
     "personal column where no one is named": "user",
 }
 

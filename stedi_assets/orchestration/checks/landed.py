@@ -34,6 +34,7 @@ IMPLAUSIBLE_SHARE = Check(
     "max_implausible_share allows; a warning if any has.",
     blocking=True,
 )
+CHECKS = (ALL_ACCOUNTED_FOR, MALFORMED_SHARE, UNALTERED, IMPLAUSIBLE_SHARE)
 
 
 def specs(table: Table) -> list[dg.AssetCheckSpec]:
@@ -42,7 +43,7 @@ def specs(table: Table) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             check.name, asset=table.name, blocking=check.blocking, description=check.description
         )
-        for check in (ALL_ACCOUNTED_FOR, MALFORMED_SHARE, UNALTERED, IMPLAUSIBLE_SHARE)
+        for check in CHECKS
     ]
 
 

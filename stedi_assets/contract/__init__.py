@@ -1,0 +1,1 @@
+"""The data contracts of the tables, and what breaks one."""
