@@ -14,7 +14,6 @@ import click
 
 from stedi_assets.errors import LakehouseError, fault_ends_process
 
-INSTANCE = Path(__file__).with_name("dagster.yaml")
 GARBAGE_AFTER_OBJECTS = 10_000
 FILE = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
@@ -51,10 +50,12 @@ def materialize(rebuild: bool) -> None:
     from rich.console import Console
 
     from stedi_assets import materialize
-    from stedi_assets.definitions import defs
-    from stedi_assets.orchestration import runs
+    from stedi_assets.orchestration import history
 
-    with runs.history(_home()) as instance:
+    home = _home()
+    from stedi_assets.definitions import defs
+
+    with history.opened(home) as instance:
         console = Console(soft_wrap=True, highlight=False)
         result = materialize.materialize(defs, instance, console, rebuild=rebuild)
     gc.freeze()
@@ -74,13 +75,15 @@ def dev(port: int) -> None:
 @click.option("--out", type=FILE, default=Path("build/report.html"), help="The file to write.")
 def report(out: Path) -> None:
     """Write a report of the lakehouse in HTML."""
-    from stedi_assets import definitions
-    from stedi_assets.orchestration import runs
-    from stedi_assets.report import page, status
+    from stedi_assets.orchestration import history
     from stedi_assets.settings import Settings
 
+    home = _home()
+    from stedi_assets import definitions
+    from stedi_assets.report import page, status
+
     lakehouse = definitions.lakehouse(Settings.from_environment())
-    with runs.history(_home()) as instance:
+    with history.opened(home) as instance:
         page.write(out, status.statuses(definitions.defs, instance, lakehouse))
     click.echo(f"Written to {out}; open it in any browser.")
 
@@ -191,27 +194,21 @@ def ddl(out: Path) -> None:
 
 
 def _home() -> Path:
-    """The folder of the history: DAGSTER_HOME, or else `.dagster` in the current folder.
+    """The folder of the lakehouse's history, in which this process then is.
 
-    The latter is made with the project's settings of an instance, so that runs take turns.
+    That is DAGSTER_HOME, or else `.dagster` in the current folder; where that has the history of
+    another lakehouse, a folder in it.
     """
-    if home := os.environ.get("DAGSTER_HOME"):
-        return Path(home).absolute()
-    here = Path.cwd() / ".dagster"
-    settings = here / INSTANCE.name
-    try:
-        if not settings.exists():
-            here.mkdir(mode=0o700, exist_ok=True)
-            # Complete from the first moment that another process sees it.
-            partial = settings.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(INSTANCE.read_bytes())
-            partial.replace(settings)
-    except OSError as error:
-        raise LakehouseError(
-            f"The history of runs cannot be kept in {here}: {error.strerror}. Set DAGSTER_HOME to "
-            "another folder."
-        ) from None
-    return here
+    from stedi_assets.orchestration import history
+    from stedi_assets.settings import Settings
+
+    base = Path(os.environ.get("DAGSTER_HOME") or ".dagster").absolute()
+    lakehouse = history.identity(Settings.from_environment().lakehouse_uri)
+    home = history.home_of(lakehouse, base)
+    if home != base:
+        click.echo(f"The history of this lakehouse is in {home}.", err=True)
+    os.environ["DAGSTER_HOME"] = str(home)  # for Dagster, and for the processes of a run
+    return home
 
 
 def _lakehouse_uri() -> str:
