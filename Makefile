@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+.PHONY: materialize test test-jvm dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
 	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
@@ -31,6 +31,14 @@ dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 
 report: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi report
+
+# SEND_TEST=1 sends a test message to where failed runs are reported.
+doctor: $(INSTALLED)
+	@$(BIN)/stedi doctor $(if $(SEND_TEST),--send-test)
+
+# TABLE=machine_learning_curated FORMAT=csv OUT=file
+export: $(INSTALLED)
+	@$(BIN)/stedi export $(TABLE) $(if $(FORMAT),--format $(FORMAT)) $(if $(OUT),--out "$(OUT)")
 
 # Needs Java 17, and the network at its first start.
 spark-server: $(INSTALLED)
@@ -83,7 +91,7 @@ lint: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/dagster definitions validate
+	$(BIN)/dg check defs --no-check-yaml
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

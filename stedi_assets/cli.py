@@ -63,6 +63,21 @@ def materialize(rebuild: bool) -> None:
 
 
 @stedi.command()
+@click.option("--send-test", is_flag=True, help="Send a test message about failed runs, too.")
+def doctor(send_test: bool) -> None:
+    """Examine settings, credentials, storage, engine and more.
+
+    The exit status is 1 if anything is at fault.
+    """
+    from rich.console import Console
+
+    from stedi_assets import doctor
+
+    console = Console(soft_wrap=True, highlight=False)
+    sys.exit(0 if doctor.examine(console, _base(), send_test=send_test) else 1)
+
+
+@stedi.command()
 @click.option("--port", type=PORT, default=3000)
 def dev(port: int) -> None:
     """Serve the Dagster UI and its daemon."""
@@ -202,13 +217,18 @@ def _home() -> Path:
     from stedi_assets.orchestration import history
     from stedi_assets.settings import Settings
 
-    base = Path(os.environ.get("DAGSTER_HOME") or ".dagster").absolute()
+    base = _base()
     lakehouse = history.identity(Settings.from_environment().lakehouse_uri)
     home = history.home_of(lakehouse, base)
+    history.create(home)
     if home != base:
         click.echo(f"The history of this lakehouse is in {home}.", err=True)
     os.environ["DAGSTER_HOME"] = str(home)  # for Dagster, and for the processes of a run
     return home
+
+
+def _base() -> Path:
+    return Path(os.environ.get("DAGSTER_HOME") or ".dagster").absolute()
 
 
 def _lakehouse_uri() -> str:

@@ -66,14 +66,14 @@ def full_beside(mount: Path, source: Path) -> dict[str, object]:
         with history.opened(mount) as instance:
             fill(mount)
             materialize(lakehouse, source, instance)
-        history = "no error"
+        said = "no error"
     except LakehouseError as error:
-        history = str(error)
+        said = str(error)
     del os.environ["DAGSTER_HOME"]
     (mount / "filler").unlink()
     fill(mount, leave_blocks=LEAST_SCRATCH_BLOCKS)
     tempfile.tempdir = str(mount)
-    return {"history": history, "scratch": run(lakehouse, source)["failed"]}
+    return {"history": said, "scratch": run(lakehouse, source)["failed"]}
 
 
 def fill(mount: Path, leave_blocks: int = 0) -> None:

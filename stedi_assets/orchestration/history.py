@@ -22,7 +22,7 @@ from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.local import create_privately
 from stedi_assets.tables import LANDING_TABLES
 
-SETTINGS = Path(__file__).parent.with_name("dagster.yaml")
+INSTANCE = Path(__file__).parent.with_name("dagster.yaml")
 # Within DAGSTER_HOME: where Dagster keeps its databases, where the mark is, and where the histories
 # of further lakehouses are.
 DATABASES, MARK, OTHERS = "history", Path("storage", "lakehouse"), "lakehouses"
@@ -42,30 +42,35 @@ def identity(location: str) -> str:
 def home_of(lakehouse: str, base: Path) -> Path:
     """The DAGSTER_HOME of a lakehouse: a base folder, or one in it where that is another's.
 
-    A new one gets the project's settings of an instance, so that runs take turns.
-
     Args:
         lakehouse: Its `identity`.
         base: The folder of the first lakehouse.
 
     Raises:
+        LakehouseError: If the history in the base folder cannot be read.
+    """
+    return base if _owner(base) in (None, lakehouse) else _beside(lakehouse, base)
+
+
+def create(home: Path) -> None:
+    """Creates a history that does not exist, with the project's settings, so that runs take turns.
+
+    Raises:
         LakehouseError: If the folder cannot be written.
     """
-    home = base if _owner(base) in (None, lakehouse) else _beside(lakehouse, base)
-    settings = home / SETTINGS.name
+    settings = home / INSTANCE.name
     try:
         if not settings.exists() and not (home / DATABASES).exists():
             create_privately(home)
             # Complete from the first moment that another process sees it.
             partial = settings.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(SETTINGS.read_bytes())
+            partial.write_bytes(INSTANCE.read_bytes())
             partial.replace(settings)
     except OSError as error:
         raise LakehouseError(
             f"The history of runs cannot be kept in {home}: {error.strerror}. Set DAGSTER_HOME to "
             "another folder."
         ) from None
-    return home
 
 
 @contextlib.contextmanager
