@@ -120,6 +120,27 @@ def sql(query: str | None, file: Path | None, output: str) -> None:
 
 
 @stedi.command()
+@click.argument("table")
+@click.option("--format", "output", type=click.Choice(("parquet", "csv")), default="parquet")
+@click.option("--out", type=FILE, help="The file to write.  [default: build/TABLE.FORMAT]")
+def export(table: str, output: str, out: Path | None) -> None:
+    """Write the current version of TABLE as one plain file.
+
+    A table's folder holds older versions too, which no plain Parquet reader tells apart.
+    """
+    from stedi_assets.console import export
+    from stedi_assets.tables import TABLES
+
+    if table not in TABLES:
+        raise click.BadParameter(f"{table!r} is not one of {', '.join(TABLES)}.")
+    file = out or Path("build", f"{table}.{output}")
+    rows = export.export(_lakehouse_uri(), TABLES[table], file, output)
+    click.echo(f"{rows:,} rows written to {file}.")
+    if TABLES[table].personal:
+        click.echo("It holds personal data, and no erasure reaches it: delete it.", err=True)
+
+
+@stedi.command()
 def pseudonyms() -> None:
     """Print the pseudonyms of e-mail addresses.
 

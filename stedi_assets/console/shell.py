@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from stedi_assets.console import duck
+from stedi_assets.console.formula import FORMULA
 from stedi_assets.errors import LakehouseError
 from stedi_assets.tables import TABLES
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 40
 ROWS_AT_ONCE = 10_000
-# What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 HINT = "End a query with ; or type .help."
 HELP = """\
 End a query with ; It may go over several lines, and reads the tables as they are now.
