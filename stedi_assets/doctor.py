@@ -79,7 +79,7 @@ def examine(console: Console, base: Path, *, send_test: bool = False) -> bool:
             show(name, functools.partial(examination, settings))
         show("disk", functools.partial(_disk, settings, base))
         show("history", functools.partial(_history, settings, base))
-        show("notifier", functools.partial(_notifier, settings, send_test))
+        show("notifier", functools.partial(notifier, settings, send_test))
     return all(each.state is not State.FAULT for each in found)
 
 
@@ -126,10 +126,10 @@ def _lakehouse(settings: Settings) -> Finding:
     root = as_uri(settings.lakehouse_uri)
     if root.startswith(LOCAL) and not Path(root.removeprefix(LOCAL)).exists():
         above = next(each for each in Path(root.removeprefix(LOCAL)).parents if each.exists())
-        if not os.access(above, os.W_OK):
-            code = Code.PERMISSION
+        if not (above.is_dir() and os.access(above, os.W_OK)):
+            code = Code.PERMISSION if above.is_dir() else Code.NOT_A_FOLDER
             raise LakehouseError(
-                f"{root} does not exist, and {above} cannot be written. {code.fix}, or set "
+                f"{root} cannot be created in {above}: {code.meaning}. {code.fix}, or set "
                 "STEDI_LAKEHOUSE_URI to another folder.",
                 code,
             )
@@ -207,7 +207,14 @@ def _catalog(settings: Settings) -> Finding:
         aws_settings.found().client("glue").get_database(Name=database)
     if workgroup:
         with service_faults(f"The Athena workgroup {workgroup} cannot be used", AGAIN):
-            aws_settings.found().client("athena").get_work_group(WorkGroup=workgroup)
+            answer = aws_settings.found().client("athena").get_work_group(WorkGroup=workgroup)
+        if (answer.get("WorkGroup") or {}).get("State") != "ENABLED":
+            code = Code.NO_WORKGROUP
+            raise LakehouseError(
+                f"The Athena workgroup {workgroup} does not exist, or is disabled. {code.fix}, or "
+                "enable it.",
+                code,
+            )
     athena = f" and the Athena workgroup {workgroup}" if workgroup else ""
     return Finding(State.OK, f"the Glue database {database}{athena} can be used.")
 
@@ -271,7 +278,8 @@ def _history(settings: Settings, base: Path) -> Finding:
     return Finding(State.OK, f"{runs:,} runs in {home}.")
 
 
-def _notifier(settings: Settings, send_test: bool) -> Finding:
+def notifier(settings: Settings, send_test: bool) -> Finding:
+    """Whether failed runs are reported anywhere, and whether that takes a message."""
     from stedi_assets.orchestration.notify import notifiers
 
     channels = notifiers(settings)

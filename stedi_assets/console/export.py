@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -59,9 +60,9 @@ def export(lakehouse: str, table: Table, file: Path, output: str) -> int:
     try:
         create_privately(file.parent)
         partial.touch(FOR_THIS_USER_ONLY)
-        with storage_faults(uri), WRITERS[output](partial, rows.schema) as writer:
+        with WRITERS[output](partial, rows.schema) as writer:
             written = 0
-            for batch in _batches(rows, output):
+            for batch in _batches(uri, rows, output):
                 writer.write_batch(batch)
                 written += batch.num_rows
         partial.replace(file)
@@ -71,13 +72,15 @@ def export(lakehouse: str, table: Table, file: Path, output: str) -> int:
             "file with --out."
         ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is renamed, or could not be made
+            partial.unlink()
     return written
 
 
-def _batches(rows: Any, output: str) -> Iterator[Any]:
-    for batch in rows.to_batches():
-        yield _without_formulas(batch) if output == "csv" else batch
+def _batches(uri: str, rows: Any, output: str) -> Iterator[Any]:
+    with storage_faults(uri):
+        for batch in rows.to_batches():
+            yield _without_formulas(batch) if output == "csv" else batch
 
 
 def _without_formulas(batch: Any) -> Any:
