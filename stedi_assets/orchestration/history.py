@@ -148,9 +148,10 @@ def _materialized(instance: dg.DagsterInstance, lakehouse: str) -> str:
     """The lakehouse of which a history has tables; the given one where it has none."""
     for table in LANDING_TABLES:
         event = instance.get_latest_materialization_event(dg.AssetKey(table.name))
-        if event and event.asset_materialization:
-            uri = str(event.asset_materialization.metadata["dagster/uri"].value)
-            return identity(uri.removesuffix(f"/{table.location}"))
+        made = event.asset_materialization if event else None
+        # One that a person reported has none.
+        if made and (uri := made.metadata.get("dagster/uri")):
+            return identity(str(uri.value).removesuffix(f"/{table.location}"))
     return lakehouse
 
 
