@@ -11,8 +11,8 @@ RUN := $(VENV)/run.installed
 TEST := $(VENV)/test.installed
 CONTRACT_TOOLS := build/contract-tools
 
-.PHONY: materialize test test-docs test-contracts test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
-	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock locked export sbom audit reset clean \
+.PHONY: materialize test test-docs test-contracts test-jvm dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock locked requirements sbom audit reset clean \
 	help history anew
 
 materialize: $(RUN) history ## make of every table what has changed, and check it
@@ -27,6 +27,12 @@ sql: $(RUN) ## open a SQL console; Q="select …" or F=file runs a query, FORMAT
 
 report: $(RUN) history ## write build/report.html
 	@$(BIN)/stedi report
+
+doctor: $(RUN) ## examine settings, storage, engine and more; SEND_TEST=1 sends a test message
+	@$(BIN)/stedi doctor $(if $(SEND_TEST),--send-test)
+
+export: $(RUN) ## write TABLE=machine_learning_curated as one file; FORMAT=csv OUT=file
+	@$(BIN)/stedi export $(TABLE) $(if $(FORMAT),--format $(FORMAT)) $(if $(OUT),--out "$(OUT)")
 
 replay: $(RUN) ## print the quarantined lines of SOURCE=accelerometer as they landed
 	@$(BIN)/stedi replay $(SOURCE)
@@ -68,7 +74,7 @@ lint: $(TEST) history ## check style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/dagster definitions validate
+	$(BIN)/dg check defs --no-check-yaml
 
 format: $(TEST) ## put the code into style
 	$(BIN)/ruff check --fix .
@@ -106,12 +112,12 @@ INTO := requirements
 
 lock: $(RUN) ## after a change of setup.py: write uv.lock and requirements anew
 	$(BIN)/uv lock
-	@$(MAKE) --no-print-directory export
+	@$(MAKE) --no-print-directory requirements
 	echo 'datacontract-cli>=1.2.8,<2' | $(BIN)/uv pip compile - --universal \
 		--python-version 3.11 --generate-hashes --no-header --output-file .ci/contracts.lock
 
 # Each file is a group of packages, which a target has by its stamp: $(VENV)/NAME.installed.
-export: $(RUN)
+requirements: $(RUN)
 	@mkdir -p $(INTO)
 	$(EXPORT) --no-header --no-emit-project --only-group uv --output-file $(INTO)/uv.txt
 	$(EXPORT) --no-header --no-emit-project $(SERVES) --group build --output-file $(INTO)/run.txt
@@ -119,7 +125,7 @@ export: $(RUN)
 
 locked: $(RUN) ## fail if uv.lock and requirements are not what setup.py asks for
 	$(BIN)/uv lock --check
-	@$(MAKE) --no-print-directory export INTO=build/requirements
+	@$(MAKE) --no-print-directory requirements INTO=build/requirements
 	diff --recursive requirements build/requirements
 
 sbom: $(RUN) ## write build/sbom.json: CycloneDX of what runs, from uv.lock

@@ -12,6 +12,7 @@ PICTURES = (".png", ".svg")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)]+")  # to a file beside the README
 
 POSTGRES = ["dagster-postgres>=0.29.27,<0.30"]
+DG = ["dagster-dg-cli>=1.13.27,<1.14"]  # `dg`, Dagster's command line for a project
 SQL = [
     "duckdb>=2.0.1,<2.1",  # its wheel has the JSON reader; Delta comes to it as Arrow
     "fsspec>=2026.9,<2027",  # through which it reads landing files, on S3 too
@@ -58,12 +59,14 @@ setup(
         "pygal>=3.1.3,<4",  # draws SVG in 0.1 s, import and all; matplotlib takes 2 s
     ],
     extras_require={
+        "dg": DG,
         "postgres": POSTGRES,
         "slack": SLACK,
         "sql": SQL,
         "contracts": CONTRACTS,
         "openlineage": OPENLINEAGE,
         "dev": [
+            *DG,
             *POSTGRES,
             *SLACK,
             *SQL,

@@ -13,7 +13,7 @@ import pyarrow.dataset
 from deltalake import DeltaTable
 
 from benchmarks.measure import Taken, run
-from stedi_assets.cli import INSTANCE
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table, records_of
 
 PROJECT = Path(__file__).resolve().parent.parent

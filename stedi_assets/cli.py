@@ -15,7 +15,6 @@ import click
 
 from stedi_assets.errors import Code, LakehouseError, fault_ends_process
 
-INSTANCE = Path(__file__).with_name("dagster.yaml")
 GARBAGE_AFTER_OBJECTS = 100_000
 FILE = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
@@ -52,16 +51,33 @@ def materialize(rebuild: bool) -> None:
     from rich.console import Console
 
     from stedi_assets import materialize
-    from stedi_assets.definitions import defs
-    from stedi_assets.orchestration import runs
+    from stedi_assets.orchestration import history
 
-    with runs.history(_home()) as instance:
+    home = _home()
+    from stedi_assets.definitions import defs
+
+    with history.opened(home) as instance:
         console = Console(soft_wrap=True, highlight=False)
         result = materialize.materialize(defs, instance, console, rebuild=rebuild)
     console.print()
     console.print(materialize.next_steps(_lakehouse_uri(), success=result.success))
     gc.freeze()
     sys.exit(0 if result.success else 1)
+
+
+@stedi.command()
+@click.option("--send-test", is_flag=True, help="Send a test message about failed runs, too.")
+def doctor(send_test: bool) -> None:
+    """Examine settings, credentials, storage, engine and more.
+
+    The exit status is 1 if anything is at fault.
+    """
+    from rich.console import Console
+
+    from stedi_assets import doctor
+
+    console = Console(soft_wrap=True, highlight=False)
+    sys.exit(0 if doctor.examine(console, _base(), send_test=send_test) else 1)
 
 
 @stedi.command()
@@ -77,13 +93,15 @@ def dev(port: int) -> None:
 @click.option("--out", type=FILE, default=Path("build/report.html"), help="The file to write.")
 def report(out: Path) -> None:
     """Write a report of the lakehouse in HTML."""
-    from stedi_assets import definitions
-    from stedi_assets.orchestration import runs
-    from stedi_assets.report import page, status
+    from stedi_assets.orchestration import history
     from stedi_assets.settings import Settings
 
+    home = _home()
+    from stedi_assets import definitions
+    from stedi_assets.report import page, status
+
     lakehouse = definitions.lakehouse(Settings.from_environment())
-    with runs.history(_home()) as instance:
+    with history.opened(home) as instance:
         page.write(out, status.statuses(definitions.defs, instance, lakehouse))
     click.echo(f"Written to {out}; open it in any browser.")
 
@@ -102,6 +120,27 @@ def sql(query: str | None, file: Path | None, output: str) -> None:
     from stedi_assets.console import shell
 
     sys.exit(0 if shell.main(_lakehouse_uri(), query, file, output) else 1)
+
+
+@stedi.command()
+@click.argument("table")
+@click.option("--format", "output", type=click.Choice(("parquet", "csv")), default="parquet")
+@click.option("--out", type=FILE, help="The file to write.  [default: build/TABLE.FORMAT]")
+def export(table: str, output: str, out: Path | None) -> None:
+    """Write the current version of TABLE as one plain file.
+
+    A table's folder holds older versions too, which no plain Parquet reader tells apart.
+    """
+    from stedi_assets.console import export
+    from stedi_assets.tables import TABLES
+
+    if table not in TABLES:
+        raise click.BadParameter(f"{table!r} is not one of {', '.join(TABLES)}.")
+    file = out or Path("build", f"{table}.{output}")
+    rows = export.export(_lakehouse_uri(), TABLES[table], file, output)
+    click.echo(f"{rows:,} rows written to {file}.")
+    if TABLES[table].personal:
+        click.echo("It holds personal data, and no erasure reaches it: delete it.", err=True)
 
 
 @stedi.command()
@@ -228,27 +267,26 @@ def diff(against: str | None, folder: Path) -> None:
 
 
 def _home() -> Path:
-    """The folder of the history: DAGSTER_HOME, or else `.dagster` in the current folder.
+    """The folder of the lakehouse's history, in which this process then is.
 
-    The latter is made with the project's settings of an instance, so that runs take turns.
+    That is DAGSTER_HOME, or else `.dagster` in the current folder; where that has the history of
+    another lakehouse, a folder in it.
     """
-    if home := os.environ.get("DAGSTER_HOME"):
-        return Path(home).absolute()
-    here = Path.cwd() / ".dagster"
-    settings = here / INSTANCE.name
-    try:
-        if not settings.exists():
-            here.mkdir(mode=0o700, exist_ok=True)
-            # Complete from the first moment that another process sees it.
-            partial = settings.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(INSTANCE.read_bytes())
-            partial.replace(settings)
-    except OSError as error:
-        raise LakehouseError(
-            f"The history of runs cannot be kept in {here}: {error.strerror}. Set DAGSTER_HOME to "
-            "another folder."
-        ) from None
-    return here
+    from stedi_assets.orchestration import history
+    from stedi_assets.settings import Settings
+
+    base = _base()
+    lakehouse = history.identity(Settings.from_environment().lakehouse_uri)
+    home = history.home_of(lakehouse, base)
+    history.create(home)
+    if home != base:
+        click.echo(f"The history of this lakehouse is in {home}.", err=True)
+    os.environ["DAGSTER_HOME"] = str(home)  # for Dagster, and for the processes of a run
+    return home
+
+
+def _base() -> Path:
+    return Path(os.environ.get("DAGSTER_HOME") or ".dagster").absolute()
 
 
 def _lakehouse_uri() -> str:

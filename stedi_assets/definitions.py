@@ -1,5 +1,8 @@
 """What Dagster loads."""
 
+import os
+from pathlib import Path
+
 import dagster as dg
 
 from stedi_assets import storage
@@ -7,6 +10,7 @@ from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import (
+    history,
     jobs,
     landing_assets,
     notify,
@@ -63,7 +67,9 @@ def define(settings: Settings) -> dg.Definitions:
         resources={
             "spark": _as_set(_spark(settings)),
             "lakehouse": dg.ResourceDefinition(
-                lambda context: _usable(Lakehouse(_uri(settings), context.resources.spark)),
+                lambda context: _usable(
+                    Lakehouse(_uri(settings), context.resources.spark), context.instance
+                ),
                 config_schema={},
                 required_resource_keys={"spark"},
             ),
@@ -98,13 +104,16 @@ def _spark(settings: Settings) -> SparkResource:
     return SparkResource(remote=settings.spark_remote.get_secret_value())
 
 
-def _usable(lakehouse: Lakehouse) -> Lakehouse:
+def _usable(lakehouse: Lakehouse, instance: dg.DagsterInstance | None) -> Lakehouse:
     """The lakehouse, if the settings can lead there; else each step would report the same.
 
     Raises:
-        LakehouseError: If its address or the AWS settings cannot be used.
+        LakehouseError: If its address or the AWS settings cannot be used, or the history of runs
+            is another lakehouse's.
     """
     storage.open_folder(lakehouse.root)
+    if instance is not None:
+        history.claim(instance, history.identity(lakehouse.uri))
     return lakehouse
 
 
@@ -144,4 +153,8 @@ def _of_catalog(settings: Settings) -> list[dg.Definitions]:
     return found
 
 
-defs = define(Settings.from_environment())
+_settings = Settings.from_environment()
+if _home := os.environ.get("DAGSTER_HOME"):
+    # Else the UI would show what is in there as this lakehouse's.
+    history.require_own(Path(_home), history.identity(_settings.lakehouse_uri))
+defs = define(_settings)

@@ -6,6 +6,7 @@ It starts the guarded webserver, which `dagster dev` cannot. All services stop w
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -14,17 +15,21 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import yaml
 
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.loopback import HOST, require_free
-from stedi_assets.orchestration import runs
+from stedi_assets.orchestration import history
+from stedi_assets.orchestration.runs import LOCATION
 from stedi_assets.settings import Settings
 
-# As in workspace.yaml and pyproject.toml, by which Dagster's own commands find the project.
-MODULE, LOCATION = "stedi_assets.definitions", "stedi_assets"
+MODULE = "stedi_assets.definitions"
+SERVED = "dev.lock"
 LOOK_SECONDS = 0.2
 START_SECONDS = 120
 STOP_SECONDS = 10
@@ -35,10 +40,12 @@ class Services:
 
     Args:
         home: Their DAGSTER_HOME.
+        lock: A lock that they hold together, for as long as one of them runs.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, lock: IO[str]) -> None:
         self._environment = {**os.environ, "DAGSTER_HOME": str(home)}
+        self._lock = lock
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._group = 0
         self._asked_to_end = threading.Event()
@@ -50,6 +57,7 @@ class Services:
             stdin=subprocess.DEVNULL,
             env=self._environment,
             process_group=self._group,
+            pass_fds=[self._lock.fileno()],
         )
         self._group = self._group or process.pid
         self._running[name] = process
@@ -105,20 +113,50 @@ def serve(port: int, home: Path) -> None:
         home: DAGSTER_HOME.
 
     Raises:
-        LakehouseError: If a setting is wrong, or something listens at the port.
+        LakehouseError: If a setting is wrong, something listens at the port, or the history is
+            served already.
         SystemExit: If a service ends by itself.
     """
-    Settings.from_environment()
+    lakehouse = Settings.from_environment().lakehouse_uri
     require_free(port, "dev", "PORT")
-    with runs.history(home):
-        pass  # creates the databases, under a lock, before several processes open them
-    services = Services(home)
-    services.end_on_signals()
-    with tempfile.TemporaryDirectory(prefix="stedi-dev-") as folder:
+    with history.opened(home) as instance:  # creates the databases before several processes do
+        history.claim(instance, history.identity(lakehouse))
+    with (
+        _served_once(home, port) as lock,
+        tempfile.TemporaryDirectory(prefix="stedi-dev-") as folder,
+    ):
+        services = Services(home, lock)
+        services.end_on_signals()
         try:
             _serve(services, port, Path(folder))
         finally:
             services.stop()
+
+
+@contextlib.contextmanager
+def _served_once(home: Path, port: int) -> Iterator[IO[str]]:
+    """A locked file, which shows that a history is served until all who hold it have ended.
+
+    Two daemons on one history would start runs twice.
+
+    Raises:
+        LakehouseError: If it is served already.
+    """
+    with (home / SERVED).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise LakehouseError(
+                f"The history in {home} is served already, at http://{HOST}:{lock.read()}. Open "
+                "that, or stop it (Ctrl-C where it runs) and start again: of two daemons on one "
+                "history each would start the same runs.",
+                Code.HISTORY,
+            ) from None
+        lock.truncate(0)
+        lock.write(str(port))
+        lock.flush()
+        yield lock
 
 
 def _serve(services: Services, port: int, folder: Path) -> None:

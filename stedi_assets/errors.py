@@ -26,6 +26,10 @@ class Code(enum.Enum):
         "a setting, an argument or a run configuration cannot be used",
         "Correct what the message names",
     )
+    HISTORY = (
+        "the history of runs is another lakehouse's, or another UI serves it",
+        "Do as the message says",
+    )
     PORT = ("a server cannot listen at that port", "Choose another port")
     NOTIFICATION = (
         "a message about a failed run could not be sent",

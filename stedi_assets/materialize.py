@@ -240,6 +240,7 @@ def materialize(
             run = instance.get_run_by_id(run_id)
             assert run is not None
             runs.delete_planned_checks(instance, run)
+            runs.show_in_ui(instance, run)
 
     instance.add_event_listener(run_id, begin)
     job = defs.resolve_job_def(jobs.materialize_lakehouse.name)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from stedi_assets.cli import INSTANCE
+from stedi_assets.orchestration.history import INSTANCE
 
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent

@@ -21,7 +21,7 @@ import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse import delta
-from stedi_assets.orchestration import runs
+from stedi_assets.orchestration import history
 from stedi_assets.orchestration.failures import shown_of
 from stedi_assets.settings import Settings
 from stedi_assets.tables import DELTA_TABLES
@@ -63,17 +63,17 @@ def full_beside(mount: Path, source: Path) -> dict[str, object]:
     lakehouse = source.parent / "lakehouse"
     os.environ["DAGSTER_HOME"] = str(mount)
     try:
-        with runs.history(mount) as instance:
+        with history.opened(mount) as instance:
             fill(mount)
             materialize(lakehouse, source, instance)
-        history = "no error"
+        said = "no error"
     except LakehouseError as error:
-        history = str(error)
+        said = str(error)
     del os.environ["DAGSTER_HOME"]
     (mount / "filler").unlink()
     fill(mount, leave_blocks=LEAST_SCRATCH_BLOCKS)
     tempfile.tempdir = str(mount)
-    return {"history": history, "scratch": run(lakehouse, source)["failed"]}
+    return {"history": said, "scratch": run(lakehouse, source)["failed"]}
 
 
 def fill(mount: Path, leave_blocks: int = 0) -> None:

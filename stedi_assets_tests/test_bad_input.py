@@ -16,9 +16,9 @@ import dagster as dg
 import psutil
 import pytest
 
-from stedi_assets.cli import INSTANCE
 from stedi_assets.engine import spark
 from stedi_assets.errors import CANCELLED, CANCELLED_STATUS
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.tables import LANDING_TABLES
 from stedi_assets_tests.conftest import PROJECT, Materialize
 from stedi_assets_tests.runs import HANGING_SECONDS, Run

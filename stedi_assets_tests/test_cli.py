@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from stedi_assets import cli, dev
+from stedi_assets.orchestration.runs import LOCATION
 from stedi_assets_tests.conftest import PROJECT
 
 UV = str(Path(sys.executable).with_name("uv"))
@@ -126,7 +127,7 @@ def test__command__is_called_by_make(command: str) -> None:
 def test__dev__code_location_is_that_of_the_workspace() -> None:
     """So that its history is the one that Dagster's own commands show in a clone."""
     [location] = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
-    assert tuple(location["python_module"].values()) == (dev.MODULE, dev.LOCATION)
+    assert tuple(location["python_module"].values()) == (dev.MODULE, LOCATION)
 
 
 @pytest.mark.parametrize("arguments", [["dev", "--port", "x"], ["replay"], ["replay", "nobody"]])

@@ -12,6 +12,7 @@ import pytest
 
 from stedi_assets import tables
 from stedi_assets.definitions import define, defs
+from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.erase import ConfigRefused
 from stedi_assets.settings import Settings
 from stedi_assets.tables import TABLES, Zone
@@ -111,7 +112,7 @@ def test__asset__is_described(name: str, specs: dict[str, dg.AssetSpec]) -> None
 @pytest.mark.parametrize("name", PARENTS)
 def test__asset__columns_are_described(name: str, specs: dict[str, dg.AssetSpec]) -> None:
     table = TABLES[name]
-    schema = specs[name].metadata["dagster/column_schema"]
+    schema = metadata.column_schema(table, specs[name].metadata[metadata.LINEAGE])
     assert [(column.name, column.type) for column in schema.columns] == [
         (column.name, column.type) for column in table.columns
     ]
@@ -137,7 +138,8 @@ def test__asset__columns_tell_their_origin(
     name: str, column: str, specs: dict[str, dg.AssetSpec]
 ) -> None:
     """As tags, since the open-source UI does not show the lineage of columns."""
-    columns = {each.name: each for each in specs[name].metadata["dagster/column_schema"].columns}
+    schema = metadata.column_schema(TABLES[name], specs[name].metadata[metadata.LINEAGE])
+    columns = {each.name: each for each in schema.columns}
     assert columns[column].tags.get("from") == ORIGINS[name, column]
 
 

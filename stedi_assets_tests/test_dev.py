@@ -22,6 +22,7 @@ from docs import screenshots
 from stedi_assets.tables import LANDING_TABLES, TABLES, files_of
 from stedi_assets_tests import listening, ui
 from stedi_assets_tests.conftest import PROJECT
+from stedi_assets_tests.runs import Run
 
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
 
@@ -60,6 +61,40 @@ def test__make_dev__serves_every_table(address: str, home: Path) -> None:
     port = urllib.parse.urlsplit(address).port
     assert port is not None
     assert listening.addresses(port) == {listening.LOOPBACK}
+
+
+def test__make_dev__a_second_one_on_the_same_history_is_refused(address: str, home: Path) -> None:
+    served = len(ui.processes(home))
+    command = [sys.executable, "-m", "stedi_assets.cli", "dev", "--port", "0"]
+    settings = {"DAGSTER_HOME": str(home), "STEDI_LAKEHOUSE_URI": str(home / "lakehouse")}
+
+    second = subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, text=True, check=False
+    )
+
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr.startswith("[HISTORY]") and address in second.stderr
+    assert len(ui.processes(home)) == served
+
+
+@pytest.mark.usefixtures("chromium")
+def test__ui__shows_the_runs_of_commands(address: str, home: Path) -> None:
+    made = Run(
+        {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "STEDI_LAKEHOUSE_URI": str(home / "lakehouse"),
+            "STEDI_SOURCE_DATA": str(PROJECT / "data"),
+        }
+    ).end()
+    assert made.exit_status == 0, made.printed
+
+    with ui.opened(address) as page:
+        page.goto("/overview/activity/timeline")
+        expect(page.get_by_text("materialize_lakehouse", exact=True).first).to_be_visible()
+        page.goto("/jobs")
+        last_run = page.get_by_role("button", name=re.compile("ago$"))  # of one job alone
+        expect(last_run).to_have_count(1)
 
 
 @pytest.mark.usefixtures("chromium")
@@ -122,8 +157,9 @@ def test__make_dev__stops_the_services_and_their_runs(address: str, home: Path) 
 
 SERVICES = """
 import pathlib
+import sys
 from stedi_assets.dev import Services
-services = Services(pathlib.Path.cwd())
+services = Services(pathlib.Path.cwd(), sys.stdout)
 services.end_on_signals()
 services.start("service", "sleep", "600")
 print("started", flush=True)

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 from dagster import DagsterEventType
 
-from stedi_assets.cli import INSTANCE
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES

@@ -320,8 +320,9 @@ ELSEWHERE: dict[Code, tuple[Callable[[Path], object], str]] = {
         "Materialise again what the step reads, then run again.",
     ),
 }
-# Provoked where there is what that takes: moto, an erasure, a JVM, an engine that is late.
+# Provoked where there is what that takes: moto, an erasure, a JVM, an engine that is late, a UI.
 BY_OTHER_TESTS = {
+    Code.HISTORY,
     Code.TABLE_DIFFERS,
     Code.FOREIGN_TABLE,
     Code.PEOPLE_LEFT,

@@ -22,10 +22,10 @@ from rich.console import Console
 import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets import tables
-from stedi_assets.cli import INSTANCE
 from stedi_assets.lakehouse.making import NewVersion
 from stedi_assets.landing.folder import LandingFolder
 from stedi_assets.orchestration.failures import shown_of
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.orchestration.io_manager import LakehouseIOManager
 from stedi_assets.orchestration.notify import failure_message
 from stedi_assets.settings import Settings

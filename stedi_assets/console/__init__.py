@@ -1,1 +1,1 @@
-"""SQL over the lakehouse, read only."""
+"""Reading the lakehouse: by SQL, and as plain files."""

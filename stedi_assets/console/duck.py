@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation, Statement
 
 PROTOCOL = "lakehouse"
+# Words of statements that list tables: SHOW TABLES, and queries of the catalog.
+LISTING = {"tables", "information_schema", "duckdb_tables", "duckdb_views", "duckdb_columns"}
 # So begins what DuckDB says of an error in Python, which here is one of the file system.
 TRACE = "Traceback"
 
@@ -60,14 +62,17 @@ def statements(sql: str) -> list[Statement]:
     return found
 
 
-def query(uri: str, statement: Statement) -> DuckDBPyRelation:
+def query(
+    uri: str, statement: Statement, connection: DuckDBPyConnection | None = None
+) -> DuckDBPyRelation:
     """The result of one statement over the newest versions of the tables, not yet computed.
 
-    Only tables that the statement names are opened.
+    Only tables that the statement names are opened, or all where it lists them.
 
     Args:
         uri: The lakehouse.
         statement: One of `statements`.
+        connection: One of `connect`, by which to interrupt it.
 
     Returns:
         A relation, which reads when its rows are asked for; `fault` says what then went wrong.
@@ -76,16 +81,17 @@ def query(uri: str, statement: Statement) -> DuckDBPyRelation:
         LakehouseError: If the statement has a mistake, or a table that it names is absent or
             damaged.
     """
-    connection = _connect(uri)
+    connection = connection or connect(uri)
     words = set(re.findall(r"\w+", statement.query.lower()))
-    named = [table for table in TABLES.values() if table.name in words]
+    listed = bool(words & LISTING) or words == {"describe"}
+    named = [table for table in TABLES.values() if listed or table.name in words]
     absent: list[Table] = []
     try:
         with storage_faults(uri):
             absent += (table for table in named if not _add(connection, uri, table))
         return connection.sql(statement.query)
     except duckdb.CatalogException as error:
-        if not absent:
+        if listed or not absent:
             raise LakehouseError(_in_one_line(error), Code.QUERY) from None
         raise LakehouseError(
             f"{absent[0].name} is not in the lakehouse yet: nothing is at "
@@ -113,7 +119,8 @@ def fault(error: duckdb.Error) -> LakehouseError:
     )
 
 
-def _connect(uri: str) -> DuckDBPyConnection:
+def connect(uri: str) -> DuckDBPyConnection:
+    """A connection that reads a lakehouse's files and no others, and knows no table yet."""
     connection = duckdb.connect()
     filesystem = storage.open_folder(uri).arrow_filesystem()
     connection.register_filesystem(_LandingFiles(filesystem))

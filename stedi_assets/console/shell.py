@@ -8,20 +8,30 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from stedi_assets.console import duck
+from stedi_assets.console.formula import FORMULA
 from stedi_assets.errors import LakehouseError
 from stedi_assets.tables import TABLES
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
+
 ROWS_SHOWN = 40
 ROWS_AT_ONCE = 10_000
-# What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-HELP = "End a query with ; or type .tables, .schema <table> or .quit."
+HINT = "End a query with ; or type .help."
+HELP = """\
+End a query with ; It may go over several lines, and reads the tables as they are now.
+.tables          the tables, with what a row of each is (SHOW TABLES: those made so far)
+.schema <table>  its columns with their types and meaning
+.help            this
+.quit            ends the console, as Ctrl-D does
+Ctrl-C clears what is typed, and stops a query."""
 
 
 def run(uri: str, sql: str, output: str) -> None:
@@ -36,18 +46,29 @@ def run(uri: str, sql: str, output: str) -> None:
         LakehouseError: At the first statement that fails.
     """
     for statement in duck.statements(sql):
-        relation = duck.query(uri, statement)
-        try:
-            if output == "table":
-                relation.show(max_rows=ROWS_SHOWN)
-                continue
-            writer = csv.writer(sys.stdout)
-            writer.writerow(map(_no_formula, relation.columns))
-            for batch in relation.to_arrow_reader(ROWS_AT_ONCE):
-                columns = (map(_no_formula, column.to_pylist()) for column in batch.columns)
-                writer.writerows(zip(*columns, strict=True))
-        except duckdb.Error as error:
-            raise duck.fault(error) from None
+        connection = duck.connect(uri)
+        relation = duck.query(uri, statement, connection)
+        # In a thread: this one hears of Ctrl-C, which DuckDB would not until it has the result.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            shown = thread.submit(_show, relation, output)
+            try:
+                shown.result()
+            except KeyboardInterrupt:
+                connection.interrupt()
+                raise
+            except duckdb.Error as error:
+                raise duck.fault(error) from None
+
+
+def _show(relation: DuckDBPyRelation, output: str) -> None:
+    if output == "table":
+        relation.show(max_rows=ROWS_SHOWN)
+        return
+    writer = csv.writer(sys.stdout)
+    writer.writerow(map(_no_formula, relation.columns))
+    for batch in relation.to_arrow_reader(ROWS_AT_ONCE):
+        columns = (map(_no_formula, column.to_pylist()) for column in batch.columns)
+        writer.writerows(zip(*columns, strict=True))
 
 
 def _no_formula(value: Any) -> Any:
@@ -90,7 +111,7 @@ def console(uri: str, output: str) -> bool:
         import readline  # with it input() edits lines
 
         readline.set_auto_history(True)
-        print(f"The lakehouse at {uri}, read only. {HELP}")
+        print(f"The lakehouse at {uri}, read only. {HINT}")
     succeeded = True
     for command in _commands():
         try:
@@ -98,11 +119,19 @@ def console(uri: str, output: str) -> bool:
                 run(uri, command, output)
                 continue
             word, _, argument = command.rstrip(";").partition(" ")
-            if word == ".quit":
-                break
-            if word not in (".tables", ".schema"):
-                raise LakehouseError(f"There is no command {word}. {HELP}")
-            print(tables() if word == ".tables" else schema(argument.strip()))
+            match word:
+                case ".quit":
+                    break
+                case ".tables":
+                    print(tables())
+                case ".schema":
+                    print(schema(argument.strip()))
+                case ".help":
+                    print(HELP)
+                case _:
+                    raise LakehouseError(f"There is no command {word}. {HINT}")
+        except KeyboardInterrupt:
+            print("\nThe query was stopped.")
         except LakehouseError as error:
             print(error, file=sys.stderr)
             succeeded = False
@@ -117,6 +146,10 @@ def _commands() -> Iterator[str]:
             line = input(_prompt(typed))
         except EOFError:
             break
+        except KeyboardInterrupt:  # clears what is typed
+            print()
+            typed = ""
+            continue
         typed = f"{typed}\n{line}".strip()
         if typed.startswith(".") or sqlite3.complete_statement(typed):
             yield typed
@@ -146,11 +179,13 @@ def main(uri: str, query: str | None, file: Path | None, output: str) -> bool:
     Raises:
         LakehouseError: If the query, or one of the file, fails.
     """
-    # Python's own handler would wait until DuckDB has the result.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    opens = query is None and file is None
+    typed = opens and sys.stdin.isatty()
+    # Ctrl-C ends the command, but for a console: there it ends what is typed, or the query.
+    signal.signal(signal.SIGINT, signal.default_int_handler if typed else signal.SIG_DFL)
     try:
-        if query is None and file is None:
-            return console(uri, output) or sys.stdin.isatty()
+        if opens:
+            return console(uri, output) or typed
         run(uri, _content(file) if file else query or "", output)
         sys.stdout.flush()
     except BrokenPipeError:

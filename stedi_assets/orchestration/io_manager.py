@@ -39,10 +39,12 @@ class LakehouseIOManager(dg.IOManager):
         with faults_fail_step(retry=True):
             written = making.keep(self.lakehouse, table, obj.noting(run=context.run_id))
         context.add_output_metadata(
-            {
-                **metadata.materialization(table, self.lakehouse.uri_of(table), written),
-                metadata.LINEAGE: context.asset_spec.metadata[metadata.LINEAGE],
-            }
+            metadata.materialization(
+                table,
+                self.lakehouse.uri_of(table),
+                written,
+                context.asset_spec.metadata[metadata.LINEAGE],
+            )
         )
         with faults_fail_step():
             for follow in self.after_write:

@@ -65,12 +65,16 @@ def source_files(landing: Table) -> dg.AssetSpec:
             f"JSON lines that the source makes, under `{landing.location}` of the source folder. "
             f"`{landing.name}` takes them as they are."
         ),
-        metadata={"dagster/column_schema": metadata.column_schema(landing)},
+        metadata={metadata.SCHEMA: metadata.column_schema(landing)},
     )
 
 
 def landing_asset(table: Table) -> dg.AssetsDefinition:
-    """The assets of one source: its landing folder and what of it could not be read."""
+    """The assets of one source: its landing folder and what of it could not be read.
+
+    A run may select one of them. It still reads all that is new and writes both tables, since each
+    file is read once; only what it selects is shown as materialised.
+    """
     quarantine = quarantine_of(table)
     version = reader_version(table)
     lineage = metadata.landing_lineage(table)
@@ -78,6 +82,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=table.name,
+        can_subset=True,
         specs=[
             dg.AssetSpec(
                 table.name,
@@ -112,7 +117,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
         lakehouse: dg.ResourceParam[Lakehouse],
         catalog: dg.ResourceParam[GlueCatalog | None],
         policy: dg.ResourceParam[Options],  # which refuses a run that is weaker
-    ) -> Iterator[MaterializeResult]:
+    ) -> Iterator[MaterializeResult | dg.AssetCheckResult]:
         folder = lakehouse.landing(table)
         with faults_fail_step(retry=True):
             ingested = folder.ingest(
@@ -123,44 +128,48 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
             assert state is not None
         version = dg.DataVersion(profile.fingerprint)
         registered = {each.name: register(catalog, lakehouse, each) for each in (table, quarantine)}
-        yield MaterializeResult(
-            asset_key=table.name,
-            data_version=version,
-            metadata={
-                metadata.LINEAGE: lineage,
-                "dagster/row_count": profile.records,
-                "dagster/uri": folder.uri,
-                "files": len(folder.current),
-                "files_superseded": len(folder.files) - len(folder.current),
-                "size_bytes": sum(file.size for file in folder.files),
-                "files_uploaded": len(ingested.copied),
-                "bytes_uploaded": sum(file.size for file in ingested.copied),
-                watch.TAKEN: watch.Contents().plus(ingested.offered).hex_digest,
-                "malformed": profile.malformed,
-                "implausible": profile.implausible,
-                **registered[table.name],
-            },
-            check_results=[
-                landing_checks.accounted_for(profile, state.rows),
-                landing_checks.unaltered(len(folder.ledger.overwritten)),
-                landing_checks.malformed_share(
-                    table,
-                    profile,
-                    config.max_malformed_share,
-                    lambda: lakehouse.read(quarantine),
-                ),
-                landing_checks.implausible_share(table, profile, config.max_implausible_share),
-            ],
-        )
-        yield MaterializeResult(
-            asset_key=quarantine.name,
-            data_version=version,
-            metadata={
-                **metadata.materialization(quarantine, lakehouse.uri_of(quarantine), state),
-                **registered[quarantine.name],
-                metadata.LINEAGE: quarantine_lineage,
-            },
-        )
+        selected = context.selected_asset_keys
+        if dg.AssetKey(table.name) in selected:
+            yield MaterializeResult(
+                asset_key=table.name,
+                data_version=version,
+                metadata={
+                    metadata.SCHEMA: metadata.column_schema(table, lineage),
+                    metadata.LINEAGE: lineage,
+                    "dagster/row_count": profile.records,
+                    "dagster/uri": folder.uri,
+                    "files": len(folder.current),
+                    "files_superseded": len(folder.files) - len(folder.current),
+                    "size_bytes": sum(file.size for file in folder.files),
+                    "files_uploaded": len(ingested.copied),
+                    "bytes_uploaded": sum(file.size for file in ingested.copied),
+                    watch.TAKEN: watch.Contents().plus(ingested.offered).hex_digest,
+                    "malformed": profile.malformed,
+                    "implausible": profile.implausible,
+                    **registered[table.name],
+                },
+            )
+        for result in (
+            landing_checks.accounted_for(profile, state.rows),
+            landing_checks.unaltered(len(folder.ledger.overwritten)),
+            landing_checks.malformed_share(
+                table, profile, config.max_malformed_share, lambda: lakehouse.read(quarantine)
+            ),
+            landing_checks.implausible_share(table, profile, config.max_implausible_share),
+        ):
+            if result.check_name in {key.name for key in context.selected_asset_check_keys}:
+                yield result
+        if dg.AssetKey(quarantine.name) in selected:
+            yield MaterializeResult(
+                asset_key=quarantine.name,
+                data_version=version,
+                metadata={
+                    **metadata.materialization(
+                        quarantine, lakehouse.uri_of(quarantine), state, quarantine_lineage
+                    ),
+                    **registered[quarantine.name],
+                },
+            )
 
     return land
 

@@ -13,6 +13,7 @@ from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.tables import Column, Table, files_of
 from stedi_assets.tables.columns import PERSONAL_DATA
 
+SCHEMA = "dagster/column_schema"
 LINEAGE = "dagster/column_lineage"
 ORIGIN = "from"
 POLICY = "privacy_policy"
@@ -48,20 +49,26 @@ def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) ->
 def definition(table: Table, lineage: dg.TableColumnLineage) -> dict[str, Any]:
     """The metadata that holds before the table is materialised.
 
-    The schema stands here alone: where a materialisation has it too, Dagster shows the columns'
-    names in lower case.
+    Without the schema: where both it and the materialisation have one, Dagster shows the columns'
+    names in lower case (dagster#21161).
     """
     return {
-        "dagster/column_schema": column_schema(table, lineage),
         LINEAGE: lineage,
         "dagster/table_name": table.name,
         "location": table.location,
     }
 
 
-def materialization(table: Table, uri: str, state: TableState) -> dict[str, Any]:
-    """The metadata of one write, read from the table's log."""
+def materialization(
+    table: Table, uri: str, state: TableState, lineage: dg.TableColumnLineage
+) -> dict[str, Any]:
+    """The metadata of one write, read from the table's log.
+
+    OpenLineage and `dg.build_column_schema_change_checks` look here for the schema.
+    """
     return {
+        SCHEMA: column_schema(table, lineage),
+        LINEAGE: lineage,
         "dagster/row_count": state.rows,
         "dagster/uri": uri,
         "dagster/table_name": table.name,

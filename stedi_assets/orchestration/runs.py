@@ -10,23 +10,26 @@ from pathlib import Path
 from typing import IO
 
 import dagster as dg
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.events import DagsterEvent
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
-from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from typing_extensions import override
 
 from stedi_assets.orchestration import openlineage
-from stedi_assets.orchestration.sqlite import SqliteStorage
-from stedi_assets.storage.faults import storage_faults
 
 IN_PROGRESS = (
     dg.DagsterRunStatus.STARTING,
@@ -37,38 +40,9 @@ GONE = (
     "The run's process ended before the run did: it was killed, or the machine ran out of memory "
     "or stopped. Every table is at its last good version; run again."
 )
+# As in workspace.yaml and pyproject.toml, by which Dagster's own commands find the project.
+LOCATION = "stedi_assets"
 WAITING = "Another run is in progress on this machine, and both write the same tables: waiting."
-
-
-@contextlib.contextmanager
-def history(home: Path) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of a folder, DAGSTER_HOME, which is created if it does not exist.
-
-    Under a lock, since two processes that create the databases at once leave them with two schema
-    heads, which Dagster cannot open.
-
-    Raises:
-        LakehouseError: If it cannot be read or written, now or while it is used.
-    """
-    with storage_faults():
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (home / "making.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            instance = dg.DagsterInstance.from_ref(_kept_open(InstanceRef.from_dir(str(home))))
-        with instance:
-            yield instance
-
-
-def _kept_open(ref: InstanceRef) -> InstanceRef:
-    """The same history, of which Dagster's SQLite files are kept open."""
-    assert ref.storage_data is not None
-    if ref.storage_data.class_name != DagsterSqliteStorage.__name__:
-        return ref
-    storage = SqliteStorage
-    kept_open = ref.storage_data._replace(
-        module_name=storage.__module__, class_name=storage.__name__
-    )
-    return ref._replace(storage_data=kept_open)
 
 
 @contextlib.contextmanager
@@ -146,6 +120,23 @@ def delete_planned_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> N
         connection.execute(planned)
 
 
+def show_in_ui(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Lets Overview, Timeline and Jobs show a run.
+
+    They show those of a code location, which a run that neither the UI nor the daemon started does
+    not name.
+    """
+    if run.remote_job_origin is not None:
+        return
+    location = RegisteredCodeLocationOrigin(LOCATION)
+    repository = RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+    instance.add_run_tags(run.run_id, {REPOSITORY_LABEL_TAG: repository.get_label()})
+    tagged = instance.get_run_by_id(run.run_id)
+    assert tagged is not None
+    origin = RemoteJobOrigin(repository, run.job_name)
+    instance.run_storage.replace_job_origin(tagged, origin)
+
+
 def _process(instance: dg.DagsterInstance, run_id: str) -> Path:
     """The file that the process of a run locks, beside the logs of its steps."""
     return Path(instance.storage_directory()) / run_id / "process.lock"
@@ -175,6 +166,7 @@ class InTurn(dg.Executor):
         # Open until the process ends, since Dagster records the run's end after its last step.
         _OPEN.append(alive(instance, run.run_id))
         delete_planned_checks(instance, run)
+        show_in_ui(instance, run)
 
         def say(message: str) -> None:
             instance.report_engine_event(message, run)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Self
 
 import sqlalchemy
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
@@ -57,6 +58,15 @@ class SqliteStorage(DagsterSqliteStorage):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> Self:
         return cls.from_local(inst_data=inst_data, **config_value)
+
+
+def kept_open(ref: InstanceRef) -> InstanceRef:
+    """The same history, of which files of SQLite stay open; that of another database as it is."""
+    assert ref.storage_data is not None
+    if ref.storage_data.class_name != DagsterSqliteStorage.__name__:
+        return ref
+    own = {"module_name": __name__, "class_name": SqliteStorage.__name__}
+    return ref._replace(storage_data=ref.storage_data._replace(**own))
 
 
 def _engine(address: str) -> sqlalchemy.Engine:

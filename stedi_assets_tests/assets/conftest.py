@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class Landing:
         *,
         asset: dg.AssetsDefinition = LANDING["accelerometer_landing"],
         source: str | None = None,
+        selection: Sequence[str] | None = None,
+        instance: dg.DagsterInstance | None = None,
         **config: float,
     ) -> dg.ExecuteInProcessResult:
         """Materialises a landing asset."""
@@ -57,6 +60,8 @@ class Landing:
                 "source": SourceData(path=str(self.source) if source is None else source),
             },
             run_config={"ops": {asset.op.name: {"config": config}}},
+            selection=selection,
+            instance=instance,
             raise_on_error=False,
         )
 

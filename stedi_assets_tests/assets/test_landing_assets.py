@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from stedi_assets.landing.fingerprint import fingerprint
+from stedi_assets.orchestration.source import SourceData
 from stedi_assets.storage import open_folder
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.assets.conftest import (
     BROKEN,
     CUT_SHORT,
     MALFORMED_SHARE,
+    QUARANTINE,
     check,
     data_version,
     failure,
@@ -21,6 +24,7 @@ from stedi_assets_tests.assets.conftest import (
     materialization,
     quarantined,
 )
+from stedi_assets_tests.bound import LANDING, bound
 from stedi_assets_tests.lines import ANN, BEN
 
 
@@ -51,6 +55,41 @@ def test__landing__metadata(landing):
         "bytes_uploaded": sizes[1],
         "malformed": 1,
     }
+
+
+@pytest.mark.parametrize("name", [ACCELEROMETER_LANDING.name, QUARANTINE.name])
+def test__landing__one_asset_alone(landing, name):
+    """A run that selects it shows no other, and keeps all that it read."""
+    landing.arrive("a.json", ANN, BROKEN)
+
+    result = landing.run(selection=[name], max_malformed_share=1)
+
+    made = [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()]
+    checked = {each.asset_key.to_user_string() for each in result.get_asset_check_evaluations()}
+    assert result.success
+    assert (made, checked) == ([name], {name} & {ACCELEROMETER_LANDING.name})
+    assert landing.lakehouse.landing_profile(ACCELEROMETER_LANDING).records == 1
+    assert len(quarantined(landing)) == 1
+
+
+def test__materialization__schema_is_what_dagsters_own_check_compares(landing):
+    landing.arrive("a.json", ANN)
+    names = [ACCELEROMETER_LANDING.name, QUARANTINE.name]
+    [check_schema] = dg.build_column_schema_change_checks(assets=names)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(2):
+            landing.run(instance=instance)
+        fewer = dg.TableSchema([dg.TableColumn("user", "string")])
+        metadata = {"dagster/column_schema": fewer}
+        instance.report_runless_asset_event(dg.AssetMaterialization(names[0], metadata=metadata))
+        found = dg.materialize(
+            [LANDING[names[0]], check_schema],
+            instance=instance,
+            selection=dg.AssetSelection.checks(check_schema),
+            resources={**bound(landing.lakehouse), "source": SourceData(path="")},
+        )
+    passed = {e.asset_key.to_user_string(): e.passed for e in found.get_asset_check_evaluations()}
+    assert passed == {names[0]: False, names[1]: True}
 
 
 def test__landing__lands_byte_for_byte(landing):

@@ -128,7 +128,7 @@ def test__help__has_every_target_that_is_documented() -> None:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make export` and `make sbom` write, from uv.lock alone."""
+    """What `make requirements` and `make sbom` write, from uv.lock alone."""
     folder = tmp_path_factory.mktemp("exported")
     for name in ("Makefile", "pyproject.toml", "uv.lock", "setup.py", "README.md"):
         shutil.copy(PROJECT / name, folder / name)

@@ -205,7 +205,7 @@ def test__fault__file_beside_the_lakehouse(tmp_path: Path, uri: str) -> None:
 
 def test__connection__cannot_write_into_the_lakehouse(small: Path, uri: str) -> None:
     before = _files(small)
-    connection = duck._connect(uri)
+    connection = duck.connect(uri)
 
     with pytest.raises(duckdb.Error, match="own files are open, for reading"):
         connection.execute("COPY (SELECT 1) TO 'lakehouse://customer/landing/new.json'")

@@ -42,6 +42,6 @@ def test__query__reads_landing_and_delta_and_writes_neither(landed: str) -> None
     assert found == [("ann@example.com", "device-ann"), ("bob@example.com", None), (None, None)]
 
     with pytest.raises(Exception, match="own files are open, for reading"):
-        duck._connect(landed).execute("COPY (SELECT 1) TO 'lakehouse://customer/landing/new.json'")
+        duck.connect(landed).execute("COPY (SELECT 1) TO 'lakehouse://customer/landing/new.json'")
     landing = storage.open_folder(f"{landed}/{CUSTOMER_LANDING.location}")
     assert [file.name for file in landing.json_lines()] == ["ann.json", "bob.json.gz"]

@@ -152,6 +152,47 @@ def test__terminal__prompts_runs_and_quits(small: Path) -> None:
     os.close(ours)
 
 
+def test__terminal__ctrl_c_clears_the_line_and_stops_a_query(small: Path) -> None:
+    endless = b"SELECT count(*) FROM range(10000000000) a, range(1000) b WHERE hash(a.range) = 1;\n"
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "STEDI_LAKEHOUSE_URI": str(small), "TERM": "dumb"}
+    with subprocess.Popen(
+        CONSOLE, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        try:
+            os.close(theirs)
+            _until(ours, "read only.", "sql> ")
+            os.write(ours, b"SELECT 1\n")
+            _until(ours, "SELECT 1", "...> ")
+            process.send_signal(signal.SIGINT)
+            _until(ours, "", "sql> ")
+            os.write(ours, endless)
+            _until(ours, "hash(a.range) = 1;", "\n")
+            time.sleep(0.5)  # so that it has begun
+            process.send_signal(signal.SIGINT)
+            _until(ours, "", "sql> ")
+            os.write(ours, b"SELECT 40 + 2;\n")
+            _until(ours, " 42 │", "sql> ")
+            os.write(ours, b"\x04")
+            assert process.wait(WITHIN_SECONDS) == 0
+        finally:
+            process.kill()
+    os.close(ours)
+
+
+def test__piped__lists_tables_after_a_query(sql: Sql) -> None:
+    listed = ["SHOW TABLES", "SELECT table_name FROM information_schema.tables", "DESCRIBE"]
+    typed = "".join(f"SELECT count(*) FROM customer_trusted;\n{each};\n" for each in listed)
+
+    run = sql("--format", "csv", typed=f"{typed}DESCRIBE customer_trusted;\n.help\n")
+
+    assert (run.status, run.err) == (0, "")
+    assert len(re.findall("customer_trusted", run.out)) == len(listed)
+    assert len(re.findall("customer_landing", run.out)) == len(listed)
+    assert "serialNumber,VARCHAR" in run.out
+    assert {".tables", ".schema", ".quit"} <= set(run.out.split())
+
+
 def test__run__limits_the_rows_shown_and_says_so(
     uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

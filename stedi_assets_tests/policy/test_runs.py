@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 import stedi_assets.materialize
-from stedi_assets.cli import INSTANCE
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.policy.conftest import HIDDEN, RAW, STRICT, TABLE, Project, check

@@ -20,8 +20,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from stedi_assets.cli import INSTANCE
 from stedi_assets.lakehouse import delta
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, TABLES
 from stedi_assets_tests.report.conftest import NOW, SAMPLE, Page, Project
 from stedi_assets_tests.rows import PLACE

@@ -13,8 +13,8 @@ import pytest
 from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, S3FileSystem, SubTreeFileSystem
 
-from stedi_assets.cli import INSTANCE
 from stedi_assets.demo_s3 import BUCKET, S3Server
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table
 from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.runs import Run

@@ -1,0 +1,305 @@
+"""Examines what a run needs, one thing after another: `stedi doctor`."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import functools
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import filesize
+from rich.console import Console
+from rich.text import Text
+
+from stedi_assets import storage
+from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.policy import settings_of
+from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.settings import Settings
+from stedi_assets.storage.address import LOCAL, S3, as_uri, without_userinfo
+from stedi_assets.storage.faults import Side, service_faults, storage_faults
+from stedi_assets.storage.folder import Folder
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+
+# As much as a first load of the sample and its history take, ten times.
+LEAST_FREE_BYTES = 1_000_000_000
+PREFIX = "STEDI_"
+PROBE = "_doctor"  # Delta passes over a name with a leading _
+TEST_MESSAGE = "A test of `stedi doctor`: failed runs of the STEDI lakehouse are reported here."
+AGAIN = "Then run `stedi doctor` again."
+
+
+class State(enum.Enum):
+    """What became of an examination, and the colour that shows it."""
+
+    OK = "green"
+    OFF = "dim"
+    WARNING = "yellow"
+    FAULT = "red"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an examination found: what is so and, of a warning, its fix."""
+
+    state: State
+    said: str
+
+
+def examine(console: Console, base: Path, *, send_test: bool = False) -> bool:
+    """Examines everything, and prints each finding as it comes.
+
+    Nothing is changed but for a file that is written beside a table and removed, to see that it
+    can. No secret is printed.
+
+    Args:
+        console: Where to print.
+        base: The folder of the history, DAGSTER_HOME.
+        send_test: Whether to send a test message to where failed runs are reported.
+
+    Returns:
+        Whether nothing is at fault. What is not set, and a warning, is no fault.
+    """
+    found: list[Finding] = []
+
+    def show(name: str, examination: Callable[[], Finding]) -> None:
+        found.append(_found(examination))
+        state = found[-1].state
+        console.print(Text.assemble((f"{state.name:8}", state.value), f"{name}: {found[-1].said}"))
+
+    show("settings", _settings)
+    if found[-1].state is not State.FAULT:
+        settings = Settings.from_environment()
+        for name, examination in EXAMINATIONS.items():
+            show(name, functools.partial(examination, settings))
+        show("disk", functools.partial(_disk, settings, base))
+        show("history", functools.partial(_history, settings, base))
+        show("notifier", functools.partial(notifier, settings, send_test))
+    return all(each.state is not State.FAULT for each in found)
+
+
+def _found(examination: Callable[[], Finding]) -> Finding:
+    try:
+        return examination()
+    except LakehouseError as error:
+        return Finding(State.FAULT, str(error))
+    except Exception as error:
+        # What a library says may hold a secret.
+        said = f"[{Code.UNEXPECTED.name}] An unexpected {type(error).__name__}."
+        return Finding(State.FAULT, f"{said} Correct the settings of this. {AGAIN}")
+
+
+def _settings() -> Finding:
+    Settings.from_environment()
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    set_here = sorted(name for name in os.environ if name.startswith(PREFIX))
+    unknown = [name for name in set_here if name not in known]
+    if unknown:
+        said = f"{', '.join(unknown)} is no setting. Correct the name, or unset it."
+        return Finding(State.WARNING, said)
+    return Finding(
+        State.OK, f"{', '.join(set_here)} set." if set_here else "all at their defaults."
+    )
+
+
+def _credentials(settings: Settings) -> Finding:
+    if not (settings.lakehouse_uri.startswith(S3) or settings.glue_database):
+        return Finding(State.OFF, "not needed: the lakehouse is a folder.")
+    from stedi_assets.storage import aws_settings
+
+    with service_faults("The AWS credentials cannot be used", AGAIN):
+        credentials = aws_settings.found().session.get_credentials()
+        if credentials is None:
+            code = Code.NO_CREDENTIALS
+            raise LakehouseError(f"There are no AWS credentials. {code.fix}.", code)
+        credentials.get_frozen_credentials()  # renews those that expire
+    return Finding(State.OK, f"found by {credentials.method}.")
+
+
+def _lakehouse(settings: Settings) -> Finding:
+    """Whether the bucket or the folder can be listed and written, if it is there."""
+    root = as_uri(settings.lakehouse_uri)
+    if root.startswith(LOCAL) and not Path(root.removeprefix(LOCAL)).exists():
+        above = next(each for each in Path(root.removeprefix(LOCAL)).parents if each.exists())
+        if not (above.is_dir() and os.access(above, os.W_OK)):
+            code = Code.PERMISSION if above.is_dir() else Code.NOT_A_FOLDER
+            raise LakehouseError(
+                f"{root} cannot be created in {above}: {code.meaning}. {code.fix}, or set "
+                "STEDI_LAKEHOUSE_URI to another folder.",
+                code,
+            )
+        return Finding(State.OK, f"{root} does not exist yet; `stedi materialize` creates it.")
+    folder = storage.open_folder(f"{root}/{DELTA_TABLES[0].location}")
+    with storage_faults(folder.uri):
+        next(iter(storage.open_folder(root).pages()), None)
+        if root.startswith(S3) or folder.files():
+            _write(folder)
+    return Finding(State.OK, f"{root} can be read and written.")
+
+
+def _write(folder: Folder) -> None:
+    """Writes a file and removes it; between, it must not be overwritten by who does not know it."""
+    name = f"{PROBE}-{os.getpid()}"
+    folder.write(name, "first", None)
+    try:
+        folder.write(name, "second", None)
+    except LakehouseError:
+        return
+    finally:
+        folder.remove([name])
+    code = Code.NO_CONDITIONAL_WRITES
+    raise LakehouseError(f"{folder.uri}: {code.meaning}. {code.fix}.", code)
+
+
+def _source(settings: Settings) -> Finding:
+    if not settings.source_data:
+        return Finding(State.OFF, "STEDI_SOURCE_DATA is nothing: files arrive in landing alone.")
+    from stedi_assets.orchestration.source import SourceData
+
+    counts = {}
+    for table in LANDING_TABLES:
+        folder = SourceData(path=settings.source_data).folder(table)
+        assert folder is not None
+        with storage_faults(None, folder.uri):
+            counts[table.location] = len(folder.json_lines())
+    empty = [location for location, files in counts.items() if not files]
+    if empty:
+        said = f"{settings.source_data} has no *.json or *.json.gz in {', '.join(empty)}."
+        return Finding(State.WARNING, f"{said} Put files there, or correct STEDI_SOURCE_DATA.")
+    return Finding(State.OK, f"{settings.source_data} has {sum(counts.values()):,} files.")
+
+
+def _engine(settings: Settings) -> Finding:
+    """Whether the engine starts and, if there is a table, reads it."""
+    from stedi_assets.engine.spark import SparkResource
+    from stedi_assets.lakehouse.lakehouse import Lakehouse
+
+    spark = SparkResource(remote=settings.spark_remote.get_secret_value())
+    lakehouse = Lakehouse(without_userinfo(settings.lakehouse_uri), spark)
+    with contextlib.ExitStack() as until_the_end:
+        until_the_end.enter_context(storage_faults(lakehouse.root))
+        until_the_end.callback(spark.stop)
+        version = spark.spark_session.version
+        tables = []
+        with contextlib.suppress(LakehouseError):  # which the examination of the lakehouse shows
+            tables = [table for table in DELTA_TABLES if lakehouse.state(table)][:1]
+        for table in tables:
+            lakehouse.read(table).limit(1).count()
+    kind = "the server of STEDI_SPARK_REMOTE" if spark.remote else "the embedded engine"
+    reads = f", and reads {tables[0].name}" if tables else ""
+    return Finding(State.OK, f"{kind} answers as Spark {version}{reads}.")
+
+
+def _catalog(settings: Settings) -> Finding:
+    if not settings.glue_database:
+        return Finding(State.OFF, "STEDI_GLUE_DATABASE is nothing: tables are in no catalog.")
+    from stedi_assets.catalog.glue import GlueCatalog
+    from stedi_assets.storage import aws_settings
+
+    database, workgroup = settings.glue_database, settings.athena_workgroup
+    GlueCatalog(database).require_usable(as_uri(settings.lakehouse_uri))
+    with service_faults(f"The Glue database {database} cannot be used", AGAIN):
+        aws_settings.found().client("glue").get_database(Name=database)
+    if workgroup:
+        with service_faults(f"The Athena workgroup {workgroup} cannot be used", AGAIN):
+            answer = aws_settings.found().client("athena").get_work_group(WorkGroup=workgroup)
+        if (answer.get("WorkGroup") or {}).get("State") != "ENABLED":
+            code = Code.NO_WORKGROUP
+            raise LakehouseError(
+                f"The Athena workgroup {workgroup} does not exist, or is disabled. {code.fix}, or "
+                "enable it.",
+                code,
+            )
+    athena = f" and the Athena workgroup {workgroup}" if workgroup else ""
+    return Finding(State.OK, f"the Glue database {database}{athena} can be used.")
+
+
+def _disk(settings: Settings, base: Path) -> Finding:
+    root = as_uri(settings.lakehouse_uri)
+    places = [
+        Side("the lakehouse", root, "STEDI_LAKEHOUSE_URI"),
+        Side("temporary files", tempfile.gettempdir(), "TMPDIR"),
+        Side("the history", str(base), "DAGSTER_HOME"),
+    ]
+    local = [place for place in places if place.path]
+    for place in local:
+        if place.free_bytes < LEAST_FREE_BYTES:
+            free = filesize.decimal(int(place.free_bytes))
+            said = f"{free} free for {place.name} in {place.path}. {Code.DISK_FULL.fix}, or set "
+            return Finding(State.WARNING, f"{said}{place.setting} to a folder on another disk.")
+    least = min(place.free_bytes for place in local)
+    return Finding(State.OK, f"at least {filesize.decimal(int(least))} free in each place.")
+
+
+def _policy(settings: Settings) -> Finding:
+    """Whether the training table is as strict as the policy."""
+    from stedi_assets.lakehouse import delta
+
+    policy = settings.policy
+    uri = f"{as_uri(settings.lakehouse_uri)}/{MACHINE_LEARNING_CURATED.location}"
+    try:
+        made = delta.state(uri)
+    except LakehouseError:
+        said = (
+            f"{policy}. The training table cannot be compared: see what is said of the lakehouse."
+        )
+        return Finding(State.OFF, said)
+    lacking = policy.beyond(made.commit.config) if made else []
+    if lacking:
+        said = f"{MACHINE_LEARNING_CURATED.name} was made without {', '.join(lacking)}, which the "
+        fix = f"policy requires ({settings_of(lacking)}). Materialise it again."
+        return Finding(State.WARNING, said + fix)
+    return Finding(State.OK if policy.enabled else State.OFF, f"{policy}.")
+
+
+def _pseudonym_key(settings: Settings) -> Finding:
+    key = settings.pseudonym_key.get_secret_value()
+    if not key and not settings.policy.pseudonymise_devices:
+        said = "STEDI_PSEUDONYM_KEY is nothing: without it nobody can be erased."
+        return Finding(State.OFF, f"{said} Make one with `openssl rand -hex 32`, and keep it.")
+    Pseudonyms(key).require_key()
+    return Finding(State.OK, "STEDI_PSEUDONYM_KEY is set, and long enough.")
+
+
+def _history(settings: Settings, base: Path) -> Finding:
+    from stedi_assets.orchestration import history
+
+    home = history.home_of(history.identity(settings.lakehouse_uri), base)
+    with storage_faults():
+        if not (home / history.DATABASES).exists():
+            return Finding(State.OK, f"{home} has none yet.")
+        with history.opened(home) as instance:
+            runs = instance.get_runs_count()
+    return Finding(State.OK, f"{runs:,} runs in {home}.")
+
+
+def notifier(settings: Settings, send_test: bool) -> Finding:
+    """Whether failed runs are reported anywhere, and whether that takes a message."""
+    from stedi_assets.orchestration.notify import notifiers
+
+    channels = notifiers(settings)
+    if not channels:
+        said = "failed runs are reported in the log alone. Set STEDI_SLACK_WEBHOOK_URL or "
+        return Finding(State.OFF, f"{said}STEDI_SNS_TOPIC_ARN to hear of them.")
+    if send_test:
+        for channel in channels:
+            channel.notify(TEST_MESSAGE, TEST_MESSAGE)
+    names = " and ".join(type(channel).__name__.removesuffix("Notifier") for channel in channels)
+    done = "took a test message" if send_test else "is set; `stedi doctor --send-test` tries it"
+    return Finding(State.OK, f"{names} {done}.")
+
+
+EXAMINATIONS: dict[str, Callable[[Settings], Finding]] = {
+    "credentials": _credentials,
+    "lakehouse": _lakehouse,
+    "source": _source,
+    "engine": _engine,
+    "catalog": _catalog,
+    "policy": _policy,
+    "pseudonym key": _pseudonym_key,
+}
