@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stedi_assets.orchestration import jobs, runs
+from stedi_assets.orchestration import headline, jobs, runs
 from stedi_assets.orchestration.failures import (
     CHECK_FAILED,
     code_of,
@@ -234,6 +234,7 @@ def materialize(
             run_config={**QUIET, "ops": ops or {}},
             raise_on_error=False,
         )
+        headline.add(instance, run_id)
     if report.cancelled:
         raise KeyboardInterrupt
     console.print()

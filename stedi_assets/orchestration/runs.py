@@ -22,6 +22,7 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from typing_extensions import override
 
+from stedi_assets.orchestration import headline
 from stedi_assets.storage.faults import storage_faults
 
 IN_PROGRESS = (
@@ -167,6 +168,7 @@ class InTurn(dg.Executor):
             with raise_execution_interrupts():  # so that it can be terminated
                 until_its_end.enter_context(turn(instance, waiting))
             yield from self.steps.execute(plan_context, execution_plan)
+        headline.add(instance, run.run_id)
 
 
 _OPEN: list[IO[str]] = []

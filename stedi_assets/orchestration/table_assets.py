@@ -22,7 +22,7 @@ from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
-from stedi_assets.tables import TABLES, Table, Zone, code
+from stedi_assets.tables import TABLES, Table, code
 from stedi_assets.tables.columns import PERSONAL_DATA
 
 # The daily schedule makes every table: a table warns when a run of it is missing, and fails when
@@ -52,16 +52,15 @@ def definition(
         rule: How rows come to be in it.
         function: The code that makes them.
     """
-    zone = Zone.LANDING if table.zone is Zone.QUARANTINE else table.zone
     return {
-        "group_name": zone.value,
+        "group_name": table.zone.value,
         "kinds": kinds,
         "owners": [table.owner],
         "tags": {
             PERSONAL_DATA: "true" if table.personal else "false",
             "source": table.source,
         },
-        "description": f"{table.description}\n\n{rule}".strip(),
+        "description": "\n\n".join(filter(None, [table.description, rule, metadata.graph()])),
         "metadata": {
             **metadata.definition(table, lineage),
             CODE_REFERENCES: _reference(function),

@@ -60,6 +60,7 @@ class TableStatus:
     Attributes:
         table: Its declaration.
         rows: Its rows, by its log.
+        size_bytes: The size of its files.
         materialized: When Dagster last materialised it.
         metadata: The metadata of that materialisation.
         freshness_policy: From what age on it warns and fails.
@@ -71,6 +72,7 @@ class TableStatus:
 
     table: Table
     rows: int
+    size_bytes: int
     materialized: datetime
     metadata: Mapping[str, dg.MetadataValue]
     freshness_policy: TimeWindowFreshnessPolicy
@@ -90,11 +92,6 @@ class TableStatus:
     def fails_after(self) -> timedelta:
         """The age at which it fails."""
         return self.freshness_policy.fail_window.to_timedelta()
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of its files."""
-        return int(str(self.metadata["size_bytes"].value))
 
     def freshness(self, now: datetime) -> str:
         """`fresh`, `warned` or `failed`, by its age at a time."""
@@ -136,9 +133,10 @@ def statuses(
         asset = graph.get(dg.AssetKey(table.name))
         event = instance.get_latest_materialization_event(asset.key)
         state = lakehouse.state(table)
-        rows = state.rows if state else None
+        rows, size = (state.rows, state.size_bytes) if state else (None, 0)
         if table.zone is Zone.LANDING:
             rows = _landed(table, lakehouse)
+            size = sum(file.size for file in lakehouse.landing(table).files) if rows else 0
         if event is None or event.asset_materialization is None or rows is None:
             raise LakehouseError(
                 f"{table.name} has not been materialised, so there is nothing to report: run "
@@ -150,6 +148,7 @@ def statuses(
             TableStatus(
                 table,
                 rows,
+                size,
                 datetime.fromtimestamp(event.timestamp, UTC),
                 event.asset_materialization.metadata,
                 asset.freshness_policy,
