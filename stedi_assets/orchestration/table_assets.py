@@ -12,6 +12,7 @@ import pydantic
 from pydantic import Field
 from pyspark.sql import DataFrame
 
+from stedi_assets import pictures
 from stedi_assets.lakehouse import maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.making import NewVersion, code_of_rows, next_version, own_code
@@ -60,7 +61,9 @@ def definition(
             PERSONAL_DATA: "true" if table.personal else "false",
             "source": table.source,
         },
-        "description": "\n\n".join(filter(None, [table.description, rule, metadata.graph()])),
+        "description": "\n\n".join(
+            filter(None, [table.description, rule, _pictures(table), metadata.graph()])
+        ),
         "metadata": {
             **metadata.definition(table, lineage),
             CODE_REFERENCES: _reference(function),
@@ -210,6 +213,17 @@ def _output(new: NewVersion, shown: dict[str, Any], version: str) -> dg.Output[N
         # Versions of outputs are beta in Dagster: without, its pages call more tables stale.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Output(new, metadata=shown, data_version=dg.DataVersion(version))
+
+
+def _pictures(table: Table) -> str:
+    """Where the UI, which shows no Markdown of a materialisation at once, has the pictures."""
+    if table != pictures.SHOWN_ON:
+        return ""
+    names = ", ".join(f"`{name}`" for name in pictures.DRAWINGS)
+    return (
+        f"Pictures: in the [last materialisation](/assets/{table.name}?view=events), press *Show "
+        f"Markdown* at {names}; `make report` shows them at once."
+    )
 
 
 def _reference(function: Callable[..., Any]) -> dg.CodeReferencesMetadataValue:

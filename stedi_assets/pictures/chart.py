@@ -80,7 +80,7 @@ def _of_series(
 ) -> Picture:
     chart.x_labels = labels
     chart.x_labels_major_every, chart.show_minor_x_labels = 3, False
-    chart.y_labels_major_count, chart.show_minor_y_labels = 6, False
+    chart.max_scale = 6
     for name, values in series.items():
         chart.add(name, values)
     values_by_series = "; ".join(
