@@ -30,7 +30,7 @@ RUNS = dg.AssetSpec(
         "other is made of, people who agree, who came and who left, rows that were removed for "
         "those, and warnings that are new. *Plots* shows them over time; the list of "
         "[runs](/runs) has them as tags. An erasure says how many people it erased, from where, "
-        f"and how much was read to prove it.\n\n{metadata.graph()}"
+        f"and how much was read to prove it.\n\n{metadata.LINK}"
     ),
 )
 # The tables that no other is made of.

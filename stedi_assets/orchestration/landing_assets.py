@@ -63,7 +63,7 @@ def source_files(landing: Table) -> dg.AssetSpec:
         tags={PERSONAL_DATA: str(landing.personal).lower(), "source": landing.source},
         description=(
             f"JSON lines that the source makes, under `{landing.location}` of the source folder. "
-            f"`{landing.name}` takes them as they are.\n\n{metadata.graph()}"
+            f"`{landing.name}` takes them as they are.\n\n{metadata.LINK}"
         ),
         metadata={"dagster/column_schema": metadata.column_schema(landing)},
     )

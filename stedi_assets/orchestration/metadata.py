@@ -24,13 +24,12 @@ CAME, LEFT = "people_came", "people_left"
 # The longest time from a withdrawal, by its own date, to the table without that person.
 WAITED = "hours_from_withdrawal_to_removal"
 
-
-def graph() -> str:
-    """A link to the graph of all assets, with every group open."""
-    zones = (Zone.LANDING, Zone.QUARANTINE, Zone.TRUSTED, Zone.CURATED)
-    # The UI names a group by its code location too, but for one that no other location shares.
-    groups = ",".join(f"global@global:{zone}" for zone in zones)
-    return f"[All tables, from files to training](/asset-groups?expanded={groups})"
+# The graph of all assets with every group open. The UI names a group by its code location too, but
+# for one that no other location shares.
+GRAPH = "/asset-groups?expanded=" + ",".join(
+    f"global@global:{zone}" for zone in (Zone.LANDING, Zone.QUARANTINE, Zone.TRUSTED, Zone.CURATED)
+)
+LINK = f"[All tables, from files to training]({GRAPH})"
 
 
 def megabytes(size: int) -> float:

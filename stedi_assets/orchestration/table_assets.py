@@ -62,7 +62,7 @@ def definition(
             "source": table.source,
         },
         "description": "\n\n".join(
-            filter(None, [table.description, rule, _pictures(table), metadata.graph()])
+            filter(None, [table.description, rule, _pictures(table), metadata.LINK])
         ),
         "metadata": {
             **metadata.definition(table, lineage),
