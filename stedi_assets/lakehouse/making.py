@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,11 @@ def next_version(
             return NewVersion(same, last.commit.id or "", None, commit)
     people = None
     if last is not None and table.time_column is None and set(last.columns) >= set(frame.columns):
-        people = _moved(lakehouse, table, frame, now)
+        from pyspark.errors import PySparkException
+
+        # What is made anew because it is damaged need not be readable.
+        with contextlib.suppress(PySparkException):
+            people = _moved(lakehouse, table, frame, now)
     return NewVersion(plan, changes.new_id(), frame, commit, people)
 
 

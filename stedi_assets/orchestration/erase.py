@@ -110,7 +110,7 @@ def erase_people(
         if record.erased_anything or asked:
             work.write_record()
     context.log.info(record.summary())
-    headline.tell(context.instance, context.run.run_id, record.figures)
+    headline.add_tags(context.instance, context.run.run_id, record.figures)
     yield dg.AssetObservation(
         headline.RUNS.key, description=record.summary(), metadata=record.figures
     )

@@ -63,7 +63,7 @@ def add(instance: dg.DagsterInstance, run_id: str) -> None:
     new = [_name(check) for check in checks if not check.passed and _is_new(instance, check)]
     figures["new_warnings"] = len(new)
     names = {"which_warnings": ", ".join(new)} if new else {}
-    tell(instance, run_id, figures)
+    add_tags(instance, run_id, figures)
     run = instance.get_run_by_id(run_id)
     assert run is not None
     observed = AssetObservationData(dg.AssetObservation(RUNS.key, metadata={**figures, **names}))
@@ -73,7 +73,7 @@ def add(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.report_dagster_event(event, run_id)
 
 
-def tell(instance: dg.DagsterInstance, run_id: str, figures: Figures) -> None:
+def add_tags(instance: dg.DagsterInstance, run_id: str, figures: Figures) -> None:
     """Shows figures as tags of a run, but for zeros, unless it has inherited others."""
     run = instance.get_run_by_id(run_id)
     assert run is not None

@@ -67,10 +67,9 @@ def test__report__checks(materialized: Project, parsed: Page) -> None:
     checks = len(materialized.defs.resolve_asset_graph().asset_check_keys)
     assert verdicts.count("passed") == checks, "the sample passes without a warning"
     rows = [row.words for row in parsed.all("tr")]
-    assert (
-        "pairs_of_two_people passed rows 43,164, rows at fault 2,188, percent 5.1, "
-        "points changed 0.0" in rows
-    )
+    [pairs] = [row for row in rows if row.startswith("pairs_of_two_people passed")]
+    assert "rows at fault 2,188" in pairs
+    assert "percent 5.1" in pairs
     # The report is of 2030.
     assert sum("failed warns after 26 h, fails after 50 h" in row for row in rows) == len(TABLES)
 
