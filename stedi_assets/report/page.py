@@ -61,7 +61,7 @@ def render(
         other: The address of the page of data protection.
     """
     statuses = contents.statuses
-    figures = {name: each.figures.get(name) for each in statuses for name in each.figures}
+    figures = {name: drawn for each in statuses for name, drawn in each.figures.items()}
     return (
         _environment()
         .get_template("report.html.j2")

@@ -19,6 +19,7 @@ from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import DELTA_TABLES, Table, checks
+from stedi_assets.tables.schema import Check
 
 
 def table_checks(table: Table) -> dg.AssetChecksDefinition:
@@ -107,7 +108,7 @@ def results(table: Table, counted: Counted) -> Iterator[AssetCheckResult]:
             yield _at_fault(check, counted)
 
 
-def _at_fault(check: checks.Check, counted: Counted) -> AssetCheckResult:
+def _at_fault(check: Check, counted: Counted) -> AssetCheckResult:
     count, of = counted.at_fault(check), counted.totals[check.of]
     said = f"{count:,} of {of:,} {check.of} {check.fault}" if count else ""
     figures: dict[str, float] = {"rows": counted.totals["rows"], "rows_at_fault": count}
