@@ -1,8 +1,8 @@
 """Writes anew what follows from the declarations outside of the package: `make generate`.
 
-That is the DDL of `sql/ddl`, the data contracts of `contracts`, the lists of folders in the policies of `deploy/aws`, the table of
-tables in the README, the table of docs/SETTINGS.md, and in docs/COMMANDS.md the commands of the
-documents that nothing runs.
+That is the DDL of `sql/ddl`, the data contracts of `contracts`, the lists of folders in the
+policies of `deploy/aws`, the table of tables in the README, the table of docs/SETTINGS.md, and in
+docs/COMMANDS.md the commands of the documents that nothing runs.
 """
 
 from __future__ import annotations

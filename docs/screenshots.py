@@ -24,7 +24,7 @@ def views(page: Page) -> Iterator[str]:
     """
     ui.open_lineage(page)
     ui.materialize_all(page)
-    ui.open_lineage_of(page, "machine_learning_curated")
+    ui.open_graph(page)
     yield "lineage"
     ui.open_asset(page, "machine_learning_curated")
     yield "asset"

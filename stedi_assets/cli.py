@@ -92,18 +92,19 @@ def dev(port: int) -> None:
 @stedi.command()
 @click.option("--out", type=FILE, default=Path("build/report.html"), help="The file to write.")
 def report(out: Path) -> None:
-    """Write a report of the lakehouse in HTML."""
+    """Write a report of the lakehouse in HTML, and a page for data protection beside it."""
     from stedi_assets.orchestration import history
     from stedi_assets.settings import Settings
 
     home = _home()
     from stedi_assets import definitions
-    from stedi_assets.report import page, status
+    from stedi_assets.report import page
+    from stedi_assets.report.contents import contents
 
     lakehouse = definitions.lakehouse(Settings.from_environment())
     with history.opened(home) as instance:
-        page.write(out, status.statuses(definitions.defs, instance, lakehouse))
-    click.echo(f"Written to {out}; open it in any browser.")
+        beside = page.write(out, contents(definitions.defs, instance, lakehouse))
+    click.echo(f"Written to {out} and {beside}; open them in any browser.")
 
 
 @stedi.command()

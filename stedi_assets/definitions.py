@@ -10,6 +10,7 @@ from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration import (
+    headline,
     history,
     jobs,
     landing_assets,
@@ -52,6 +53,7 @@ def define(settings: Settings) -> dg.Definitions:
     pseudonyms = Pseudonyms(settings.pseudonym_key.get_secret_value())
     project = dg.Definitions(
         assets=[
+            headline.RUNS,
             *landing_assets.SOURCE_FILES,
             *landing_assets.ASSETS,
             *(table_asset(table, settings.policy) for table in DELTA_TABLES),

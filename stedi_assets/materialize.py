@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stedi_assets.orchestration import jobs, openlineage, runs
+from stedi_assets.orchestration import headline, jobs, openlineage, runs
 from stedi_assets.orchestration.failures import (
     CHECK_FAILED,
     code_of,
@@ -261,6 +261,7 @@ def materialize(
             run_config={**QUIET, "ops": ops or {}},
             raise_on_error=False,
         )
+        headline.add(instance, run_id)
     if report.cancelled:
         raise KeyboardInterrupt
     console.print()

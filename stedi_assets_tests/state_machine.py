@@ -364,8 +364,8 @@ def _fault(check: dg.AssetCheckResult | dg.AssetCheckEvaluation) -> Any:
     """How much is at fault by a check's own figures, or what it says if it has none; or nothing."""
     names = ("rows_at_fault", "malformed", "implausible")
     figures = [check.metadata.get(name) for name in names]
-    said = next((figure.value for figure in figures if figure), check.description)
-    return None if check.passed else said
+    found = next((figure.value for figure in figures if figure), None)
+    return found or (None if check.passed else check.description)
 
 
 def _failing(rows: Any, table: Table) -> Any:

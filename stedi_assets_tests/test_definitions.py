@@ -61,7 +61,7 @@ def test__assets__are_the_tables_and_depend_as_designed(specs: dict[str, dg.Asse
     found = {
         name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()
     }
-    assert found == PARENTS | {name: set() for name in FILES}
+    assert found == PARENTS | {name: set() for name in (*FILES, "lakehouse_runs")}
     assert set(TABLES) == set(PARENTS)
 
 
@@ -71,7 +71,7 @@ def test__source_files__are_external_and_described(
 ) -> None:
     spec = specs[name]
     assert not defs.resolve_asset_graph().get(spec.key).is_executable
-    assert spec.group_name == "source"
+    assert spec.group_name == "landing"
     assert spec.kinds == {"json"}
     assert spec.description
     landing = TABLES[name.replace("_files", "_landing")]
@@ -97,7 +97,7 @@ def test__asset__refers_to_its_own_code(name: str, specs: dict[str, dg.AssetSpec
 @pytest.mark.parametrize("name", PARENTS)
 def test__asset__is_described(name: str, specs: dict[str, dg.AssetSpec]) -> None:
     table, spec = TABLES[name], specs[name]
-    assert spec.group_name == ("landing" if table.zone is Zone.QUARANTINE else table.zone.value)
+    assert spec.group_name == table.zone.value
     assert spec.kinds == ({"json"} if table.zone is Zone.LANDING else {"spark", "deltalake"})
     early = table.zone in (Zone.LANDING, Zone.QUARANTINE)
     assert spec.owners == ["team:ingest" if early else "team:data-engineering"]

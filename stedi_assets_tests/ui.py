@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
+from stedi_assets.orchestration import metadata
+
 PROJECT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")  # where Debian puts it
 QUIET = (
@@ -92,12 +94,11 @@ def open_lineage(page: Page) -> None:
     expect(page.get_by_text("curated", exact=True).last).to_be_visible()
 
 
-def open_lineage_of(page: Page, name: str) -> None:
-    """Opens the graph of all that an asset is made of."""
-    page.goto(f"/assets/{name}?view=lineage&lineageScope=upstream&lineageDepth=9")
+def open_graph(page: Page) -> None:
+    """Opens the graph of all assets with every group open, as their descriptions link to it."""
+    page.goto(metadata.GRAPH)
     page.get_by_text("Hide navigation").click()
     expect(page.get_by_text("customer_files", exact=True).first).to_be_visible()
-    page.get_by_role("img", name="zoom_out").click()  # to leave the edges some room
 
 
 def show_markdown(page: Page, name: str) -> None:

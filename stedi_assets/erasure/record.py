@@ -52,12 +52,33 @@ class Record:
         counts = [count for kind in kinds for count in kind.values()]
         return any(counts) or any(any(each.values()) for each in self.tables.values())
 
+    @property
+    def figures(self) -> dict[str, int | str]:
+        """How many people were erased, from where, how much, and what was read to prove it."""
+        changed = {
+            name
+            for each in (self.landing_lines, self.files_renamed, self.quarantined)
+            for name, count in each.items()
+            if count
+        } | {name for name, deleted in self.tables.items() if any(deleted.values())}
+        return {
+            "people_erased": len(self.people),
+            "erased_from": ", ".join(name for name in self.read if name in changed) or "no table",
+            "landing_lines_erased": sum(self.landing_lines.values()),
+            "file_names_erased": sum(self.files_renamed.values()),
+            "quarantined_records_emptied": sum(self.quarantined.values()),
+            "old_versions_deleted": self._deleted("versions"),
+            "data_files_deleted": self._deleted("files"),
+            "rows_read_as_proof": sum(self.read.values()),
+            "tables_read_as_proof": len(self.read),
+        }
+
+    def _deleted(self, kind: str) -> int:
+        return sum(each.get(kind, 0) for each in self.tables.values())
+
     def summary(self) -> str:
         """The number of people, how much was erased, and the proof."""
-        files, versions = (
-            sum(each.get(name, 0) for each in self.tables.values())
-            for name in ("files", "versions")
-        )
+        files, versions = self._deleted("files"), self._deleted("versions")
         kept = ", ".join(self.store_versions_kept)
         return (
             f"Erased {_some(len(self.people), 'person', 'people')}: "

@@ -38,6 +38,8 @@ class Counted(BaseModel, frozen=True):
         schema_faults: The columns that are not as declared.
         further: Figures of the whole table, of a count of all of it.
         by_bucket: Whether all that a recount counts is counted by bucket.
+        shares_before: Check to the share with which the one that it finds now is compared, of
+            checks with a bound.
     """
 
     buckets: Mapping[int, Mapping[str, int]]
@@ -45,6 +47,7 @@ class Counted(BaseModel, frozen=True):
     schema_faults: tuple[str, ...] = ()
     further: Mapping[str, int] = {}
     by_bucket: bool = True
+    shares_before: Mapping[str, float] = {}
 
     @functools.cached_property
     def totals(self) -> Mapping[str, int]:
@@ -59,6 +62,31 @@ class Counted(BaseModel, frozen=True):
         if check == checks.KEYS:
             return self.totals[ROWS] - self.totals["keys"]
         return self.faults.get(check.name, self.totals[check.name])
+
+    def share(self, check: Check) -> float:
+        """How much of what a check looks at it finds at fault, from 0 to 1."""
+        of = self.totals[check.of]
+        return self.at_fault(check) / of if of else 0.0
+
+    def change(self, check: Check) -> float:
+        """By how much the share that a check finds has changed."""
+        share = self.share(check)
+        return abs(share - self.shares_before.get(check.name, share))
+
+    def since(self, table: Table, last: Counted) -> Counted:
+        """The counts, to be compared with earlier ones.
+
+        Small changes add up: a share is compared with the one of the last time that it changed by
+        more than the bound of its check.
+        """
+        shares = {
+            check.name: last.share(check)
+            if last.change(check) > check.bound
+            else last.shares_before.get(check.name, last.share(check))
+            for check in checks.checks_of(table)
+            if check.bound is not None
+        }
+        return self.model_copy(update={"shares_before": shares})
 
     def is_sound(self, table: Table) -> bool:
         """Whether no check finds a fault, but for those that only warn."""

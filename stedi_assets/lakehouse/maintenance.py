@@ -119,6 +119,16 @@ def superseded_files(uri: str) -> list[str]:
     return [file.uri for file in _superseded(uri)]
 
 
+def superseded_since(uri: str) -> tuple[int, int] | None:
+    """How many data files a table's current version does not need, and when the first was written.
+
+    Returns:
+        Their number and a time (epoch milliseconds, UTC); None if there is none.
+    """
+    files = _superseded(uri)
+    return (len(files), min(f.modified_ns for f in files) // 1_000_000) if files else None
+
+
 def why_old_files_remain(uri: str) -> str | None:
     """Why data files of old versions remain after those were deleted; None if none does.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,31 @@ from stedi_assets.lakehouse.plan import Mode, Plan
 from stedi_assets.landing.folder import reader_version
 from stedi_assets.policy import Options
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import TABLES, Table, Zone, code
+from stedi_assets.tables import TABLES, Table, Zone, code, consent
+from stedi_assets.tables.columns import YEAR_2000
+from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets.tables.schema import Person, applied
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Read = Callable[[str], "DataFrame"]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How many people a version has that the one before had not, and the other way round.
+
+    Attributes:
+        came: How many came.
+        left: How many left.
+        waited: The longest time from the date of the record by which one of them left until now, in
+            milliseconds; None where none has such a date.
+    """
+
+    came: int
+    left: int
+    waited: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,14 +54,14 @@ class NewVersion:
         frame: The rows that are made, cached if there was a version before; None where the table
             keeps all that it has.
         commit: What to keep with them; None where nothing is new.
-        people: How many people have come and left; None where that is not looked at.
+        people: Who has come and left; None where that is not looked at.
     """
 
     plan: Plan
     id: str
     frame: DataFrame | None
     commit: Commit | None
-    people: tuple[int, int] | None = None
+    people: Moved | None = None
 
     def noting(self, **facts: Any) -> NewVersion:
         """The version with further facts to keep with it, if anything is kept."""
@@ -102,24 +121,38 @@ def next_version(
         if not other.limit(1).count():
             same = replace(plan, mode=Mode.UNCHANGED, reason=f"{plan.reason}, but no row is other")
             return NewVersion(same, last.commit.id or "", None, commit)
-        people = _people(table, lakehouse.scan(table), frame)
-        return NewVersion(plan, changes.new_id(), frame, commit, people)
-    return NewVersion(plan, changes.new_id(), frame, commit)
+    people = None
+    if last is not None and table.time_column is None and set(last.columns) >= set(frame.columns):
+        from pyspark.errors import PySparkException
+
+        # What is made anew because it is damaged need not be readable.
+        with contextlib.suppress(PySparkException):
+            people = _moved(lakehouse, table, frame, now)
+    return NewVersion(plan, changes.new_id(), frame, commit, people)
 
 
-def _people(table: Table, before: DataFrame, now: DataFrame) -> tuple[int, int] | None:
-    """How many people have come and left; None for a table that is not of people."""
+def _moved(lakehouse: Lakehouse, table: Table, frame: DataFrame, now: int) -> Moved | None:
+    """Who has come and left, by the rows that are about to be written; None if it has no people."""
     from pyspark.sql import functions as F
 
     people = [each.column for each in table.subjects if isinstance(each, Person)]
     if not people:
         return None
-    each = plans.differing(
-        before.select(*people).distinct(), now.select(*people).distinct(), people
-    )
+    before, after = (rows.select(*people).distinct() for rows in (lakehouse.scan(table), frame))
+    each = lakehouse.spark.cached(plans.differing(before, after, people))
     came, left = F.count_if(F.col("_times") < 0), F.count_if(F.col("_times") > 0)
     [found] = each.agg(came.alias("came"), left.alias("left")).collect()
-    return found["came"], found["left"]
+    moved = Moved(found["came"], found["left"])
+    if not moved.left or CUSTOMER_LANDING.name not in table.dates:
+        return moved
+    landed = lakehouse.scan(CUSTOMER_LANDING).select(
+        consent.person("email").alias(people[0]), consent.written().alias("_written")
+    )
+    gone = each.where(F.col("_times") > 0)
+    dated = landed.join(gone, people, "left_semi").where(F.col("_written").between(YEAR_2000, now))
+    latest = dated.groupBy(*people).agg(F.max("_written").alias("_written"))
+    [first] = latest.agg(F.min("_written")).collect()[0]
+    return replace(moved, waited=now - first if first is not None else None)
 
 
 def keep(lakehouse: Lakehouse, table: Table, new: NewVersion) -> TableState:

@@ -45,11 +45,13 @@ class Records:
         folder: The files.
         uri: Where the records are.
         quarantine_uri: Where the malformed ones are.
+        files_read: How many files have been read here.
     """
 
     folder: LandingFolder
     uri: str
     quarantine_uri: str
+    files_read: int = 0
 
     @property
     def table(self) -> Table:
@@ -223,6 +225,7 @@ class Records:
         before = taken.batches if taken else ()
         groups = self._grouped(unread, 1 + max((b.number for b in before), default=0))
         judged = self.folder.judged(groups)
+        self.files_read += sum(map(len, groups.values()))
         read = [self._batch(number, groups[number], judged[number]) for number in groups]
         gone = {batch.number for batch in broken}
         state = delta.state(self.uri)

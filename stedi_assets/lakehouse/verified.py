@@ -36,6 +36,7 @@ class _Stored(BaseModel, frozen=True):
         ids: Table to the id of its state, of all that was read.
         valid: From when until when consent is what it was (epoch milliseconds, UTC); None where
             the table was not made of what there was.
+        options: The options that the table was made with.
         counted: The counts.
     """
 
@@ -43,6 +44,7 @@ class _Stored(BaseModel, frozen=True):
     code: str
     ids: Mapping[str, str]
     valid: tuple[int, int] | None
+    options: str = ""
     counted: Counted
 
 
@@ -61,9 +63,8 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     against = {name: lakehouse.changes(TABLES[name]) for name in (table.name, *compared(table))}
     ids = {name: each[-1].id for name, each in against.items() if each}
     code_of_counts = _code(table)
-    before = _load(lakehouse, table)
-    if before is not None and before.code != code_of_counts:
-        before = None
+    last = _load(lakehouse, table)
+    before = last if last is not None and last.code == code_of_counts else None
     valid = _valid(lakehouse, table, now)
     sound = before is not None and before.counted.is_sound(table)
     still = before and before.valid and before.valid[0] <= now < before.valid[1]
@@ -100,8 +101,11 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
                 found = None  # rows have changed that no commit of a run shows
     if found is None:
         found = count(None, anyone_new=True)
+    options = str(commit.config)
+    if last is not None and last.options == options:
+        found = found.since(table, last.counted)
     if table.name in ids:
-        stored = _Stored(code=code_of_counts, ids=ids, valid=valid, counted=found)
+        stored = _Stored(code=code_of_counts, ids=ids, valid=valid, options=options, counted=found)
         lakehouse.keep_beside(table, FILE, stored.model_dump_json())
     return found
 

@@ -17,7 +17,6 @@ from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.io_manager import LakehouseIOManager
 from stedi_assets.tables import Table
-from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
 
 NOT_DRAWN, DRAWN = "pictures_not_drawn", "pictures_drawn"
 FIGURES = "_figures.json"
@@ -41,7 +40,7 @@ def draw(lakehouse: Lakehouse, table: Table) -> Mapping[str, Any]:
 
     The table is committed by then, so that a picture which fails is a warning with its reason.
     """
-    if table != MACHINE_LEARNING_CURATED:
+    if table != pictures.SHOWN_ON:
         return {}
     try:
         drawn = _drawn(lakehouse, table)

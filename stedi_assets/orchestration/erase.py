@@ -12,6 +12,7 @@ from stedi_assets.erasure.erasure import AGAIN, JOB, Erasure
 from stedi_assets.erasure.record import Record
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration import headline
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.cursors import delete_file_names
 from stedi_assets.orchestration.failures import faults_fail_step
@@ -109,6 +110,10 @@ def erase_people(
         if record.erased_anything or asked:
             work.write_record()
     context.log.info(record.summary())
+    headline.add_tags(context.instance, context.run.run_id, record.figures)
+    yield dg.AssetObservation(
+        headline.RUNS.key, description=record.summary(), metadata=record.figures
+    )
     for table in (*landed, *tables):
         counts = record.tables.get(table.name, {})
         found = {

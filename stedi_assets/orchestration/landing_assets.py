@@ -57,13 +57,13 @@ def source_files(landing: Table) -> dg.AssetSpec:
     """The files that land as a table: an external asset, which nothing here materialises."""
     return dg.AssetSpec(
         files_of(landing),
-        group_name="source",
+        group_name=landing.zone.value,
         kinds={"json"},
         owners=[landing.owner],
         tags={PERSONAL_DATA: str(landing.personal).lower(), "source": landing.source},
         description=(
             f"JSON lines that the source makes, under `{landing.location}` of the source folder. "
-            f"`{landing.name}` takes them as they are."
+            f"`{landing.name}` takes them as they are.\n\n{metadata.LINK}"
         ),
         metadata={metadata.SCHEMA: metadata.column_schema(landing)},
     )
@@ -140,9 +140,10 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                     "dagster/uri": folder.uri,
                     "files": len(folder.current),
                     "files_superseded": len(folder.files) - len(folder.current),
-                    "size_bytes": sum(file.size for file in folder.files),
+                    "size_mb": metadata.megabytes(sum(file.size for file in folder.files)),
+                    "files_read": records.files_read,
                     "files_uploaded": len(ingested.copied),
-                    "bytes_uploaded": sum(file.size for file in ingested.copied),
+                    "uploaded_mb": metadata.megabytes(sum(file.size for file in ingested.copied)),
                     watch.TAKEN: watch.Contents().plus(ingested.offered).hex_digest,
                     "malformed": profile.malformed,
                     "implausible": profile.implausible,

@@ -9,6 +9,7 @@ from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.maintenance import maintain as maintain_table
 from stedi_assets.orchestration.failures import faults_fail_step
+from stedi_assets.orchestration.metadata import megabytes
 from stedi_assets.tables import (
     DELTA_TABLES,
     LANDING_TABLES,
@@ -65,7 +66,7 @@ def maintain_op(table: Table, shown_of: Table) -> dg.OpDefinition:
             metadata={
                 "files_compacted": done.compacted,
                 "files_removed": done.removed,
-                "bytes_removed": done.removed_bytes,
+                "removed_mb": megabytes(done.removed_bytes),
                 "retention_hours": config.retention_hours,
             },
         )

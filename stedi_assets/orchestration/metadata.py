@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,7 @@ import dagster as dg
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.making import NewVersion
 from stedi_assets.lakehouse.plan import Mode
-from stedi_assets.tables import Column, Table, files_of
+from stedi_assets.tables import Column, Table, Zone, files_of
 from stedi_assets.tables.columns import PERSONAL_DATA
 
 SCHEMA = "dagster/column_schema"
@@ -20,6 +21,21 @@ POLICY = "privacy_policy"
 OPTIONS = "options"
 MODE = "mode"
 REASON = "reason"
+CAME, LEFT = "people_came", "people_left"
+# The longest time from a withdrawal, by its own date, to the table without that person.
+WAITED = "hours_from_withdrawal_to_removal"
+
+# The graph of all assets with every group open. The UI names a group by its code location too, but
+# for one that no other location shares.
+GRAPH = "/asset-groups?expanded=" + ",".join(
+    f"global@global:{zone}" for zone in (Zone.LANDING, Zone.QUARANTINE, Zone.TRUSTED, Zone.CURATED)
+)
+LINK = f"[All tables, from files to training]({GRAPH})"
+
+
+def megabytes(size: int) -> float:
+    """A size in bytes as the UI shows and plots it."""
+    return round(size / 1e6, 1)
 
 
 def column_schema(table: Table, lineage: dg.TableColumnLineage | None = None) -> dg.TableSchema:
@@ -72,7 +88,7 @@ def materialization(
         "dagster/row_count": state.rows,
         "dagster/uri": uri,
         "dagster/table_name": table.name,
-        "size_bytes": state.size_bytes,
+        "size_mb": megabytes(state.size_bytes),
         "files": state.files,
         "delta_version": state.version,
     }
@@ -86,7 +102,9 @@ def made(new: NewVersion) -> dict[str, Any]:
         milliseconds = sum(last - first + 1 for first, last in plan.ranges)
         shown["minutes_made"] = milliseconds // 60_000
     if new.people:
-        shown |= dict(zip(("people_came", "people_left"), new.people, strict=True))
+        shown |= {CAME: new.people.came, LEFT: new.people.left}
+        if new.people.waited is not None:
+            shown[WAITED] = round(new.people.waited / 3_600_000, 1)
     return shown
 
 
@@ -129,9 +147,10 @@ def _tags(column: Column, origins: Sequence[dg.TableColumnDep]) -> dict[str, str
 
 
 def _bounds(column: Column) -> list[str]:
-    bounds = []
-    if column.minimum is not None:
-        bounds.append(f">= {column.minimum}")
-    if column.maximum is not None:
-        bounds.append(f"<= {column.maximum}")
-    return bounds
+    bounds = [(">=", column.minimum), ("<=", column.maximum)]
+    shown = _day if column.is_time else str
+    return [f"{sign} {shown(bound)}" for sign, bound in bounds if bound is not None]
+
+
+def _day(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d")

@@ -29,7 +29,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from typing_extensions import override
 
-from stedi_assets.orchestration import openlineage
+from stedi_assets.orchestration import headline, openlineage
 
 IN_PROGRESS = (
     dg.DagsterRunStatus.STARTING,
@@ -179,6 +179,7 @@ class InTurn(dg.Executor):
             for event in self.steps.execute(plan_context, execution_plan):
                 emit(event)
                 yield event
+        headline.add(instance, run.run_id)
 
 
 _OPEN: list[IO[str]] = []

@@ -12,6 +12,7 @@ import pydantic
 from pydantic import Field
 from pyspark.sql import DataFrame
 
+from stedi_assets import pictures
 from stedi_assets.lakehouse import maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.making import NewVersion, code_of_rows, next_version, own_code
@@ -22,7 +23,7 @@ from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
-from stedi_assets.tables import TABLES, Table, Zone, code
+from stedi_assets.tables import TABLES, Table, code
 from stedi_assets.tables.columns import PERSONAL_DATA
 
 # The daily schedule makes every table: a table warns when a run of it is missing, and fails when
@@ -52,16 +53,17 @@ def definition(
         rule: How rows come to be in it.
         function: The code that makes them.
     """
-    zone = Zone.LANDING if table.zone is Zone.QUARANTINE else table.zone
     return {
-        "group_name": zone.value,
+        "group_name": table.zone.value,
         "kinds": kinds,
         "owners": [table.owner],
         "tags": {
             PERSONAL_DATA: "true" if table.personal else "false",
             "source": table.source,
         },
-        "description": f"{table.description}\n\n{rule}".strip(),
+        "description": "\n\n".join(
+            filter(None, [table.description, rule, _pictures(table), metadata.LINK])
+        ),
         "metadata": {
             **metadata.definition(table, lineage),
             CODE_REFERENCES: _reference(function),
@@ -215,6 +217,17 @@ def _output(new: NewVersion, shown: dict[str, Any], version: str) -> dg.Output[N
         # Versions of outputs are beta in Dagster: without, its pages call more tables stale.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Output(new, metadata=shown, data_version=dg.DataVersion(version))
+
+
+def _pictures(table: Table) -> str:
+    """Where the UI, which shows no Markdown of a materialisation at once, has the pictures."""
+    if table != pictures.SHOWN_ON:
+        return ""
+    names = ", ".join(f"`{name}`" for name in pictures.DRAWINGS)
+    return (
+        f"Pictures: in the [last materialisation](/assets/{table.name}?view=events), press *Show "
+        f"Markdown* at {names}; `make report` shows them at once."
+    )
 
 
 def _reference(function: Callable[..., Any]) -> dg.CodeReferencesMetadataValue:

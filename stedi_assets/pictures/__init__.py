@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FIGURES = "figures"
+# Where all paths end, so that its page has the pictures.
+SHOWN_ON = MACHINE_LEARNING_CURATED
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ DRAWINGS: Mapping[str, Drawing] = {
 
 def figures(read: Callable[[Table], DataFrame]) -> dict[str, Figures]:
     """The figures of all pictures, which takes a look at most of the tables."""
-    over_time, by_distance = movement.figures(read(MACHINE_LEARNING_CURATED))
+    over_time, by_distance = movement.figures(read(SHOWN_ON))
     return {
         "funnel": funnel.figures(read),
         "movement_over_time": over_time,

@@ -48,18 +48,30 @@ def bars(title: str, values: Mapping[str, int], kinds: Sequence[str]) -> Picture
     return _drawn(chart, title, "; ".join(labels))
 
 
-def columns(title: str, labels: Sequence[str], series: Mapping[str, Sequence[int]]) -> Picture:
+@dataclass(frozen=True)
+class Axes:
+    """What the axes of a chart show, each with its unit."""
+
+    across: str
+    upwards: str
+
+
+def columns(
+    title: str, axes: Axes, labels: Sequence[str], series: Mapping[str, Sequence[int]]
+) -> Picture:
     """A stacked column of the series for each label, from left to right."""
     from pygal import StackedBar
 
-    return _of_series(StackedBar(**_options(title), height=320), title, labels, series)
+    return _of_series(StackedBar(**_options(title, axes), height=340), title, labels, series)
 
 
-def lines(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> Picture:
-    """A line for each series over the labels, from left to right."""
+def lines(
+    title: str, axes: Axes, labels: Sequence[str], series: Mapping[str, Sequence[float]]
+) -> Picture:
+    """A line for each series over the labels, from left to right, above zero."""
     from pygal import Line
 
-    chart = Line(**_options(title), height=320, stroke_style={"width": 2})
+    chart = Line(**_options(title, axes), height=340, stroke_style={"width": 2})
     return _of_series(chart, title, labels, series)
 
 
@@ -68,6 +80,7 @@ def _of_series(
 ) -> Picture:
     chart.x_labels = labels
     chart.x_labels_major_every, chart.show_minor_x_labels = 3, False
+    chart.max_scale = 6
     for name, values in series.items():
         chart.add(name, values)
     values_by_series = "; ".join(
@@ -76,11 +89,13 @@ def _of_series(
     return _drawn(chart, title, f"from {labels[0]} to {labels[-1]}, {values_by_series}")
 
 
-def _options(title: str) -> dict[str, Any]:
+def _options(title: str, axes: Axes | None = None) -> dict[str, Any]:
     from pygal.style import Style
 
     return {
         "title": title,
+        "x_title": axes.across if axes else None,
+        "y_title": axes.upwards if axes else None,
         "width": WIDTH,
         "style": Style(
             background="#ffffff",
@@ -107,7 +122,7 @@ def _options(title: str) -> dict[str, Any]:
         "legend_box_size": 10,
         "truncate_legend": -1,
         "truncate_label": -1,
-        "formatter": lambda value: f"{value:,g}",
+        "value_formatter": lambda value: f"{value:,g}",
         "disable_xml_declaration": True,
     }
 

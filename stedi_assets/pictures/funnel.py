@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -51,13 +52,31 @@ def figures(read: Callable[[Table], DataFrame]) -> Figures:
 
 
 def pictures(figures: Figures) -> list[Picture]:
-    """Bars of the people, and of the rows, that each table has."""
-    zones = {each["table"]: each["zone"] for each in figures}
-    columns = {figure: _column(figures, figure) for figure in ("people", "rows")}
+    """Bars of the people, where their number changes, and of the rows of each table."""
+    people = steps(figures)
     return [
-        chart.bars(f"{figure.title()} in each table", column, [zones[table] for table in column])
-        for figure, column in columns.items()
+        chart.bars(
+            "People, where their number changes",
+            {label: count for label, _, count in people},
+            [zone for _, zone, _ in people],
+        ),
+        chart.bars(
+            "Rows in each table",
+            {each["table"]: each["rows"] for each in figures},
+            [each["zone"] for each in figures],
+        ),
     ]
+
+
+def steps(figures: Figures) -> list[tuple[str, str, int]]:
+    """Tables one after another that have as many people: their names, a zone and the people."""
+    known = [each for each in figures if each["people"] is not None]
+    found = []
+    for people, alike in itertools.groupby(known, key=lambda each: each["people"]):
+        first, *others = alike
+        label = f"{first['table']} and {len(others)} more" if others else first["table"]
+        found.append((label, first["zone"], people))
+    return found
 
 
 def stages() -> list[Table]:
@@ -72,10 +91,6 @@ def stages() -> list[Table]:
 def _people(table: Table, counted: Row) -> int | None:
     pseudonyms = table.pseudonymised and counted.rows and not counted.people
     return None if pseudonyms else counted.people
-
-
-def _column(figures: Figures, name: str) -> dict[str, int]:
-    return {each["table"]: each[name] for each in figures if each[name] is not None}
 
 
 def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:

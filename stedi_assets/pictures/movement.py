@@ -80,7 +80,9 @@ def _ends(name: str, step: int, start: str, length: str) -> tuple[Expression, Ex
 
 def pictures_over_time(figures: Figures) -> list[Picture]:
     """Stacked columns of the readings in each bin of time, by class."""
-    return [chart.columns("Readings over time, by size of acceleration", *_columns(TIME, figures))]
+    axes = chart.Axes("from (UTC)", "readings")
+    title = "Readings over time, by size of acceleration"
+    return [chart.columns(title, axes, *_columns(TIME, figures))]
 
 
 def pictures_by_distance(figures: Figures) -> list[Picture]:
@@ -90,7 +92,8 @@ def pictures_by_distance(figures: Figures) -> list[Picture]:
         name: [round(100 * value / (sum(values) or 1), 1) for value in values]
         for name, values in series.items()
     }
-    return [chart.lines("Distance from object, % of each class", labels, shares)]
+    axes = chart.Axes("distance from object, as the device reports it", "% of the class")
+    return [chart.lines("Distance from object, by size of acceleration", axes, labels, shares)]
 
 
 def _by_class(counted: list[Any], span: str) -> dict[int, dict[str, int]]:

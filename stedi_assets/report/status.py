@@ -18,6 +18,9 @@ from stedi_assets.orchestration import metadata as asset_metadata
 from stedi_assets.policy import NO_OPTION
 from stedi_assets.tables import TABLES, Table, Zone
 
+# How many runs that did not come to a check may follow its last evaluation.
+RUNS_BACK = 20
+
 
 @dataclass(frozen=True)
 class CheckStatus:
@@ -27,23 +30,36 @@ class CheckStatus:
         name: The check.
         description: Its rule.
         blocking: Whether downstream tables wait for it.
-        evaluation: Its result; None if it has not run on the table's last materialisation.
+        evaluation: Its last result, which a run that failed since does not undo; None if it never
+            had one.
+        is_current: Whether that is of the table's last materialisation.
     """
 
     name: str
     description: str
     blocking: bool
     evaluation: AssetCheckEvaluation | None
+    is_current: bool
 
     @property
     def verdict(self) -> str:
-        """`passed`, `warned`, `failed` or `not run`."""
+        """`passed`, `warned` or `failed`; `not run` if not since the table was made."""
+        return self.last_verdict if self.is_current else "not run"
+
+    @property
+    def last_verdict(self) -> str:
+        """`passed`, `warned` or `failed`, of whatever version; `not run` if it never had."""
         if self.evaluation is None:
             return "not run"
         if self.evaluation.passed:
             return "passed"
         warns = self.evaluation.severity is AssetCheckSeverity.WARN
         return "warned" if warns else "failed"
+
+    @property
+    def said(self) -> str:
+        """What it found, and what to do about it."""
+        return (self.evaluation.description if self.evaluation else None) or ""
 
     @property
     def figures(self) -> dict[str, int | float]:
@@ -60,6 +76,8 @@ class TableStatus:
     Attributes:
         table: Its declaration.
         rows: Its rows, by its log.
+        size_bytes: The size of its files.
+        version: Its version; None of landing, which has none.
         materialized: When Dagster last materialised it.
         metadata: The metadata of that materialisation.
         freshness_policy: From what age on it warns and fails.
@@ -71,6 +89,8 @@ class TableStatus:
 
     table: Table
     rows: int
+    size_bytes: int
+    version: int | None
     materialized: datetime
     metadata: Mapping[str, dg.MetadataValue]
     freshness_policy: TimeWindowFreshnessPolicy
@@ -90,11 +110,6 @@ class TableStatus:
     def fails_after(self) -> timedelta:
         """The age at which it fails."""
         return self.freshness_policy.fail_window.to_timedelta()
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of its files."""
-        return int(str(self.metadata["size_bytes"].value))
 
     def freshness(self, now: datetime) -> str:
         """`fresh`, `warned` or `failed`, by its age at a time."""
@@ -136,9 +151,10 @@ def statuses(
         asset = graph.get(dg.AssetKey(table.name))
         event = instance.get_latest_materialization_event(asset.key)
         state = lakehouse.state(table)
-        rows = state.rows if state else None
+        rows, size = (state.rows, state.size_bytes) if state else (None, 0)
         if table.zone is Zone.LANDING:
             rows = _landed(table, lakehouse)
+            size = sum(file.size for file in lakehouse.landing(table).files) if rows else 0
         if event is None or event.asset_materialization is None or rows is None:
             raise LakehouseError(
                 f"{table.name} has not been materialised, so there is nothing to report: run "
@@ -150,6 +166,8 @@ def statuses(
             TableStatus(
                 table,
                 rows,
+                size,
+                state.version if state else None,
                 datetime.fromtimestamp(event.timestamp, UTC),
                 event.asset_materialization.metadata,
                 asset.freshness_policy,
@@ -159,7 +177,7 @@ def statuses(
                         key.name,
                         graph.get(key).description or "",
                         graph.get(key).blocking,
-                        _evaluation_of(instance, key, event),
+                        *_evaluation_of(instance, key, event),
                     )
                     for key in sorted(graph.get_check_keys_for_assets({asset.key}))
                 ],
@@ -178,12 +196,16 @@ def _landed(landing: Table, lakehouse: Lakehouse) -> int | None:
 
 def _evaluation_of(
     instance: dg.DagsterInstance, check: AssetCheckKey, made: dg.EventLogEntry
-) -> AssetCheckEvaluation | None:
-    """The last evaluation; None if it is only planned, or of an earlier materialisation."""
-    record = instance.get_latest_asset_check_evaluation_record(check)
-    event = record.event.dagster_event if record and record.event else None
-    if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
-        return None
-    evaluation = event.asset_check_evaluation_data
-    target = evaluation.target_materialization_data
-    return evaluation if target and target.timestamp == made.timestamp else None
+) -> tuple[AssetCheckEvaluation | None, bool]:
+    """The last evaluation, and whether it is of the last materialisation.
+
+    Those that a run has only planned, or did not come to, are passed over.
+    """
+    history = instance.event_log_storage.get_asset_check_execution_history(check, RUNS_BACK)
+    for record in history:
+        event = record.event.dagster_event if record.event else None
+        if event and event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            target = evaluation.target_materialization_data
+            return evaluation, bool(target and target.timestamp == made.timestamp)
+    return None, False

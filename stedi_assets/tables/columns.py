@@ -81,6 +81,11 @@ class Column:
     maximum: int | None = None
     aliases: tuple[str, ...] = ()
 
+    @property
+    def is_time(self) -> bool:
+        """Whether its numbers are times (epoch milliseconds, UTC)."""
+        return (self.minimum, self.maximum) == (YEAR_2000, YEAR_2100)
+
 
 def time(
     name: str, description: str, *, required: bool = True, aliases: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ CUSTOMER_TRUSTED = Table(
             "No one's latest record dates their consent, or itself, at a time that cannot be: "
             "before 2000 or later than now.",
             "have a latest record that dates their consent, or itself, before 2000 or later than "
-            "now. It does not count as consent.",
+            "now. It does not count as consent: correct the date at its source.",
             warns=True,
             of="people",
         ),

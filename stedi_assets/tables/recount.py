@@ -33,8 +33,8 @@ def people(customer_landing: DataFrame, as_of: int) -> DataFrame:
         as_of: The time by which to judge (epoch milliseconds, UTC).
 
     Returns:
-        `email`; whether the person `agrees`; whether their latest record has an `impossible` date;
-        how many `records` count.
+        `email`; whether the person `agrees`, and ever `agreed`; whether their latest record has an
+        `impossible` date; how many `records` count.
     """
     # By the date all records of one date are grouped apart from older ones, without ranking any.
     dated = (
@@ -48,6 +48,7 @@ def people(customer_landing: DataFrame, as_of: int) -> DataFrame:
     )
     return dated.groupBy("email").agg(
         F.max_by("agrees", "written").alias("agrees"),
+        F.bool_or("agrees").alias("agreed"),
         F.max_by("impossible", "written").alias("impossible"),
         F.sum("records").alias("records"),
     )
@@ -67,8 +68,8 @@ def customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
         as_of: When the table was made (epoch milliseconds, UTC).
 
     Returns:
-        One row: `expected`; `impossible_consent`; `people`, who landed, and `people_agreeing` of
-        them; the `records` that count.
+        One row: `expected`; `impossible_consent`; `people`, who landed, and of them
+        `people_agreeing` and `people_withdrawn`, who agreed once; the `records` that count.
     """
     owned = devices(customer_landing, as_of).groupBy("email")
     counted = owned.agg(F.count(F.lit(1)).alias("devices"))
@@ -80,6 +81,7 @@ def customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
             F.count_if("impossible").alias("impossible_consent"),
             F.count(F.lit(1)).alias("people"),
             F.count_if("agrees").alias("people_agreeing"),
+            F.count_if(F.col("agreed") & ~F.col("agrees")).alias("people_withdrawn"),
             total("records").alias("records"),
         )
     )

@@ -94,6 +94,9 @@ class Check:
         fault: What is wrong with the rows or people that it finds, as the end of a sentence.
         blocking: Whether what follows waits for it.
         warns: Whether it only warns where it fails.
+        bound: By how much the share that it finds may change before it fails. What it finds is
+            information then, such as what an option would remove. None: it fails where it finds
+            any.
         of: What it counts: `rows` of the table, or `people` who landed.
         applies: Which tables have it, of a check that follows from declarations.
         count: A function of frames that counts what is at fault, its parameters named like those of
@@ -105,9 +108,18 @@ class Check:
     fault: str = ""
     blocking: bool = False
     warns: bool = False
+    bound: float | None = None
     of: str = "rows"
     applies: Callable[[Table], bool] = lambda _: True
     count: Callable[..., int] | None = None
+
+    @property
+    def rule(self) -> str:
+        """What holds where it passes, with its bound."""
+        if self.bound is None:
+            return self.description
+        points = f"{100 * self.bound:g} percentage points"
+        return f"{self.description} A change by more than {points} is a warning."
 
 
 @dataclass(frozen=True)

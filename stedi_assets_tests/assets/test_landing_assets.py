@@ -31,16 +31,13 @@ from stedi_assets_tests.lines import ANN, BEN
 def test__landing__metadata(landing):
     landing.arrive("a.json", ANN, BROKEN)
     landing.arrive("b.json", BEN)
-    sizes = [len(f"{ANN}\n{BROKEN}\n"), len(f"{BEN}\n")]
-
     first = materialization(landing.run(max_malformed_share=1)).metadata
-    names = ("files", "size_bytes", "files_uploaded", "bytes_uploaded", "malformed")
+    names = ("files", "files_read", "files_uploaded", "malformed")
     assert figures(first, "dagster/row_count", *names) == {
         "dagster/row_count": 2,
         "files": 2,
-        "size_bytes": sum(sizes),
+        "files_read": 2,
         "files_uploaded": 2,
-        "bytes_uploaded": sum(sizes),
         "malformed": 1,
     }
     assert first["dagster/uri"].value == f"file://{landing.uri}/accelerometer/landing"
@@ -50,9 +47,8 @@ def test__landing__metadata(landing):
     assert figures(second, "dagster/row_count", *names) == {
         "dagster/row_count": 3,
         "files": 3,
-        "size_bytes": sum(sizes) + sizes[1],
+        "files_read": 1,
         "files_uploaded": 1,
-        "bytes_uploaded": sizes[1],
         "malformed": 1,
     }
 

@@ -84,11 +84,11 @@ COUNTED = ("rows", "expected")
 
 
 def faults(results: Results) -> dict[str, Any]:
-    """Check to what it found, of the checks that failed."""
+    """Check to what it found, of the checks that failed or found something to be known."""
     found: dict[str, Any] = {}
     for name, result in results.items():
         figures = {label: value.value for label, value in result.metadata.items()}
-        if result.passed:
+        if result.passed and not figures.get("rows_at_fault"):
             continue
         if name == "counts":
             found[name] = tuple(figures[label] for label in COUNTED if label in figures)

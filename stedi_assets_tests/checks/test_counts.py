@@ -35,22 +35,28 @@ NOW = NOON + 1
 @pytest.mark.parametrize(
     ("landed", "counted"),
     [
-        # expected, impossible consents, people, people agreeing, records
-        ([], (0, 0, 0, 0, 0)),
-        ([customer(ANN), customer(BOB, consent=None), customer(EVE, consent=0)], (1, 0, 3, 1, 3)),
-        ([customer(ANN), customer(f" {ANN.upper()}"), customer(ANN, "device-2")], (2, 0, 1, 1, 3)),
-        ([customer(ANN, None)], (1, 0, 1, 1, 1)),
-        ([customer(None), customer(" ")], (0, 0, 0, 0, 0)),
-        ([customer(ANN), customer(ANN, "device-2", None, updated=NOON)], (0, 0, 1, 0, 2)),
-        ([customer(ANN, "device-2", None), customer(ANN, updated=NOON)], (2, 0, 1, 1, 2)),
-        ([customer(ANN, updated=None), customer(ANN, consent=None)], (0, 0, 1, 0, 2)),
-        ([customer(ANN, updated=None), customer(ANN, consent=0, updated=-1)], (0, 1, 1, 0, 2)),
-        ([customer(ANN, updated=0), customer(ANN, consent=0, updated=None)], (0, 0, 1, 0, 2)),
-        ([customer(ANN), customer(ANN, consent=0)], (0, 0, 1, 0, 2)),
-        ([customer(ANN, consent=NOW), customer(BOB, consent=NOW + 1)], (1, 1, 2, 1, 2)),
-        ([customer(ANN, consent=-1), customer(BOB, updated=NOW + 1)], (0, 2, 2, 0, 2)),
-        ([customer(ANN, updated=NOON // 1000), customer(BOB, updated=0)], (1, 1, 2, 1, 2)),
-        ([customer(ANN, consent=-1), customer(ANN, updated=NOON)], (1, 0, 1, 1, 2)),
+        # expected, impossible consents, people, people agreeing, withdrawn, records
+        ([], (0, 0, 0, 0, 0, 0)),
+        (
+            [customer(ANN), customer(BOB, consent=None), customer(EVE, consent=0)],
+            (1, 0, 3, 1, 0, 3),
+        ),
+        (
+            [customer(ANN), customer(f" {ANN.upper()}"), customer(ANN, "device-2")],
+            (2, 0, 1, 1, 0, 3),
+        ),
+        ([customer(ANN, None)], (1, 0, 1, 1, 0, 1)),
+        ([customer(None), customer(" ")], (0, 0, 0, 0, 0, 0)),
+        ([customer(ANN), customer(ANN, "device-2", None, updated=NOON)], (0, 0, 1, 0, 1, 2)),
+        ([customer(ANN, "device-2", None), customer(ANN, updated=NOON)], (2, 0, 1, 1, 0, 2)),
+        ([customer(ANN, updated=None), customer(ANN, consent=None)], (0, 0, 1, 0, 1, 2)),
+        ([customer(ANN, updated=None), customer(ANN, consent=0, updated=-1)], (0, 1, 1, 0, 1, 2)),
+        ([customer(ANN, updated=0), customer(ANN, consent=0, updated=None)], (0, 0, 1, 0, 0, 2)),
+        ([customer(ANN), customer(ANN, consent=0)], (0, 0, 1, 0, 0, 2)),
+        ([customer(ANN, consent=NOW), customer(BOB, consent=NOW + 1)], (1, 1, 2, 1, 0, 2)),
+        ([customer(ANN, consent=-1), customer(BOB, updated=NOW + 1)], (0, 2, 2, 0, 0, 2)),
+        ([customer(ANN, updated=NOON // 1000), customer(BOB, updated=0)], (1, 1, 2, 1, 0, 2)),
+        ([customer(ANN, consent=-1), customer(ANN, updated=NOON)], (1, 0, 1, 1, 0, 2)),
     ],
 )
 def test__customer_trusted(landed: list[tuple], counted: tuple, frame: Frame) -> None:

@@ -88,7 +88,7 @@ def test__consent__person_who_never_landed(check: Check) -> None:
     assert faults(results) == {"consent": 1}
 
 
-def test__devices_shared_without_consent__warns(check: Check) -> None:
+def test__devices_shared_without_consent__are_counted(check: Check) -> None:
     eve = customer("eve@example.com", "device-ann", None)
     results = check("step_trainer_trusted", customer_landing=[ANN, BOB, eve])
     assert faults(results) == {"devices_shared_without_consent": 1}

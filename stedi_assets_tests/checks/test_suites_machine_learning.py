@@ -38,7 +38,7 @@ OWN_PAIRS = [ANNS_PAIR, pair("device-bob", NOON, 0.5)]
 OTHERS_PAIRS = [pair("device-ann", NOON, 0.5), pair("device-bob", NOON)]
 
 
-def test__pairs_of_two_people__warns(check: Check) -> None:
+def test__pairs_of_two_people__are_counted(check: Check) -> None:
     pairs = [*OWN_PAIRS, *OTHERS_PAIRS]
     results = check("machine_learning_curated", machine_learning_curated=pairs, **AT_NOON)
     assert faults(results) == {"pairs_of_two_people": 2}
@@ -69,7 +69,7 @@ AGREED_AT_NOON = {
 }
 
 
-def test__readings_before_consent__warns_of_the_same_millisecond(check: Check) -> None:
+def test__readings_before_consent__counts_the_same_millisecond(check: Check) -> None:
     results = check("machine_learning_curated", **AGREED_AT_NOON)
     assert faults(results) == {"readings_before_consent": 1}
 

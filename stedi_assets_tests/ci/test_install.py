@@ -132,7 +132,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     for name in ("Makefile", "pyproject.toml", "uv.lock", "setup.py", "README.md"):
         shutil.copy(PROJECT / name, folder / name)
-    done = make(folder, "export", "sbom", "RUN=", f"BIN={BIN}")
+    done = make(folder, "requirements", "sbom", "RUN=", f"BIN={BIN}")
     assert done.returncode == 0, done.stderr
     return folder
 

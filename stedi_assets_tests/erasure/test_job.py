@@ -48,11 +48,17 @@ def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehou
     assert record["quarantined"]["customer_quarantine"] == 1
     assert record["tables"]["customer_trusted"] == {"files": len(superseded), "versions": 1}
     assert not withdrawn.holding(*HERS, below=RECORDS)
-    observed = {
-        event.asset_observation_data.asset_observation.asset_key.to_user_string()
+    first, *others = (
+        event.asset_observation_data.asset_observation
         for event in result.get_asset_observation_events()
-    }
+    )
+    observed = {each.asset_key.to_user_string() for each in others}
     assert observed == {table.name for table in (*QUARANTINE_TABLES, *DELTA_TABLES)}
+    leads = {name: value.value for name, value in first.metadata.items()}
+    assert list(leads)[:2] == ["people_erased", "erased_from"]
+    assert leads["people_erased"] == 1
+    assert "customer_trusted" in str(leads["erased_from"])
+    assert leads["rows_read_as_proof"] == sum(record["read"].values())
     assert not any(word in repr(result.all_events) for word in HERS)
 
     times = withdrawn.times

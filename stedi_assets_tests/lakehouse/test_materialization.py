@@ -59,7 +59,7 @@ def test__materialization__metadata(parents: Lakehouse, run: Run) -> None:
     assert told["dagster/row_count"] == 2
     assert told["delta_version"] == 0
     assert told["files"] == len(files)
-    assert told["size_bytes"] == sum(path.stat().st_size for path in files)
+    assert told["size_mb"] == round(sum(path.stat().st_size for path in files) / 1e6, 1)
     assert told["dagster/uri"] == f"file://{folder_of(parents, table)}"
     assert told["dagster/table_name"] == "machine_learning_curated"
     assert told["figures"]["funnel"] == [

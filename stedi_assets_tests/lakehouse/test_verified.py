@@ -9,6 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.lakehouse import maintenance
 from stedi_assets.lakehouse.plan import Mode
+from stedi_assets.policy import Options
 from stedi_assets.tables import DELTA_TABLES, TABLES
 from stedi_assets_tests.incremental import Runs, run
 from stedi_assets_tests.rows import (
@@ -137,3 +138,31 @@ def test__consent__is_judged_by_the_time_of_the_checks(runs: Runs) -> None:
 
     assert not any(n.endswith("/consent") for n in runs.checks(now=NOW + 2 * DAY).failing())
     assert {f"{name}/consent" for name in TIMED} <= runs.checks(now=NOW).failing()
+
+
+BEFORE_CONSENT = "machine_learning_curated/readings_before_consent"
+
+
+def test__share__warns_once_it_has_changed_by_more_than_its_bound(runs: Runs) -> None:
+    """12 of 16 pairs are of before consent: 75 %. Each one that lands is of after it."""
+    assert BEFORE_CONSENT not in runs.checks().failing()
+    land_after_consent(runs, NOON + 1)
+    assert BEFORE_CONSENT not in runs.run_equal().failing()  # 70.6 %
+
+    land_after_consent(runs, NOON + 2)
+    assert BEFORE_CONSENT in runs.run_equal().failing()  # 66.7 %, as small changes add up
+    assert BEFORE_CONSENT in runs.run_equal().failing()  # where nothing is new
+
+    land_after_consent(runs, NOON + 3)
+    assert BEFORE_CONSENT not in runs.run_equal().failing()  # 63.2 %
+
+
+def test__share__is_not_compared_with_that_of_other_options(runs: Runs) -> None:
+    runs.run(options=Options(after_consent_only=True))
+    assert BEFORE_CONSENT not in runs.run().failing()
+
+
+def land_after_consent(runs: Runs, time: int) -> None:
+    """Has a reading of Ann's phone land, and one of her device."""
+    runs.land(PHONES, [phone_reading(ANN, time)])
+    runs.land(DEVICES, [device_reading("device-1", time)])

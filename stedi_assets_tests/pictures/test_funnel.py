@@ -59,7 +59,7 @@ def test__figures__rows_and_different_people(read: Read) -> None:
 
 def test__pictures__say_what_they_show(read: Read) -> None:
     people, rows = funnel.pictures(funnel.figures(read))
-    assert people.alternative.startswith("People in each table: customer_landing 3; ")
+    assert people.alternative.startswith("People, where their number changes: customer_landing 3; ")
     assert rows.alternative.startswith("Rows in each table: customer_landing 4; ")
     for picture in (people, rows):
         for bar in picture.alternative.removesuffix(".").split(": ")[1].split("; "):

@@ -65,6 +65,8 @@ def test__pictures__say_what_they_show(frame: Frame) -> None:
         movement.pictures_over_time(over_time),
         movement.pictures_by_distance(by_distance),
     )
+    assert ">from (UTC)<" in counts.svg and ">readings<" in counts.svg
+    assert ">% of the class<" in shares.svg
     nothing = ", 0" * 10
     assert f"{SLIGHT}: 1{nothing}, 1; {STEADY}: 0{nothing}, 0; {STRONG}: 1{nothing}, 0" in (
         counts.alternative

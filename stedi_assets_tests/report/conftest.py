@@ -19,7 +19,8 @@ import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.report import page, status
+from stedi_assets.report import page
+from stedi_assets.report.contents import Contents, contents
 from stedi_assets.report.status import TableStatus
 from stedi_assets.settings import Settings
 from stedi_assets_tests.conftest import PROJECT
@@ -38,7 +39,11 @@ class Project:
 
     def statuses(self) -> list[TableStatus]:
         """Every table as it is."""
-        return status.statuses(self.defs, self.instance, self.lakehouse)
+        return list(self.contents().statuses)
+
+    def contents(self) -> Contents:
+        """What both pages show."""
+        return contents(self.defs, self.instance, self.lakehouse)
 
 
 def project(folder: Path, instance: dg.DagsterInstance) -> Project:
@@ -64,7 +69,7 @@ def materialized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 class Page(html.parser.HTMLParser):
     """A page's elements in order, with their attributes and their text."""
 
-    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr", "wbr"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -115,7 +120,7 @@ class Element:
 @pytest.fixture(scope="session")
 def report(materialized: Project) -> str:
     """The report's HTML."""
-    return page.render(materialized.statuses(), NOW)
+    return page.render(materialized.contents(), NOW)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import DELTA_TABLES, Table, checks
+from stedi_assets.tables.schema import Check
 
 
 def table_checks(table: Table) -> dg.AssetChecksDefinition:
@@ -32,7 +33,7 @@ def table_checks(table: Table) -> dg.AssetChecksDefinition:
                 check.name,
                 asset=table.name,
                 blocking=check.blocking,
-                description=check.description,
+                description=check.rule,
                 additional_deps=compared(table),
             )
             for check in checks.checks_of(table)
@@ -92,7 +93,6 @@ def evaluate_in(
 
 def results(table: Table, counted: Counted) -> Iterator[AssetCheckResult]:
     """The results of a table's checks by what they count."""
-    totals = counted.totals
     for check in checks.checks_of(table):
         if check == checks.COUNTS:
             yield _counts(table, counted)
@@ -105,14 +105,31 @@ def results(table: Table, counted: Counted) -> Iterator[AssetCheckResult]:
                 metadata={"faults": wrong},
             )
         elif check not in (checks.POLICY, checks.PROVENANCE):
-            count, of = counted.at_fault(check), totals[check.of]
-            yield AssetCheckResult(
-                check_name=check.name,
-                passed=count == 0,
-                description=f"{count:,} of {of:,} {check.of} {check.fault}" if count else None,
-                severity=AssetCheckSeverity.WARN if check.warns else AssetCheckSeverity.ERROR,
-                metadata={"rows": totals["rows"], "rows_at_fault": count},
+            yield _at_fault(check, counted)
+
+
+def _at_fault(check: Check, counted: Counted) -> AssetCheckResult:
+    count, of = counted.at_fault(check), counted.totals[check.of]
+    said = f"{count:,} of {of:,} {check.of} {check.fault}" if count else ""
+    figures: dict[str, float] = {"rows": counted.totals["rows"], "rows_at_fault": count}
+    passed = count == 0
+    if check.bound is not None:
+        share, change = counted.share(check), counted.change(check)
+        passed = change <= check.bound
+        figures |= {"percent": round(100 * share, 1), "points_changed": round(100 * change, 1)}
+        if not passed:
+            before = counted.shares_before[check.name]
+            said += (
+                f" Their share has changed from {before:.1%} to {share:.1%}: find out why in what "
+                "has landed since. The next change is compared with this one."
             )
+    return AssetCheckResult(
+        check_name=check.name,
+        passed=passed,
+        description=said.strip() or None,
+        severity=AssetCheckSeverity.WARN if check.warns else AssetCheckSeverity.ERROR,
+        metadata=figures,
+    )
 
 
 def _provenance(table: Table, made: TableState | None) -> AssetCheckResult:

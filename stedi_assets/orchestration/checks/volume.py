@@ -23,6 +23,7 @@ from stedi_assets.tables.schema import Check
 # As much as may be malformed or implausible. With the same rules and options every row of the last
 # version is there again, but for the reasons that are counted, so that what is left is a fault.
 MAX_UNEXPLAINED_SHARE = 0.01
+EXPLAINED_BY = "explained_by_"
 CHANGED_CODE, CHANGED_OPTIONS = "changed_code", "changed_options"
 # The one option that removes no row.
 HIDES = "pseudonymise_devices"
@@ -75,7 +76,7 @@ class Volume:
 
     def result(self) -> dg.AssetCheckResult:
         """The check's result, with its figures."""
-        figures = {f"explained_by_{reason}": rows for reason, rows in self.explained.items()}
+        figures = {f"{EXPLAINED_BY}{reason}": rows for reason, rows in self.explained.items()}
         if self.accepted_rows is not None:
             figures |= {"accepted_rows": self.accepted_rows, "unexplained": self.unexplained}
         return dg.AssetCheckResult(
