@@ -8,8 +8,8 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
-	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
+.PHONY: materialize test test-jvm test-cluster dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+	demo-s3 demo-s3-stop bench bench-rivals bench-events bench-check lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi materialize
@@ -25,6 +25,11 @@ test-jvm: $(INSTALLED)
 	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py \
 		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
+
+# The whole command on Spark's standalone cluster and on Sail's, with the lakehouse on an S3 server.
+# The tests of Spark skip where there is no Java 17, or the jars cannot be fetched.
+test-cluster: $(INSTALLED)
+	$(BIN)/pytest -m '' -rs stedi_assets_tests/test_cluster.py
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi dev --port $(PORT)
@@ -77,6 +82,10 @@ bench-rivals: $(INSTALLED)
 bench-events: $(INSTALLED)
 	$(BIN)/python -m benchmarks.events --scales $(SCALE) $(if $(UPDATE),--out benchmarks) \
 		$(if $(BEFORE),--before $(BEFORE))
+
+# This tree's first load against the last release's, at scale 1 and 30; WHEEL=path against that one.
+bench-check: $(INSTALLED)
+	$(BIN)/python -m benchmarks.check $(if $(WHEEL),--wheel $(WHEEL))
 
 lint: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/ruff check .

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import results
-from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Content, Contender
+from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Contender, Content
 from benchmarks.measure import Taken
 from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table
 
 ROUNDS = 3
 # JSON lines, their copy in landing, and what the run that needs most has on disk besides.
@@ -55,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare(
-    contenders: Sequence[Contender], source: Path, rows: dict[str, int], rounds: int
+    contenders: Sequence[Contender],
+    source: Path,
+    rows: dict[str, int],
+    rounds: int,
+    tables: Sequence[Table] = (*LANDING_TABLES, *DELTA_TABLES),
 ) -> dict[Contender, list[Taken]]:
     """Runs the contenders in turn, and makes sure that all have made the same rows.
 
@@ -64,6 +69,7 @@ def compare(
         source: The JSON lines.
         rows: How many rows the generator records for each table.
         rounds: How often each runs.
+        tables: The tables that are compared.
 
     Returns:
         What each run took.
@@ -78,7 +84,7 @@ def compare(
         for contender in contenders:
             output = source.with_name("output")
             one = contender.take(source, output)
-            made = contender.contents(output)
+            made = contender.contents(output, tables)
             counts = {table: content.rows for table, content in made.items()}
             expected = {table: rows[table] for table in made}
             assert counts == expected, f"{contender.name} made {counts} instead of {expected}"

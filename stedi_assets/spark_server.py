@@ -15,6 +15,7 @@ import pyspark
 
 from stedi_assets.engine import jvm
 from stedi_assets.loopback import HOST, require_free
+from stedi_assets.settings import Settings
 
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # Spark's own variable
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -25,17 +26,23 @@ def remote(port: int, token: str) -> str:
     return f"sc://localhost:{port}/;token={token}"
 
 
-def command(port: int) -> list[str]:
-    """The server's command, to listen at a port on loopback."""
+def command(port: int, lakehouse_uri: str = "", master: str = "local[*]") -> list[str]:
+    """The server's command.
+
+    Args:
+        port: Where on loopback it listens.
+        lakehouse_uri: Where the tables are that it is to reach.
+        master: The address of the cluster's master, or `local` for this process alone.
+    """
     settings = {
-        **jvm.settings(),
+        **jvm.settings(lakehouse_uri),
         "spark.connect.grpc.binding.address": HOST,
         "spark.connect.grpc.binding.port": str(port),
     }
     options = [f"--conf={name}={value}" for name, value in settings.items()]
     submit = str(Path(pyspark.__file__).parent / "bin" / "spark-submit")
     # spark-submit takes this name in place of a jar, since Spark has the server's class itself.
-    return [submit, "--master=local[*]", *options, f"--class={SERVER}", "spark-internal"]
+    return [submit, f"--master={master}", *options, f"--class={SERVER}", "spark-internal"]
 
 
 def serve(port: int) -> None:
@@ -52,5 +59,5 @@ def serve(port: int) -> None:
         f"To use it:\nexport STEDI_SPARK_REMOTE='{remote(port, token)}'",
         flush=True,
     )
-    arguments = command(port)
+    arguments = command(port, Settings.from_environment().lakehouse_uri)
     os.execve(arguments[0], arguments, {**os.environ, TOKEN: token})
