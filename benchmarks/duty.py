@@ -29,7 +29,8 @@ DOUBLE = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,2})?"
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 # Whole doubles up to this stand for one integer each.
 EXACT_DOUBLE, EXACT_DIGITS = 2**53, 16
-FRAMING = " \t\r\n,[]\ufeff"
+PADDING = " \t\r\n,\ufeff"
+FRAMING = PADDING + "[]"
 LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n)|([^\r\n]+)")
 YEAR_2000 = 946_684_800_000
 # At the ends of an e-mail address.
@@ -199,6 +200,7 @@ DECODER = json.JSONDecoder(parse_int=_Literal, parse_float=_Literal, parse_const
 
 def _parts(text: str) -> Iterator[tuple[str, Any]]:
     """Each object of a line with its text, and each text between objects with None."""
+    text = text.strip(PADDING)
     at = between = 0
     while (at := text.find("{", at)) >= 0:
         try:
@@ -206,12 +208,12 @@ def _parts(text: str) -> Iterator[tuple[str, Any]]:
         except (ValueError, RecursionError):
             at += 1
             continue
-        if fragment := text[between:at].strip(FRAMING):
-            yield fragment, None
+        if text[between:at].strip(FRAMING):
+            yield text[between:at], None
         yield text[at:end], value
         at = between = end
-    if fragment := text[between:].strip(FRAMING):
-        yield fragment, None
+    if text[between:].strip(FRAMING):
+        yield text[between:], None
 
 
 def _record(value: Any, text: str, fields: tuple[Field, ...]) -> tuple[dict[str, Any] | None, str]:
