@@ -73,7 +73,8 @@ class Contender:
         """The command that makes the tables."""
         if self.whole:
             stedi = self.python.with_name("stedi")
-            release_0_1 = [str(self.python), "-m", "stedi_assets.materialize"]
+            # -P: not the module of this tree, where the command runs.
+            release_0_1 = [str(self.python), "-P", "-m", "stedi_assets.materialize"]
             return [str(stedi), "materialize"] if stedi.exists() else release_0_1
         return [str(self.python), "-m", self.script, str(source), str(output)]
 
