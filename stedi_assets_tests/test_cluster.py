@@ -249,7 +249,7 @@ def test__standalone__a_worker_dies_in_each_run(
         for portion in expected:
             deliver(portions, portion, lake)
             run = lake.start(spark.remote)
-            run.reach("accelerometer_landing")
+            run.reach("accelerometer_quarantine")
             assert len(spark.workers) == 2
             cluster.kill(spark.workers.pop(0))
             require_equal(lake, run.end(), expected[portion])
@@ -265,7 +265,7 @@ def test__sail__the_cluster_dies_and_is_started_again(
 
         deliver(portions, "later", lake)
         run = lake.start(sail.remote)
-        run.reach("accelerometer_landing")
+        run.reach("accelerometer_quarantine")
         cluster.kill(sail.workers[0])
         run.process.kill()  # which would try for minutes to reach it
         run.process.communicate()
