@@ -11,8 +11,8 @@ RUN := $(VENV)/run.installed
 TEST := $(VENV)/test.installed
 CONTRACT_TOOLS := build/contract-tools
 
-.PHONY: materialize test test-docs test-contracts test-jvm dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
-	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock locked requirements sbom audit reset clean \
+.PHONY: materialize test test-docs test-contracts test-jvm test-cluster dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+	demo-s3 demo-s3-stop bench bench-rivals bench-events bench-check lint format lock locked requirements sbom audit reset clean \
 	help history anew
 
 materialize: $(RUN) history ## make of every table what has changed, and check it
@@ -65,6 +65,10 @@ test-jvm: $(TEST) ## run the tests of engines on a JVM Spark
 		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
 
+# With the lakehouse on an S3 server. The tests of Spark skip as those of test-jvm do.
+test-cluster: $(TEST) ## run the whole command on Spark's standalone cluster and on Sail's
+	$(BIN)/pytest -m '' -rs stedi_assets_tests/test_cluster.py
+
 # The linter of data contracts has an environment of its own, since few need it.
 test-contracts: $(CONTRACT_TOOLS)/installed ## lint the data contracts
 	for each in contracts/*.yaml; do $(CONTRACT_TOOLS)/bin/datacontract lint $$each || exit 1; done
@@ -104,6 +108,10 @@ bench-rivals: $(TEST) ## only beside those
 bench-events: $(TEST) ## only after an event
 	$(BIN)/python -m benchmarks.events --scales $(SCALE) $(if $(UPDATE),--out benchmarks) \
 		$(if $(BEFORE),--before $(BEFORE))
+
+# WHEEL=path compares with that one.
+bench-check: $(TEST) ## compare a first load at scale 1 and 30 with the last release's
+	$(BIN)/python -m benchmarks.check $(if $(WHEEL),--wheel $(WHEEL))
 
 # What uv.lock has for those who run it, and with setuptools for the editable install.
 SERVES := --no-default-groups --extra postgres --extra slack --extra sql

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import results
-from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Contender
+from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Contender, Content
 from benchmarks.measure import Taken
 from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table
 
 ROUNDS = 3
 # JSON lines, their copy in landing, and what the run that needs most has on disk besides.
@@ -55,33 +56,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare(
-    contenders: Sequence[Contender], source: Path, rows: dict[str, int], rounds: int
+    contenders: Sequence[Contender],
+    source: Path,
+    rows: dict[str, int],
+    rounds: int,
+    tables: Sequence[Table] = (*LANDING_TABLES, *DELTA_TABLES),
 ) -> dict[Contender, list[Taken]]:
-    """Runs the contenders in turn, and makes sure that each has made the same rows.
+    """Runs the contenders in turn, and makes sure that all have made the same rows.
 
     Args:
         contenders: Who takes part.
         source: The JSON lines.
-        rows: The rows that the generator records for each table.
+        rows: How many rows the generator records for each table.
         rounds: How often each runs.
+        tables: The tables that are compared.
 
     Returns:
         What each run took.
 
     Raises:
-        AssertionError: If a contender has made other rows.
+        AssertionError: If a contender has made other rows than the first, or not as many as the
+            generator says.
     """
+    first: dict[str, Content] = {}
     taken: dict[Contender, list[Taken]] = {each: [] for each in contenders}
     for number in range(rounds):
         for contender in contenders:
             output = source.with_name("output")
             one = contender.take(source, output)
-            made = contender.rows(output)
+            made = contender.contents(output, tables)
+            counts = {table: content.rows for table, content in made.items()}
             expected = {table: rows[table] for table in made}
-            assert made == expected, f"{contender.name} made {made} instead of {expected}"
+            assert counts == expected, f"{contender.name} made {counts} instead of {expected}"
+            first = first or made
+            other = [table for table in made if made[table] != first[table]]
+            assert not other, f"{contender.name} made other rows of {', '.join(other)}"
             taken[contender].append(one)
             print(f"  round {number + 1}  {contender.name:18} {one}", flush=True)
-            for folder in output.parent.glob("output*"):
+            for folder in output.parent.glob("output*"):  # with its history and what it parsed
                 shutil.rmtree(folder)
     return taken
 

@@ -141,7 +141,9 @@ class Stage:
         return taken
 
     def _require_rows(self, event: Event, contender: Contender, output: Path) -> None:
-        made, expected = contender.rows(output, DELTA_TABLES), self.delivery.rows[event]
+        found = contender.contents(output, DELTA_TABLES)
+        made = {table: content.rows for table, content in found.items()}
+        expected = self.delivery.rows[event]
         assert made == expected, f"{contender.name}, {event.name}: {made} instead of {expected}"
 
 

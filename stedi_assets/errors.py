@@ -135,6 +135,16 @@ class Code(enum.Enum):
         "the Spark Connect server of STEDI_SPARK_REMOTE refuses its token, or wants one",
         "Set it as the server says, sc://host:port/;token=…",
     )
+    ENGINE_JAR = (
+        "the Spark server lacks a jar, of Delta or of S3",
+        "Start it with delta-spark and hadoop-aws of its release, as `stedi spark-server` does "
+        "where STEDI_LAKEHOUSE_URI is on S3",
+    )
+    ENGINE_CREDENTIALS = (
+        "the Spark server, or one of its workers, has no key of the object store",
+        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the server starts, which gives them "
+        "to its workers",
+    )
     OUT_OF_MEMORY = (
         "the engine needs more memory than it may take",
         "Give the machine or the container more, or set STEDI_SPARK_REMOTE to a server that has it",
@@ -175,6 +185,8 @@ OF_ALL_STEPS = {
     Code.ENGINE_LOST,
     Code.ENGINE_TOKEN,
     Code.ENGINE_UNREACHABLE,
+    Code.ENGINE_JAR,
+    Code.ENGINE_CREDENTIALS,
     Code.OUT_OF_MEMORY,
 }
 

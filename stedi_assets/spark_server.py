@@ -23,6 +23,7 @@ import pyspark
 from stedi_assets.engine import jvm
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.loopback import HOST, require_free
+from stedi_assets.settings import Settings
 
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # Spark's own variable
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -34,17 +35,23 @@ def remote(port: int, token: str) -> str:
     return f"sc://localhost:{port}/;token={token}"
 
 
-def command(port: int) -> list[str]:
-    """The server's command, to listen at a port on loopback."""
+def command(port: int, lakehouse_uri: str = "", master: str = "local[*]") -> list[str]:
+    """The server's command.
+
+    Args:
+        port: Where on loopback it listens.
+        lakehouse_uri: Where the tables are that it is to reach.
+        master: The address of the cluster's master, or `local` for this process alone.
+    """
     settings = {
-        **jvm.settings(),
+        **jvm.settings(lakehouse_uri),
         "spark.connect.grpc.binding.address": HOST,
         "spark.connect.grpc.binding.port": str(port),
     }
     options = [f"--conf={name}={value}" for name, value in settings.items()]
     submit = str(Path(pyspark.__file__).parent / "bin" / "spark-submit")
     # spark-submit takes this name in place of a jar, since Spark has the server's class itself.
-    return [submit, "--master=local[*]", *options, f"--class={SERVER}", "spark-internal"]
+    return [submit, f"--master={master}", *options, f"--class={SERVER}", "spark-internal"]
 
 
 def serve(port: int) -> None:
@@ -63,7 +70,10 @@ def serve(port: int) -> None:
     print("Starting Spark Connect. Its first start fetches its jars, for a minute.", flush=True)
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen(
-            command(port), env={**os.environ, TOKEN: token}, stdout=log, stderr=subprocess.STDOUT
+            command(port, Settings.from_environment().lakehouse_uri),
+            env={**os.environ, TOKEN: token},
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:

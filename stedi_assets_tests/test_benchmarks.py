@@ -5,18 +5,31 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import compare, delivery, event_results, events, measure, results
-from benchmarks.contenders import DUCKDB, JVM, POLARS, TRANSFORMATIONS, WHOLE, Contender
+from benchmarks import check, compare, delivery, event_results, events, measure, results
+from benchmarks.contenders import (
+    DUCKDB,
+    DUCKDB_DUTY,
+    JVM,
+    POLARS,
+    POLARS_DUTY,
+    TRANSFORMATIONS,
+    WHOLE,
+    Contender,
+    Content,
+)
 from benchmarks.measure import Taken
 from stedi_assets.sample.cohort import CONSENTED
+from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
-from stedi_assets.tables import LANDING_TABLES
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, Table
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import stored_rows
 
@@ -36,9 +49,25 @@ def test__run__counts_children(tmp_path: Path) -> None:
     assert taken.memory > 200_000_000
 
 
+def test__taken__processor_seconds_between_moments() -> None:
+    taken = Taken(4.0, 6.0, 0, cpu_at=((100.0, 0.0), (102.0, 4.0), (104.0, 6.0)))
+
+    assert taken.cpu_between(101.0, 103.0) == 3.0
+
+
 def test__run__failure_says_what_the_command_said(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no such table"):
         measure.run([sys.executable, "-c", "exit('no such table')"], os.environ, tmp_path)
+
+
+HARD = (
+    '{"user":"ann@x.io","timestamp":1655564376361,"x":1.0,"y":0.0,"z":-0.0}'
+    ' {"user":"ann@x.io","timestamp":"1655564376362","x":"1","y":1e4,"z":0},\r\n'
+    '\n[{"user":" ANN@x.io","timeStamp":1.655564376363e12,"x":1,"y":2,"z":3},\n'
+    '{"user":true,"timestamp":99999999999999999999,"x":0.1,"y":0.0}\n'
+    '{"user":"ann@x.io","timestamp":1655564376361,"x":"","y":null,"z":{}} tail\n'
+    '{"user":"ann@x.io","timestamp":16555'
+)
 
 
 @pytest.fixture
@@ -55,11 +84,11 @@ def recorded() -> dict[str, int]:
 
 
 def test__compare__all_make_the_same_rows(sample: Path, recorded: dict[str, int]) -> None:
-    contenders = [TRANSFORMATIONS, DUCKDB, POLARS]
+    contenders = [TRANSFORMATIONS, DUCKDB, DUCKDB_DUTY, POLARS, POLARS_DUTY]
 
     taken = compare.compare(contenders, sample, recorded, rounds=1)
 
-    assert [len(runs) for runs in taken.values()] == [1, 1, 1]
+    assert [len(runs) for runs in taken.values()] == [1] * 5
     assert all(run.wall > 0 and run.cpu > 0 and run.memory > 0 for [run] in taken.values())
 
 
@@ -70,6 +99,49 @@ def test__compare__other_rows_than_the_generator_made(
         compare.compare([DUCKDB], sample, {**recorded, "customer_curated": 1}, rounds=1)
 
 
+def test__compare__other_rows_than_the_first(sample: Path, recorded: dict[str, int]) -> None:
+    class Other(Contender):
+        def contents(self, output: Path, tables: Sequence[Table]) -> dict[str, Content]:
+            made = super().contents(output, tables)
+            made["customer_curated"] = made["customer_curated"]._replace(digest=1)
+            return made
+
+    with pytest.raises(AssertionError, match="another made other rows of customer_curated"):
+        compare.compare([DUCKDB, Other("another", DUCKDB.script)], sample, recorded, rounds=1)
+
+
+def test__same_duty__what_is_hard_is_judged_alike(tmp_path: Path) -> None:
+    """Malformed and repeated records, numbers as texts, several objects on a line, withdrawals."""
+    source = tmp_path / "source"
+    write_sample(source, SampleSpec(malformed=0.004, duplicates=0.01, withdrawn=0.05))
+    (source / "accelerometer" / "landing" / "hard.json").write_text(HARD)
+    made = {}
+    for rival in (TRANSFORMATIONS, DUCKDB_DUTY, POLARS_DUTY):
+        output = tmp_path / rival.script
+        rival.take(source, output)
+        quarantined = {
+            table.name: sorted(
+                tuple(row.values())
+                for row in stored_rows(
+                    output / table.location, columns=["line", "reason", "lineNumber", "byteOffset"]
+                ).to_pylist()
+            )
+            for table in QUARANTINE_TABLES
+        }
+        assert len(quarantined["accelerometer_quarantine"]) > 100
+        made[rival] = rival.contents(output, (*LANDING_TABLES, *DELTA_TABLES)), quarantined
+
+    assert made[DUCKDB_DUTY] == made[POLARS_DUTY] == made[TRANSFORMATIONS]
+
+
+def test__bench_check__release_is_not_this_tree(tmp_path: Path) -> None:
+    python = check.install(check.build("HEAD", tmp_path), tmp_path / "release")
+
+    where = "import dagster, stedi_assets; print(stedi_assets.__file__)"
+    run = subprocess.run([python, "-c", where], cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    assert run.stdout.decode().startswith(str(tmp_path / "release"))
+
+
 def test__require_room__says_what_a_scale_needs(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"SCALE=1,9 needs about \d+ GB in .* smaller"):
         compare.require_room(tmp_path, "1,9", 10**18)
@@ -78,18 +150,24 @@ def test__require_room__says_what_a_scale_needs(tmp_path: Path) -> None:
 def test__results__medians_ratios_and_growth(tmp_path: Path) -> None:
     def scale(readings: int, whole: float, jvm: float) -> results.Scale[Contender]:
         runs = {WHOLE: [whole, 9 * whole, whole], JVM: [jvm], TRANSFORMATIONS: [4.0], DUCKDB: [2.0]}
-        taken = {c: [Taken(wall, 2 * wall, 10**9) for wall in walls] for c, walls in runs.items()}
+        taken = {
+            contender: [Taken(wall, 2 * wall, 10**9, checks=wall) for wall in walls]
+            for contender, walls in runs.items()
+        }
         return results.Scale(readings, 5_000_000, taken)
 
-    results.write(tmp_path, {1: scale(10**6, 3.0, 12.0), 3: scale(3 * 10**6, 5.0, 20.0)}, 3)
+    results.write(tmp_path, {1: scale(10**6, 3.0, 12.0), 300: scale(3 * 10**6, 5.0, 20.0)}, 3)
 
     written = (tmp_path / "RESULTS.md").read_text()
     assert "| whole command | 3.00 | (3.00 to 27.00) | 6.00 | 1.00 |" in written
     assert "| whole command / JVM Spark script | 0.25 | 0.25 |" in written
     assert "| transformations / DuckDB | 2.00 | 2.00 |" in written
-    assert "| whole command | 1 | 3 | 1.00 | 0.56 |" in written
+    assert "| whole command / JVM Spark script, wall | 1 | 0.25 | 0.25 | met |" in written
+    assert "| transformations / DuckDB, same duty, wall | 300 | 1.2 | | not measured |" in written
+    assert "| checks' share of CPU | 300 | 0.25 | 0.50 | **missed** |" in written
+    assert "| whole command | 1 | 300 | 1.00 | 0.56 |" in written
     drawing = (tmp_path / "results.svg").read_text()
-    assert "whole command" in drawing and "scale 3" in drawing
+    assert "whole command" in drawing and "scale 300" in drawing
     assert 'href="http' not in drawing  # a script from elsewhere
 
 

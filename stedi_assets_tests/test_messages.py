@@ -24,6 +24,7 @@ from pyspark.errors.exceptions.connect import (
     AnalysisException,
     SparkConnectGrpcException,
     SparkException,
+    UnknownException,
 )
 
 from docs import errors as page
@@ -148,6 +149,20 @@ OF_STORAGE: dict[Code, tuple[Exception, str]] = {
         type("Refusal", (Exception,), {"getGrpcStatusCode": lambda self: "UNAUTHENTICATED"})(),
         "The Spark Connect server of STEDI_SPARK_REMOTE refuses its token, or wants one. Set it as "
         f"the server says, sc://host:port/;token=…, {KEPT}",
+    ),
+    Code.ENGINE_JAR: (
+        UnknownException('No FileSystem for scheme "s3"'),
+        "The Spark server lacks a jar, of Delta or of S3. Start it with delta-spark and hadoop-aws "
+        "of its release, as `stedi spark-server` does where STEDI_LAKEHOUSE_URI is on S3, "
+        f"{KEPT}",
+    ),
+    Code.ENGINE_CREDENTIALS: (
+        UnknownException(
+            "org.apache.hadoop.fs.s3a.auth.NoAuthWithAWSException: No AWS Credentials"
+        ),
+        "The Spark server, or one of its workers, has no key of the object store. Set "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the server starts, which gives them to "
+        f"its workers, {KEPT}",
     ),
     Code.OUT_OF_MEMORY: (
         sail("Resources exhausted: "),

@@ -62,7 +62,9 @@ class SparkResource(LazyPySparkResource):
         # Dagster enables what PySpark had disabled: the logger that quotes the engine's errors.
         logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL)
         if self.remote.startswith("local"):
-            self._spark_session = _start_local(self.remote, self.spark_config)
+            self._spark_session = _start_local(
+                self.remote, jvm.settings(self._lakehouse_uri) | self.spark_config
+            )
             return
         if not self.remote:
             self._engine = self._start_embedded()
@@ -167,7 +169,7 @@ def _start_local(master: str, config: dict[str, Any]) -> SparkSession:
     from pyspark.errors import PySparkRuntimeError
 
     jvm.require_java()
-    builder = SparkSession.builder.remote(master).config(map={**jvm.settings(), **config})
+    builder = SparkSession.builder.remote(master).config(map=config)
     with warnings.catch_warnings():
         # The session refuses the settings that the server it belongs to has been started with.
         warnings.filterwarnings("ignore", "Failed to set")

@@ -15,7 +15,10 @@ from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage.address import LOCAL, S3, without_userinfo
 from stedi_assets.storage.signs import code_of, sqlite_name
 
-OF_ENGINE = {Code.ENGINE_LOST, Code.ENGINE_TOKEN, Code.OUT_OF_MEMORY}
+OF_ENGINE = {
+    *(Code.ENGINE_LOST, Code.ENGINE_TOKEN, Code.ENGINE_JAR, Code.ENGINE_CREDENTIALS),
+    Code.OUT_OF_MEMORY,
+}
 DAMAGED = {Code.LOG_DAMAGED, Code.DATA_FILE_DAMAGED}
 OF_PLACE = {
     *(Code.DISK_FULL, Code.READ_ONLY, Code.PERMISSION, Code.NOT_A_FOLDER, Code.NO_BUCKET),

@@ -54,6 +54,7 @@ SIGNS: dict[Code, tuple[int | str, ...]] = {
     Code.NO_DATABASE: ("EntityNotFound",),
     Code.ENGINE_LOST: ("UNAVAILABLE", "RETRIES_EXCEEDED"),
     Code.ENGINE_TOKEN: ("UNAUTHENTICATED",),
+    Code.ENGINE_JAR: ("DATA_SOURCE_NOT_FOUND",),
 }
 CODES = {sign: code for code, signs in SIGNS.items() for sign in signs}
 # Where an engine gives text alone. What stands in brackets is one of the signs above.
@@ -77,6 +78,8 @@ TEXTS = {
     "failed to allocate additional|resources exhausted": Code.OUT_OF_MEMORY,
     # JVM Spark 4.2.1, which passes on what Java 17 says, and that what the C library says.
     "outofmemoryerror": Code.OUT_OF_MEMORY,
+    "no filesystem for scheme|s3afilesystem not found": Code.ENGINE_JAR,
+    "noauthwithawsexception": Code.ENGINE_CREDENTIALS,
     **{
         re.escape(os.strerror(sign).lower()): code
         for sign, code in CODES.items()
@@ -92,7 +95,8 @@ ENGINES = {"pyspark", "grpc", "_internal", "deltalake", "pyarrow", "botocore"}
 def code_of(error: BaseException) -> Code | None:
     """What an error means, or None if it is no fault that a user can fix."""
     if code := next((CODES[sign] for sign in _signs(error) if sign in CODES), None):
-        return code
+        # JVM Spark says of each file that it could not read only that, and why in its text.
+        return (code is Code.DATA_FILE_DAMAGED and _in_text(str(error))) or code
     numbered = isinstance(error, OSError) and error.errno is not None
     engine = type(error).__module__.partition(".")[0]
     if numbered:
