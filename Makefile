@@ -5,10 +5,11 @@ SCALE ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+TRAINING := build/training
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: materialize test test-jvm dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+.PHONY: materialize test test-jvm test-training dev spark-server report screenshots sql sql-ddl generate replay pseudonyms \
 	demo-s3 demo-s3-stop bench bench-rivals bench-events lint format lock audit clean
 
 materialize: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
@@ -25,6 +26,11 @@ test-jvm: $(INSTALLED)
 	STEDI_TEST_ENGINE=jvm $(BIN)/pytest -m '' -rs $(addprefix stedi_assets_tests/,test_engines.py \
 		$(patsubst %,landing/test_%.py,reader reader_values reader_properties folder upload) \
 		assets/test_trusted.py assets/test_curated.py checks/test_counts.py checks/test_quality.py)
+
+# What needs PyTorch or mlcroissant, in an environment of its own. UV_TORCH_BACKEND=cpu installs
+# PyTorch without CUDA, from its own index.
+test-training: $(TRAINING)/installed
+	$(TRAINING)/bin/pytest -m training stedi_assets_tests/training
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/stedi dev --port $(PORT)
@@ -109,6 +115,14 @@ $(INSTALLED): requirements.lock setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --no-deps --requirement requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(TRAINING)/installed: $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TRAINING)
+	VIRTUAL_ENV=$(TRAINING) $(BIN)/uv pip install --quiet --require-hashes --no-deps \
+		--requirement requirements.lock
+	VIRTUAL_ENV=$(TRAINING) $(BIN)/uv pip install --quiet --constraint requirements.lock \
+		--no-build-isolation --editable '.[training]'
 	touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: stedi_assets/dagster.yaml

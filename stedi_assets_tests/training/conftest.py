@@ -1,0 +1,77 @@
+"""Training sets to load."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from stedi_assets.training import versions
+
+FIRST = 1_655_197_200_000
+SCHEMA = pa.schema(
+    {
+        "sensorReadingTime": pa.int64(),
+        "serialNumber": pa.string(),
+        "distanceFromObject": pa.int32(),
+        "timestamp": pa.int64(),
+        **dict.fromkeys("xyz", pa.float64()),
+        "split": pa.string(),
+    }
+)
+SPLITS = ("train", "train", "validation", "test")
+Row = dict[str, object]
+
+
+def readings(devices: int, moments: int = 30, seed: int = 7) -> list[Row]:
+    """Rows by time: each device's moments of 1 to 3 rows, with pauses of a minute now and then."""
+    chance = random.Random(seed)
+    rows: list[Row] = []
+    for device in range(devices):
+        time = FIRST + chance.randrange(240_000)
+        for _ in range(moments):
+            time += 60_000 if chance.random() < 0.1 else chance.randint(500, 4_000)
+            distance = chance.randint(201, 300)
+            for _ in range(chance.randint(1, 3)):
+                x, y, z = (float(chance.randint(-1, 1)) for _ in "xyz")
+                row = (time, f"device-{device}", distance, time, x, y, z, SPLITS[device % 4])
+                rows.append(dict(zip(SCHEMA.names, row, strict=True)))
+    return sorted(rows, key=lambda row: str(row["sensorReadingTime"]))
+
+
+def write(lakehouse: str, rows: list[Row], files: int = 1, mode: str = "overwrite") -> None:
+    """Writes rows as the training set, one commit a file."""
+    size = -(-len(rows) // files) or 1
+    for at in range(0, len(rows) or 1, size):
+        write_deltalake(
+            f"{lakehouse}/{versions.LOCATION}",
+            pa.Table.from_pylist(rows[at : at + size], SCHEMA),
+            mode="append" if at else mode,
+        )
+
+
+def publish(lakehouse: Path, version: int, erased_at: str | None = None) -> None:
+    """Leaves the manifest of a published version."""
+    folder = lakehouse / versions.LOCATION / versions.PUBLISHED / str(version)
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {"version": version, "erased_at": erased_at}
+    (folder / versions.MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[Row]:
+    """The rows of a training set of 40 devices, by time."""
+    return readings(40)
+
+
+@pytest.fixture(scope="session")
+def lakehouse(rows: list[Row], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A lakehouse with that training set, in five files in order of time."""
+    folder = str(tmp_path_factory.mktemp("training") / "lakehouse")
+    write(folder, rows, files=5)
+    yield folder
