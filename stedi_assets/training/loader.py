@@ -5,7 +5,6 @@ It takes neither Spark nor Dagster, and reads through Arrow's own file systems.
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.settings import Settings
+from stedi_assets.split import PARTS
 from stedi_assets.storage import address
-from stedi_assets.storage.faults import storage_faults
 from stedi_assets.training import versions
 
 if TYPE_CHECKING:
@@ -26,11 +25,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    from stedi_assets.training.sequences import Readings, Span
+    from stedi_assets.training.manifest import Manifest
+    from stedi_assets.training.sequences import Readings, Sequences, Span
     from stedi_assets.training.torch_dataset import Batches
     from stedi_assets.training.windows import Batch, Windowing
 
-SPLITS = ("train", "validation", "test")
+# The columns that are no numbers to learn from.
+OTHERS = ("sensorReadingTime", "timestamp", "serialNumber", "split")
 GAP = "10s"
 Duration = str | int | timedelta
 
@@ -47,8 +48,8 @@ def load(
         lakehouse: A folder or s3://bucket/prefix; by default STEDI_LAKEHOUSE_URI. AWS settings are
             those of boto3.
         split: `train`, `validation` or `test`; None for all.
-        version: A published version, which stays as it is; None for the newest state of the table,
-            which the next run may replace.
+        version: A published version, which stays as it is until someone in it withdraws; None for
+            the newest state of the table, which the next run may replace.
         columns: The columns, in order; None for all.
 
     Raises:
@@ -56,8 +57,8 @@ def load(
             (`VERSION_GONE`), the split has no rows (`SPLIT_EMPTY`), or an argument is wrong
             (`SETTING`).
     """
-    if split is not None and split not in SPLITS:
-        raise LakehouseError(f"There is no split {split!r}. The splits are {', '.join(SPLITS)}.")
+    if split is not None and split not in PARTS:
+        raise LakehouseError(f"There is no split {split!r}. The splits are {', '.join(PARTS)}.")
     root = address.as_uri(lakehouse or Settings.from_environment().lakehouse_uri)
     opened = versions.open_version(root, version)
     known = opened.dataset.schema.names
@@ -97,35 +98,37 @@ class TrainingSet:
 
     @property
     def version(self) -> int:
-        """The Delta version, to cite and to load again once it is published."""
+        """The version, to cite and to load again if it is published."""
         return self.opened.version
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What the version holds, if it is published and was loaded by its number."""
+        return self.opened.manifest
 
     @property
     def features(self) -> list[str]:
         """The columns of numbers, in order: the last dimension of `values` in a batch."""
-        from stedi_assets.training import sequences
-
-        others = (sequences.DEVICE, sequences.TIME, sequences.SPLIT, "timestamp")
-        return [name for name in self.columns if name not in others]
+        return [name for name in self.columns if name not in OTHERS]
 
     def __len__(self) -> int:
         """The number of rows."""
-        with storage_faults(self.opened.uri):
+        with versions.reading(self.opened.uri):
             return int(self.opened.dataset.count_rows(filter=self._where))
 
     def head(self, rows: int = 5) -> pa.Table:
         """The first rows."""
-        with storage_faults(self.opened.uri):
+        with versions.reading(self.opened.uri):
             return self.opened.dataset.head(rows, columns=list(self.columns), filter=self._where)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as Arrow batches, in bounded memory."""
-        with storage_faults(self.opened.uri):
+        with versions.reading(self.opened.uri):
             yield from self.opened.dataset.to_batches(list(self.columns), filter=self._where)
 
     def arrow(self) -> pa.Table:
         """All rows as an Arrow table, in memory."""
-        with storage_faults(self.opened.uri):
+        with versions.reading(self.opened.uri):
             return self.opened.dataset.to_table(list(self.columns), filter=self._where)
 
     def pandas(self) -> pd.DataFrame:
@@ -218,6 +221,7 @@ class TrainingSet:
         )
         files = self.opened.files
         stream = Stream(
+            self.opened.uri,
             readings,
             spans(files),
             max((file.last for file in files), default=2**62),
@@ -239,6 +243,7 @@ class Stream:
     """Batches, span of time by span of time.
 
     Attributes:
+        uri: Where the table is.
         readings: The rows.
         spans: The spans of time.
         last: The time of the last reading (epoch milliseconds, UTC).
@@ -246,6 +251,7 @@ class Stream:
         batch_size: Windows or sequences in a batch.
     """
 
+    uri: str
     readings: Readings
     spans: list[Span]
     last: int
@@ -263,7 +269,7 @@ class Stream:
             order = np.random.default_rng(seed).permutation(len(spans))
             spans = [spans[place] for place in order]
         for number in range(worker, len(spans), workers):
-            found = self.readings.sequences(spans[number], self.last)
+            found = self._sequences(spans[number])
             slices = self.windowing.slices(found)
             if seed is not None:
                 order = np.random.default_rng((seed, number)).permutation(len(slices.first))
@@ -278,7 +284,7 @@ class Stream:
         """
         longest = 0
         for span in self.spans if self.windowing.window else ():
-            found = self.readings.sequences(span, self.last)
+            found = self._sequences(span)
             if len(self.windowing.slices(found).first):
                 return
             durations: np.ndarray = found.time[found.end - 1] - found.time[found.first]
@@ -290,8 +296,11 @@ class Stream:
                 f"{self.readings.gap:,} ms."
             )
 
+    def _sequences(self, span: Span) -> Sequences:
+        with versions.reading(self.uri):
+            return self.readings.sequences(span, self.last)
 
-@functools.cache
+
 def _installed(package: str) -> Any:
     try:
         return importlib.import_module(package)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DEVICE, TIME, SPLIT = "serialNumber", "sensorReadingTime", "split"
+DEVICE, TIME = "serialNumber", "timestamp"
 SPAN_ROWS = 1 << 19
 # How far to look beyond a span for the ends of its sequences, in gaps; then twice as far.
 REACH = 8
@@ -148,9 +148,7 @@ def _since(rows: pa.Table, first: int) -> pa.Array:
     return rows.filter(pc.field(TIME) >= first)[DEVICE].cast(pa.string()).unique()
 
 
-def _by_device_and_time(
-    device: NDArray[np.int32], time: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _by_device_and_time(device: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.int64]:
     """The order of rows by device, then time, then as they are in the files."""
     if np.any(time[1:] < time[:-1]):
         return np.lexsort((time, device))

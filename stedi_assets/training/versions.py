@@ -1,24 +1,22 @@
-"""Versions of the training set: where they are, and which remain."""
+"""The versions of the training set as Arrow reads them."""
 
 from __future__ import annotations
 
-import json
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage.faults import fault, storage_faults
+from stedi_assets.training import manifest
+from stedi_assets.training.manifest import LOCATION, Manifest
 from stedi_assets.training.sequences import DEVICE, TIME, File
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
-    from pyarrow.fs import FileSystem
-
-LOCATION = "machine_learning/training"
-PUBLISHED, MANIFEST = "_published", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Version:
             interpreter aborts at its exit now and then.
         by_device: The same rows, with devices as Arrow dictionaries, which is quicker to sort.
         files: The data files that have rows and say of which times.
+        manifest: Its manifest, if it was asked for by its number and is published.
     """
 
     uri: str
@@ -39,6 +38,7 @@ class Version:
     dataset: ds.Dataset
     by_device: ds.Dataset
     files: list[File]
+    manifest: Manifest | None = None
 
 
 def open_version(lakehouse: str, version: int | None) -> Version:
@@ -46,38 +46,78 @@ def open_version(lakehouse: str, version: int | None) -> Version:
 
     Args:
         lakehouse: The lakehouse's URI.
-        version: The Delta version; None for the newest.
+        version: A published version, or the newest; None for the newest.
 
     Raises:
-        LakehouseError: If there is no training set, or the version is erased or deleted.
+        LakehouseError: If there is no training set, or the version is erased or not published.
     """
     uri = f"{lakehouse}/{LOCATION}"
-    folder = storage.open_folder(uri)
-    table, filesystem = _newest(uri, folder.delta_options()), folder.arrow_filesystem()
-    if version is not None and version != table.version():
-        with storage_faults(uri):
-            published = _published(filesystem)
-            if published.get(version, True):
-                there = _load(uri, table, filesystem, version)
-            else:
-                there = False
-        if not there:
-            raise _gone(version, published, table.version())
+    published = None if version is None else manifest.read(uri, version)
+    if published is not None and published.erased_at is None:
+        return _of_files(uri, published)
+    table = _newest(uri)
+    if version is not None and (published or version != table.version()):
+        raise _gone(uri, version, published, table.version())
     return Version(
-        uri,
-        table.version(),
-        _dataset(table, filesystem),
-        _dataset(table, filesystem, DEVICE),
-        _files(table),
+        uri, table.version(), _dataset(uri, table), _dataset(uri, table, DEVICE), _files(table)
     )
 
 
-def _newest(uri: str, options: dict[str, str] | None) -> DeltaTable:
+@contextlib.contextmanager
+def reading(uri: str) -> Iterator[None]:
+    """Says in one sentence why the training set at an URI could not be read.
+
+    Raises:
+        LakehouseError: If a file of it is gone, or storage fails.
+    """
+    with storage_faults(uri):
+        try:
+            yield
+        except FileNotFoundError:
+            raise LakehouseError(
+                f"A data file of the training set at {uri} is gone: a run, maintenance or an "
+                "erasure has replaced the version since. Load the training set again.",
+                Code.VERSION_GONE,
+            ) from None
+
+
+def _of_files(uri: str, published: Manifest) -> Version:
+    """A published version, by its files alone: Delta's log may not know it any more."""
+    import pyarrow.dataset as ds
+
+    filesystem = storage.open_folder(uri).arrow_filesystem()
+    kept = [file for file in published.files if file.first is not None and file.last is not None]
+
+    def read(*dictionaries: str) -> ds.Dataset:
+        kind = ds.ParquetFileFormat(dictionary_columns=dictionaries)
+        time = ds.field(TIME)
+        fragments = [
+            kind.make_fragment(
+                file.name,
+                filesystem=filesystem,
+                partition_expression=(time >= file.first) & (time <= file.last),
+            )
+            for file in kept
+        ]
+        return ds.FileSystemDataset(fragments, fragments[0].physical_schema, kind, filesystem)
+
+    if not kept:
+        raise LakehouseError(
+            f"Version {published.version} of the training set has no rows. Load another version.",
+            Code.SPLIT_EMPTY,
+        )
+    with reading(uri):
+        dataset, by_device = read(), read(DEVICE)
+    files = [File(file.first or 0, file.last or 0, file.rows) for file in kept]
+    return Version(uri, published.version, dataset, by_device, files, published)
+
+
+def _newest(uri: str) -> DeltaTable:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
-        return DeltaTable(uri, storage_options=options)
+        return DeltaTable(uri, storage_options=storage.open_folder(uri).delta_options())
     except TableNotFoundError:
         raise LakehouseError(
             f"training_set is not in the lakehouse yet: there is no Delta table at {uri}. "
@@ -88,78 +128,40 @@ def _newest(uri: str, options: dict[str, str] | None) -> DeltaTable:
         raise fault(uri, error) or error from None
 
 
-def _load(uri: str, table: DeltaTable, filesystem: FileSystem, version: int) -> bool:
-    """Loads another version; whether it and all of its files are there."""
-    from deltalake.exceptions import DeltaError
-    from pyarrow.fs import FileSelector
-
-    if not 0 <= version < table.version():
-        return False
-    try:
-        table.load_as_version(version)
-    except (DeltaError, OSError, ValueError) as error:
-        if (meant := fault(uri, error)) and meant.code is not Code.LOG_DAMAGED:
-            raise meant from None
-        return False
-    stored = {file.path for file in filesystem.get_file_info(FileSelector("", recursive=True))}
-    return stored.issuperset(_added(table)["path"].to_pylist())
-
-
-def _published(filesystem: FileSystem) -> dict[int, bool]:
-    """The published versions, and whether each remains: what is erased leaves its manifest."""
-    from pyarrow.fs import FileSelector
-
-    folder = FileSelector(PUBLISHED, allow_not_found=True, recursive=True)
-    remains = {}
-    for file in filesystem.get_file_info(folder):
-        if file.base_name == MANIFEST:
-            with filesystem.open_input_stream(file.path) as stored:
-                manifest = json.loads(stored.read())
-            remains[int(manifest["version"])] = manifest.get("erased_at") is None
-    return remains
-
-
-def _gone(version: int, published: dict[int, bool], newest: int) -> LakehouseError:
-    why = "was never published and is deleted" if 0 <= version <= newest else "was never made"
-    if version in published:
-        why = "has lost its files"
-        if not published[version]:
-            why = "is erased, because a person in it has withdrawn"
-    remaining = [each for each in published if published[each] and each != version]
+def _gone(uri: str, version: int, published: Manifest | None, newest: int) -> LakehouseError:
+    why = "is erased, because someone in it has withdrawn" if published else "is not published"
+    remaining = [each.version for each in manifest.published(uri) if each.erased_at is None]
     nearest = min(remaining, key=lambda each: (abs(each - version), -each), default=None)
-    instead = "Load the newest without version="
+    instead = f"No published version remains; the newest state is version {newest}"
     if nearest is not None:
-        instead = f"The nearest published version that remains is {nearest}: load version={nearest}"
+        instead = f"The nearest that remains is {nearest}: load version={nearest}"
     return LakehouseError(
         f"Version {version} of the training set {why}. {instead}.", Code.VERSION_GONE
     )
 
 
-def _dataset(table: DeltaTable, filesystem: FileSystem, *dictionaries: str) -> ds.Dataset:
+def _dataset(uri: str, table: DeltaTable, *dictionaries: str) -> ds.Dataset:
     from deltalake.exceptions import DeltaProtocolError
     from pyarrow.dataset import ParquetReadOptions
 
     options = ParquetReadOptions(dictionary_columns=dictionaries)
+    filesystem = storage.open_folder(uri).arrow_filesystem()
     try:
         return table.to_pyarrow_dataset(filesystem=filesystem, parquet_read_options=options)
     except DeltaProtocolError as error:
         raise LakehouseError(
-            f"The training set cannot be read without Spark: {str(error).rstrip('.')}. "
-            "Materialise it again, which writes it without.",
+            f"{uri} cannot be read without Spark: {str(error).rstrip('.')}. Materialise it again, "
+            "which writes it without.",
             Code.OTHER_RELEASE,
         ) from None
 
 
 def _files(table: DeltaTable) -> list[File]:
-    added = _added(table)
-    if f"min.{TIME}" not in added.column_names:
-        return []
-    columns = (f"min.{TIME}", f"max.{TIME}", "num_records")
-    rows = zip(*(added[name].to_pylist() for name in columns), strict=True)
-    return [File(*row) for row in rows if None not in row and row[2]]
-
-
-def _added(table: DeltaTable) -> pa.Table:
     import pyarrow as pa
 
-    return pa.table(table.get_add_actions(flatten=True))
+    added = pa.table(table.get_add_actions(flatten=True))
+    names = (f"min.{TIME}", f"max.{TIME}", "num_records")
+    if not set(names).issubset(added.column_names):
+        return []
+    files = zip(*(added[name].to_pylist() for name in names), strict=True)
+    return [File(*file) for file in files if None not in file and file[2]]

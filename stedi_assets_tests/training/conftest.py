@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
-from stedi_assets.training import versions
+from stedi_assets import storage
+from stedi_assets.split import DEFAULT_SPLIT, PARTS
+from stedi_assets.storage import address
+from stedi_assets.training import manifest
+from stedi_assets.training.manifest import Counts, DataFile, Manifest
 
 FIRST = 1_655_197_200_000
 SCHEMA = pa.schema(
@@ -49,18 +52,50 @@ def write(lakehouse: str, rows: list[Row], files: int = 1, mode: str = "overwrit
     size = -(-len(rows) // files) or 1
     for at in range(0, len(rows) or 1, size):
         write_deltalake(
-            f"{lakehouse}/{versions.LOCATION}",
+            f"{lakehouse}/{manifest.LOCATION}",
             pa.Table.from_pylist(rows[at : at + size], SCHEMA),
             mode="append" if at else mode,
         )
 
 
-def publish(lakehouse: Path, version: int, erased_at: str | None = None) -> None:
-    """Leaves the manifest of a published version."""
-    folder = lakehouse / versions.LOCATION / versions.PUBLISHED / str(version)
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = {"version": version, "erased_at": erased_at}
-    (folder / versions.MANIFEST).write_text(json.dumps(manifest))
+def publish(lakehouse: str) -> Manifest:
+    """Publishes the newest version of the training set."""
+    uri = f"{address.as_uri(lakehouse)}/{manifest.LOCATION}"
+    folder = storage.open_folder(uri)
+    table = DeltaTable(uri, storage_options=folder.delta_options())
+    digests = folder.digests(folder.files())
+    added = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    files = tuple(
+        DataFile(
+            name=each["path"],
+            size=each["size_bytes"],
+            sha256=digests[each["path"]],
+            rows=each["num_records"],
+            first=each["min.timestamp"],
+            last=each["max.timestamp"],
+        )
+        for each in added
+    )
+    made = Manifest(
+        version=table.version(),
+        published_at=FIRST,
+        consent_as_of=FIRST,
+        code_version="code",
+        split=DEFAULT_SPLIT,
+        rows=sum(file.rows for file in files),
+        counts={part: Counts(rows=1, people=1, devices=1) for part in PARTS},
+        files=files,
+        digest=hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest(),
+    )
+    manifest.write(uri, made)
+    return made
+
+
+def erase(lakehouse: str, made: Manifest) -> None:
+    """Deletes the files of a published version, of which a tombstone stays."""
+    uri = f"{address.as_uri(lakehouse)}/{manifest.LOCATION}"
+    storage.open_folder(uri).remove([file.name for file in made.files])
+    manifest.write(uri, made.erased(at=FIRST))
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def test__sequence__longer_than_many_spans_stays_whole(
 ) -> None:
     monkeypatch.setattr(sequences, "SPAN_ROWS", 20)
     names = readings(1, 1)[0]
-    rows = [names | {"sensorReadingTime": FIRST + 1000 * second} for second in range(500)]
+    rows = [names | {"timestamp": FIRST + 1000 * second} for second in range(500)]
     write(str(tmp_path), rows, files=10)
 
     [batch] = load(str(tmp_path)).numpy()
@@ -120,7 +120,7 @@ def test__sequence__longer_than_many_spans_stays_whole(
 
 def test__window__longer_than_any_sequence_says_how_long_they_are(tmp_path: Path) -> None:
     first, second = readings(1, 1)[0], readings(1, 1)[0]
-    second["sensorReadingTime"] = first["sensorReadingTime"] + 1_234  # type: ignore[operator]
+    second["timestamp"] = first["timestamp"] + 1_234  # type: ignore[operator]
     write(str(tmp_path), [first, second])
 
     with pytest.raises(LakehouseError, match="the longest takes 1,234 ms") as raised:
