@@ -88,6 +88,7 @@ class Manifest(BaseModel, frozen=True):
     Attributes:
         format: The version of this model.
         version: The Delta version of training_set, the published version's name.
+        state: The id of the state of its rows, which no other rows have.
         published_at: When it was published (epoch milliseconds, UTC).
         consent_as_of: The time by which consent was judged (epoch milliseconds, UTC).
         options: The options that it was made with.
@@ -106,6 +107,7 @@ class Manifest(BaseModel, frozen=True):
 
     format: Literal[1] = 1
     version: int
+    state: str
     published_at: int
     consent_as_of: int
     options: Options = NO_OPTION
