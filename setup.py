@@ -20,7 +20,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["stedi_assets", "stedi_assets.*"]),
-    package_data={"stedi_assets": ["dagster.yaml"], "stedi_assets.report": ["*.j2"]},
+    package_data={
+        "stedi_assets": ["dagster.yaml"],
+        "stedi_assets.report": ["*.j2"],
+        "stedi_assets.training": ["*.j2"],
+    },
     entry_points={"console_scripts": ["stedi=stedi_assets.cli:main"]},
     install_requires=[
         "dagster>=1.13.27,<1.14",
@@ -38,6 +42,7 @@ setup(
         "rich>=14",
         "typing-extensions>=4.12",  # `override`, which is in the standard library from 3.12
         "jinja2>=3.1,<4",
+        "markdown-it-py>=3,<5",  # a data card is Markdown, and the same as HTML
         "pygal>=3.1.3,<4",  # draws SVG in 0.1 s, import and all; matplotlib takes 2 s
     ],
     extras_require={

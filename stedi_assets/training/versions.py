@@ -15,6 +15,7 @@ from stedi_assets.training.manifest import LOCATION, Manifest
 from stedi_assets.training.sequences import DEVICE, TIME, File
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
 
@@ -99,7 +100,7 @@ def _of_files(uri: str, published: Manifest) -> Version:
             )
             for file in kept
         ]
-        return ds.FileSystemDataset(fragments, fragments[0].physical_schema, kind, filesystem)
+        return ds.FileSystemDataset(fragments, _schema(fragments[0]), kind, filesystem)
 
     if not kept:
         raise LakehouseError(
@@ -110,6 +111,15 @@ def _of_files(uri: str, published: Manifest) -> Version:
         dataset, by_device = read(), read(DEVICE)
     files = [File(file.first or 0, file.last or 0, file.rows) for file in kept]
     return Version(uri, published.version, dataset, by_device, files, published)
+
+
+def _schema(fragment: ds.Fragment) -> pa.Schema:
+    """The columns of a file, texts as any library knows them: engines write them as views."""
+    import pyarrow as pa
+
+    fields = fragment.physical_schema
+    views = pa.types.is_string_view
+    return pa.schema([f.with_type(pa.string()) if views(f.type) else f for f in fields])
 
 
 def _newest(uri: str) -> DeltaTable:

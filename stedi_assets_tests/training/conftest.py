@@ -78,6 +78,7 @@ def publish(lakehouse: str) -> Manifest:
     )
     made = Manifest(
         version=table.version(),
+        state=f"state-{table.version()}",
         published_at=FIRST,
         consent_as_of=FIRST,
         code_version="code",

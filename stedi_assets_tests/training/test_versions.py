@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.training import load, manifest
-from stedi_assets_tests.training.conftest import erase, publish, readings, write
+from stedi_assets_tests.training.conftest import SCHEMA, erase, publish, readings, write
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,16 @@ def test__version__is_loaded_as_it_was(published: str) -> None:
     assert training.version == 3
     assert training.manifest
     assert training.manifest.rows == len(training) == sum(b["mask"].sum() for b in training.numpy())
+
+
+def test__version__whose_texts_are_views_has_texts(tmp_path: Path) -> None:
+    write(str(tmp_path), readings(1))
+    made = publish(str(tmp_path))
+    views = [pa.field(f.name, pa.string_view()) if f.type == pa.string() else f for f in SCHEMA]
+    table = load(str(tmp_path)).arrow().cast(pa.schema(views))
+    pq.write_table(table, tmp_path / manifest.LOCATION / made.files[0].name)
+
+    assert load(str(tmp_path), version=0).arrow().schema.equals(SCHEMA)
 
 
 def test__version__is_loaded_without_the_log_of_delta(published: str, tmp_path: Path) -> None:
