@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.settings import Settings
@@ -137,13 +137,17 @@ class TrainingSet:
 
     def polars(self) -> pl.DataFrame:
         """All rows as a Polars frame, in memory."""
-        frame = _installed("polars").from_arrow(self.arrow())
-        assert frame is not None
-        return frame
+        _require_installed("polars")
+        import polars as pl
+
+        return pl.DataFrame(self.arrow())
 
     def duckdb(self) -> duckdb.DuckDBPyRelation:
         """The rows as a DuckDB relation, which reads when its result is asked for."""
-        relation = _installed("duckdb").connect().from_arrow(self.opened.dataset)
+        _require_installed("duckdb")
+        import duckdb
+
+        relation = duckdb.connect().from_arrow(self.opened.dataset)
         if self.split:
             relation = relation.filter(f"split = '{self.split}'")
         return relation.select(*(f'"{name}"' for name in self.columns))
@@ -196,7 +200,7 @@ class TrainingSet:
         Raises:
             LakehouseError: As `numpy`, and if PyTorch is not installed.
         """
-        _installed("torch")
+        _require_installed("torch")
         from stedi_assets.training.torch_dataset import Batches
 
         return Batches(self._stream(window, step, gap, batch_size), shuffle)
@@ -301,9 +305,14 @@ class Stream:
             return self.readings.sequences(span, self.last)
 
 
-def _installed(package: str) -> Any:
+def _require_installed(package: str) -> None:
+    """Imports an optional package, to find out whether it is installed.
+
+    Raises:
+        LakehouseError: If it is not.
+    """
     try:
-        return importlib.import_module(package)
+        importlib.import_module(package)
     except ImportError:
         raise LakehouseError(
             f"The Python package {package} is not installed. Run `pip install {package}`, or load "

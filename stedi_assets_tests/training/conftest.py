@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -28,7 +29,7 @@ SCHEMA = pa.schema(
     }
 )
 SPLITS = ("train", "train", "validation", "test")
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def readings(devices: int, moments: int = 30, seed: int = 7) -> list[Row]:
@@ -47,14 +48,14 @@ def readings(devices: int, moments: int = 30, seed: int = 7) -> list[Row]:
     return sorted(rows, key=lambda row: str(row["sensorReadingTime"]))
 
 
-def write(lakehouse: str, rows: list[Row], files: int = 1, mode: str = "overwrite") -> None:
+def write(lakehouse: str, rows: list[Row], files: int = 1) -> None:
     """Writes rows as the training set, one commit a file."""
     size = -(-len(rows) // files) or 1
     for at in range(0, len(rows) or 1, size):
         write_deltalake(
             f"{lakehouse}/{manifest.LOCATION}",
             pa.Table.from_pylist(rows[at : at + size], SCHEMA),
-            mode="append" if at else mode,
+            mode="append" if at else "overwrite",
         )
 
 

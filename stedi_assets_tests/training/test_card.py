@@ -53,7 +53,7 @@ def test__statistics__are_those_of_the_rows(counted: Statistics, rows: list[Row]
     moments = Counter((row["serialNumber"], row["timestamp"]) for row in rows)
     ordered = sorted(moments)
     gaps = [
-        later[1] - earlier[1]  # type: ignore[operator]
+        later[1] - earlier[1]
         for earlier, later in itertools.pairwise(ordered)
         if earlier[0] == later[0]
     ]
@@ -67,7 +67,7 @@ def test__statistics__are_those_of_the_rows(counted: Statistics, rows: list[Row]
     assert counted.fewest_rows == of_device[0]
     assert counted.median_rows == pytest.approx(median_low(of_device), abs=1)
     for column in NUMBERS:
-        values = [float(row[column]) for row in rows]  # type: ignore[arg-type]
+        values = [float(row[column]) for row in rows]
         found = counted.values[column]
         assert (found.least, found.most) == (min(values), max(values))
         assert found.mean == pytest.approx(fmean(values))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def windows(lakehouse: str) -> list[tuple]:
     return sorted(key for batch in batches for key in keys(batch))
 
 
-def keys(batch: dict) -> list[tuple]:
+def keys(batch: Any) -> list[tuple]:
     return [
         (int(start), values[mask].tolist())
         for start, mask, values in zip(batch["start"], batch["mask"], batch["values"], strict=True)

@@ -53,7 +53,7 @@ def items(batches: Iterable[Batch]) -> list[Item]:
         assert batch["values"].dtype == np.float32
         assert not batch["values"][~batch["mask"]].any()
         assert not batch["time"][~batch["mask"]].any()
-        arrays = (batch[name] for name in ("start", "mask", "time", "values"))  # type: ignore[literal-required]
+        arrays = (batch[name] for name in ("start", "mask", "time", "values"))
         for start, mask, time, values in zip(*arrays, strict=True):
             rows = zip(time[mask], values[mask], strict=True)
             found.append((int(start), sorted((int(t + start), *map(float, v)) for t, v in rows)))
@@ -120,7 +120,7 @@ def test__sequence__longer_than_many_spans_stays_whole(
 
 def test__window__longer_than_any_sequence_says_how_long_they_are(tmp_path: Path) -> None:
     first, second = readings(1, 1)[0], readings(1, 1)[0]
-    second["timestamp"] = first["timestamp"] + 1_234  # type: ignore[operator]
+    second["timestamp"] = first["timestamp"] + 1_234
     write(str(tmp_path), [first, second])
 
     with pytest.raises(LakehouseError, match="the longest takes 1,234 ms") as raised:
