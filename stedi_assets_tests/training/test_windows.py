@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from deltalake import write_deltalake
 
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.training import load, sequences
+from stedi_assets.training import load, manifest, sequences
 from stedi_assets.training.windows import Batch
-from stedi_assets_tests.training.conftest import FIRST, Row, readings, write
+from stedi_assets_tests.training.conftest import FIRST, SCHEMA, Row, readings, write
 
 GAP = 10_000
 # What a sequence or window is: when it begins, and the times and values of its rows.
@@ -127,3 +131,30 @@ def test__window__longer_than_any_sequence_says_how_long_they_are(tmp_path: Path
         load(str(tmp_path)).numpy("2s", "500ms")
     assert raised.value.code is Code.SETTING
     assert len(list(load(str(tmp_path)).numpy(1_234))) == 1
+
+
+def test__memory__does_not_grow_with_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequences, "SPAN_ROWS", 5_000)
+    hour = pa.Table.from_pylist(readings(100), SCHEMA)
+    peaks = []
+    for hours in (4, 32):
+        for number in range(hours):
+            time = pc.add(hour["timestamp"], pa.scalar(number * 3_600_000))
+            column = hour.schema.get_field_index("timestamp")
+            later = hour.set_column(column, "timestamp", time)
+            write_deltalake(f"{tmp_path}/{hours}/{manifest.LOCATION}", later, mode="append")
+        training = load(f"{tmp_path}/{hours}")
+        usual = pa.default_memory_pool()
+        pool = pa.proxy_memory_pool(usual)
+        pa.set_memory_pool(pool)
+        tracemalloc.start()
+        try:
+            rows = sum(int(batch["mask"].sum()) for batch in training.numpy(seed=1))
+            peaks.append(tracemalloc.get_traced_memory()[1] + pool.max_memory())
+        finally:
+            tracemalloc.stop()
+            pa.set_memory_pool(usual)
+        assert rows == hours * hour.num_rows
+    assert peaks[1] < 1.5 * peaks[0]
