@@ -17,29 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from stedi_assets.training.versions import DEVICE, TIME, File
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-DEVICE, TIME = "serialNumber", "timestamp"
 SPAN_ROWS = 1 << 19
 # How far to look beyond a span for the ends of its sequences, in gaps; then twice as far.
 REACH = 8
-
-
-class File(NamedTuple):
-    """A data file.
-
-    Attributes:
-        first: The least time in it (epoch milliseconds, UTC).
-        last: The greatest.
-        rows: How many rows it has.
-    """
-
-    first: int
-    last: int
-    rows: int
 
 
 class Span(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 if TYPE_CHECKING:
-    from stedi_assets.training.loader import Stream
+    from stedi_assets.training.stream import Stream
 
 
 class Batches(IterableDataset):  # type: ignore[misc]  # PyTorch is not there where types are checked

@@ -5,19 +5,35 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage.faults import fault, storage_faults
 from stedi_assets.training import manifest
 from stedi_assets.training.manifest import LOCATION, Manifest
-from stedi_assets.training.sequences import DEVICE, TIME, File
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
+
+
+DEVICE, TIME = "serialNumber", "timestamp"
+
+
+class File(NamedTuple):
+    """A data file.
+
+    Attributes:
+        first: The least time in it (epoch milliseconds, UTC).
+        last: The greatest.
+        rows: How many rows it has.
+    """
+
+    first: int
+    last: int
+    rows: int
 
 
 @dataclass(frozen=True)
