@@ -10,8 +10,9 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 RUN := $(VENV)/run.installed
 TEST := $(VENV)/test.installed
 CONTRACT_TOOLS := build/contract-tools
+TRAINING := build/training
 
-.PHONY: materialize test test-docs test-contracts test-jvm test-cluster dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+.PHONY: materialize test test-docs test-contracts test-jvm test-cluster test-training dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
 	demo-s3 demo-s3-stop bench bench-rivals bench-events bench-check lint format lock locked requirements sbom audit reset clean \
 	help history anew
 
@@ -68,6 +69,10 @@ test-jvm: $(TEST) ## run the tests of engines on a JVM Spark
 # With the lakehouse on an S3 server. The tests of Spark skip as those of test-jvm do.
 test-cluster: $(TEST) ## run the whole command on Spark's standalone cluster and on Sail's
 	$(BIN)/pytest -m '' -rs stedi_assets_tests/test_cluster.py
+
+# In an environment of its own. UV_TORCH_BACKEND=cpu installs PyTorch without CUDA, from its own index.
+test-training: $(TRAINING)/installed ## run the tests that need PyTorch or mlcroissant
+	$(TRAINING)/bin/pytest -m training stedi_assets_tests/training
 
 # The linter of data contracts has an environment of its own, since few need it.
 test-contracts: $(CONTRACT_TOOLS)/installed ## lint the data contracts
@@ -129,7 +134,7 @@ requirements: $(RUN)
 	@mkdir -p $(INTO)
 	$(EXPORT) --no-header --no-emit-project --only-group uv --output-file $(INTO)/uv.txt
 	$(EXPORT) --no-header --no-emit-project $(SERVES) --group build --output-file $(INTO)/run.txt
-	$(EXPORT) --no-header --no-emit-project --all-extras --all-groups --output-file $(INTO)/test.txt
+	$(EXPORT) --no-header --no-emit-project --all-extras --no-extra training --all-groups --output-file $(INTO)/test.txt
 
 locked: $(RUN) ## fail if uv.lock and requirements are not what setup.py asks for
 	$(BIN)/uv lock --check
@@ -163,6 +168,14 @@ help: ## print this
 $(CONTRACT_TOOLS)/installed: .ci/contracts.lock | $(RUN)
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(CONTRACT_TOOLS)
 	$(BIN)/uv pip install --quiet --python $(CONTRACT_TOOLS)/bin/python --require-hashes --no-deps --requirement $<
+	touch $@
+
+$(TRAINING)/installed: $(TEST)
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(TRAINING)
+	$(BIN)/uv pip install --quiet --python $(TRAINING)/bin/python --require-hashes --no-deps \
+		--requirement requirements/test.txt
+	$(BIN)/uv pip install --quiet --python $(TRAINING)/bin/python --constraint requirements/test.txt \
+		--no-build-isolation --editable '.[training]'
 	touch $@
 
 # Why .venv cannot be used, which is then made anew: another Python, or this folder has moved.

