@@ -62,7 +62,7 @@ setup(
     ],
     extras_require={
         "dg": DG,
-        # Not in the lock, as PyTorch brings 3 GB of CUDA on Linux: `make test-training`.
+        # Not among the test tools, as PyTorch brings 3 GB of CUDA on Linux: `make test-training`.
         "training": ["torch>=2.6,<3", "mlcroissant>=1.1,<2"],
         "postgres": POSTGRES,
         "slack": SLACK,

@@ -17,8 +17,8 @@ import dagster as dg
 import pytest
 from dagster import DagsterEventType
 
-from stedi_assets.cli import INSTANCE
 from stedi_assets.demo_s3 import BUCKET, S3Server
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
 from stedi_assets.storage import aws_settings
