@@ -123,14 +123,18 @@ def run(
     for name, asset in LANDING.items():
         stored = Lakehouse(str(lakehouse), spark) if apart else stored
         made = function_of(asset)(
-            context=SimpleNamespace(run=SimpleNamespace(run_id=str(uuid.uuid4()))),
+            context=SimpleNamespace(
+                run=SimpleNamespace(run_id=str(uuid.uuid4())),
+                selected_asset_keys=asset.keys,
+                selected_asset_check_keys=asset.check_keys,
+            ),
             config=LandingConfig(max_malformed_share=1, max_implausible_share=1, rebuild=rebuild),
             source=SourceData(path=str(source or "")),
             lakehouse=stored,
             catalog=None,
             policy=NO_OPTION,
         )
-        checks += [(name, check) for each in made for check in each.check_results or ()]
+        checks += [(name, each) for each in made if isinstance(each, dg.AssetCheckResult)]
         if name == until:
             return Made(plans, checks)
     for table in DELTA_TABLES:

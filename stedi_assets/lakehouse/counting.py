@@ -246,7 +246,7 @@ def _missing(
     for columns, values in known:
         if options.pseudonymise_devices and set(columns) <= set(table.pseudonymised):
             values = pseudonyms.of(values.toDF(*columns), columns[0])
-        if not _all_found(table, given, frame, columns, values.toDF(*columns).dropna()):
+        if not _all_found(table, given, frame, columns, values.toDF(*columns)):
             failing.append((columns, values))
     return int(checks.at_fault(frame, among=failing).collect()[0][0]) if failing else 0
 
@@ -258,6 +258,7 @@ def _all_found(
         return False
     if len(columns) > 1:
         hashed = frame.select(row_hash(frame, columns).alias(HASH))
+        known = known.dropna()  # null, which is never found, has a hash
         return checks.all_found(hashed, [HASH], known.select(row_hash(known, columns).alias(HASH)))
     if columns[0] != table.time_column:
         frame = given.values(table.name, columns[0])

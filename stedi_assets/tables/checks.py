@@ -141,9 +141,10 @@ def all_found(frame: DataFrame, columns: Sequence[str], known: DataFrame) -> boo
 
     By a grouping, which spills what memory cannot hold.
     """
-    both = frame.select(*columns, F.lit(0).alias("_known")).union(
-        known.select(*columns, F.lit(1)).dropna()
-    )
+    for column in columns:
+        known = known.where(F.col(column).isNotNull())
+    ours = frame.select(*columns, F.lit(0).alias("_known"))
+    both = ours.union(known.select(*columns, F.lit(1)))
     each = both.groupBy(*columns).agg(F.max("_known").alias("_known"))
     return not each.where("_known = 0").limit(1).count()
 
