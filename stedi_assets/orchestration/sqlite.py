@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, Self
 
 import sqlalchemy
@@ -27,7 +26,7 @@ class EventLogStorage(SqliteEventLogStorage):
     """Dagster's event log, of which files that are open stay open."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engine = lru_cache(KEPT_OPEN)(_engine)
+        self._engines: dict[str, sqlalchemy.Engine] = {}
         super().__init__(base_dir, inst_data)
 
     @override
@@ -44,7 +43,15 @@ class EventLogStorage(SqliteEventLogStorage):
     @override
     def dispose(self) -> None:
         super().dispose()
-        self._engine.cache_clear()
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+
+    def _engine(self, address: str) -> sqlalchemy.Engine:
+        # In order of their last use.
+        self._engines[address] = self._engines.pop(address, None) or _engine(address)
+        if len(self._engines) > KEPT_OPEN:
+            self._engines.pop(next(iter(self._engines))).dispose()
+        return self._engines[address]
 
 
 class SqliteStorage(DagsterSqliteStorage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.orchestration import history
 from stedi_assets.orchestration.history import claim, home_of, identity, opened, require_own
+from stedi_assets.orchestration.sqlite import KEPT_OPEN
 from stedi_assets.tables import LANDING_TABLES
 
 FIRST, SECOND = "file:///first", "file:///second"
@@ -83,3 +85,27 @@ def test__identity__tells_stores_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     assert identity("s3://bucket/prefix") != here
     assert "secret" not in identity("s3://bucket/prefix")
     assert identity("/first") == FIRST
+
+
+def test__opened__keeps_few_files_open_that_dagster_reads_too(tmp_path: Path) -> None:
+    def open_databases() -> int:
+        found = {os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()}
+        return sum(name.startswith(str(tmp_path)) and name.endswith(".db") for name in found)
+
+    with opened(tmp_path) as instance:
+        runs = [instance.create_run_for_job(nothing).run_id for _ in range(2 * KEPT_OPEN)]
+        for run_id in runs:
+            run = instance.get_run_by_id(run_id)
+            assert run is not None
+            instance.report_engine_event("seen", run)
+        assert 1 < open_databases() <= KEPT_OPEN + 1  # those of events, and that of runs
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        for run_id in runs:
+            messages = [entry.message for entry in instance.all_logs(run_id)]
+            assert messages == ["seen"]
+
+
+@dg.job
+def nothing() -> None:
+    """Does nothing."""
