@@ -338,6 +338,9 @@ ELSEWHERE: dict[Code, tuple[Callable[[Path], object], str]] = {
 # Provoked where there is what that takes: moto, an erasure, a JVM, an engine that is late, a UI.
 BY_OTHER_TESTS = {
     Code.HISTORY,
+    Code.NOT_INSTALLED,
+    Code.SPLIT_EMPTY,
+    Code.VERSION_GONE,
     Code.TABLE_DIFFERS,
     Code.FOREIGN_TABLE,
     Code.PEOPLE_LEFT,

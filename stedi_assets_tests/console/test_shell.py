@@ -26,8 +26,8 @@ from stedi_assets_tests.conftest import PROJECT
 
 CONSOLE = [sys.executable, "-m", "stedi_assets.cli", "sql"]
 WITHIN_SECONDS = 30
-PAGE = (PROJECT / "docs" / "READ_TABLES.md").read_text()
-QUERY_IT = PAGE.split("## make sql")[1].split("```bash\n")[1].split("```")[0].splitlines()
+PAGE = (PROJECT / "docs" / "SQL.md").read_text()
+QUERY_IT = PAGE.split("## A query")[1].split("```bash\n")[1].split("```")[0].splitlines()
 
 
 class Said(NamedTuple):

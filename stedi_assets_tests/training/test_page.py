@@ -21,7 +21,7 @@ def test__page__runs_and_its_baseline_is_no_better_than_the_mean(
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     names: dict = {}
 
-    for block in blocks:
+    for block in (each for each in blocks if "torch" not in each):
         exec(compile(block, str(PAGE), "exec"), names)
 
     assert -0.1 < names["score"] < 0.02
