@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.plan import is_fresh
 from stedi_assets.lakehouse.verified import verified
 from stedi_assets.policy import Options
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
-from stedi_assets.tables import TABLES, checks, recount
+from stedi_assets.tables import DELTA_TABLES, TABLES, checks, recount
 from stedi_assets.tables.columns import ColumnType
+from stedi_assets.tables.customer import CUSTOMER_TRAINING
 from stedi_assets.tables.groups import FIRST
 from stedi_assets.tables.machine_learning import TRAINING_SET, part_of
 from stedi_assets.tables.schema import applied
+from stedi_assets.training import description, statistics
 from stedi_assets.training import manifest as manifests
 from stedi_assets.training.manifest import Counts, DataFile, Distribution, Drift, Manifest
 
@@ -79,7 +82,8 @@ def publish(
     if not found.is_sound(TRAINING_SET):
         faults = [c.name for c in checks.checks_of(TRAINING_SET) if found.at_fault(c)]
         raise _refused(f"fails its checks ({', '.join(faults) or 'counts'})")
-    counts = _counts(lakehouse, frame, commit.split)
+    people = _people(lakehouse)
+    counts = _counts(frame, people, lakehouse.scan(CUSTOMER_TRAINING), commit.split)
     if empty := [part for part, each in counts.items() if not each.rows]:
         raise LakehouseError(
             f"The part {empty[0]} of training_set has no rows, since too few people are left. "
@@ -103,6 +107,9 @@ def publish(
         distributions=_distributions(frame),
         drift=_drift(frame, last) if last else None,
     )
+    figures = statistics.count(frame, people, _stages(lakehouse, commit), COMPARED)
+    description.write(uri, manifest, figures, TRAINING_SET.columns)
+    # Last, since a version is published once it has a manifest.
     manifests.write(uri, manifest)
     return manifest, True
 
@@ -115,34 +122,42 @@ def _refused(why: str) -> LakehouseError:
     )
 
 
-def _counts(lakehouse: Lakehouse, frame: DataFrame, split: Split) -> dict[str, Counts]:
+def _people(lakehouse: Lakehouse) -> DataFrame:
+    """The `email` of each person with rows, and how many `rows`: rows themselves name no one."""
+    from pyspark.sql import functions as F
+
+    found = applied(recount.own_pairs, lambda name: lakehouse.scan(TABLES[name]), 0)
+    each = found.groupBy(F.col(recount.PERSON).alias("email"))
+    people: DataFrame = each.agg(F.sum("expected").alias("rows")).where("rows > 0")
+    return lakehouse.spark.cached(people)
+
+
+def _counts(
+    frame: DataFrame, people: DataFrame, owners: DataFrame, split: Split
+) -> dict[str, Counts]:
     """How many rows, people and devices are in each part."""
     from pyspark.sql import functions as F
 
-    def read(name: str) -> DataFrame:
-        return lakehouse.scan(TABLES[name])
-
-    parts = frame.groupBy("split", "serialNumber").agg(F.sum(F.lit(1)).alias("rows"))
-    of_rows = parts.groupBy("split").agg(
-        F.sum("rows").alias("rows"), F.sum(F.lit(1)).alias("devices")
-    )
-    # Rows name no one: whose they are is counted again by those who have some.
-    people = applied(recount.own_pairs, read, 0).where("expected > 0").select(recount.PERSON)
-    owners = read("customer_training").select("email", part_of(FIRST, split).alias("split"))
-    theirs = people.distinct().join(
-        owners.distinct(), F.col(recount.PERSON) == F.col("email"), "inner"
-    )
-    of_people = theirs.groupBy("split").agg(F.sum(F.lit(1)).alias("people"))
-    rows = {row["split"]: row for row in of_rows.collect()}
-    persons = {row["split"]: row["people"] for row in of_people.collect()}
+    # Not count: the embedded engine fails to plan it where a table has one value of a key only.
+    one = F.sum(F.lit(1))
+    devices = frame.groupBy("split", "serialNumber").agg(one.alias("rows"))
+    of_rows = devices.groupBy("split").agg(F.sum("rows").alias("rows"), one.alias("devices"))
+    parts = owners.select("email", part_of(FIRST, split).alias("split")).distinct()
+    of_people = parts.join(people, "email").groupBy("split").agg(one.alias("people"))
+    found: dict[str, dict[str, int]] = {part: {} for part in split.shares}
+    for row in (*of_rows.collect(), *of_people.collect()):
+        found[row["split"]] |= row.asDict()
     return {
-        part: Counts(
-            rows=rows[part]["rows"] if part in rows else 0,
-            people=persons.get(part, 0),
-            devices=rows[part]["devices"] if part in rows else 0,
-        )
-        for part in split.shares
+        part: Counts(**{name: each.get(name, 0) for name in Counts.model_fields})
+        for part, each in found.items()
     }
+
+
+def _stages(lakehouse: Lakehouse, commit: Commit) -> dict[str, int]:
+    """Table to its rows, from landing to the training set."""
+    landed = {name: each.records for name, each in commit.landing.items()}
+    states = {table.name: lakehouse.state(table) for table in DELTA_TABLES}
+    return landed | {name: state.rows for name, state in states.items() if state}
 
 
 def _files(uri: str, version: int) -> tuple[DataFile, ...]:
