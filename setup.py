@@ -85,6 +85,7 @@ setup(
             "import-linter>=2.4,<3",  # holds the layers of pyproject.toml
             "moto[server]>=5.2.5,<6",  # the server needs every service's extra: it loads them all
             "mypy>=1.15",
+            "networkx>=3.2,<4",  # the oracle of who hangs together by shared devices
             "pillow>=12,<14",  # makes the screenshots small
             "pip-audit>=2.10.1,<3",  # looks dependencies up in OSV
             "playwright>=1.50,<2",  # drives Debian's Chromium; its own browsers are not fetched

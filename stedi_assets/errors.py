@@ -116,6 +116,10 @@ class Code(enum.Enum):
     )
     SPLIT_EMPTY = ("a split of the training set has no rows", "Load another split or version")
     NOT_INSTALLED = ("an optional package is not installed", "Install it")
+    NOT_PUBLISHED = (
+        "the training set cannot be published as it is",
+        "Do as the message says, then run the job again",
+    )
     # The catalog and the console.
     NO_DATABASE = ("there is no such Glue database", "Create it, or correct STEDI_GLUE_DATABASE")
     NO_WORKGROUP = (

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from stedi_assets.orchestration.landing_assets import LandingConfig
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.split import DEFAULT_SPLIT, Split
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, Table
 from stedi_assets_tests.bound import LANDING
 from stedi_assets_tests.rows import PLACE, PSEUDONYMS, function_of, stored_rows
@@ -101,6 +102,7 @@ def run(
     now: int = NOW,
     options: Options = NO_OPTION,
     pseudonyms: Pseudonyms = PSEUDONYMS,
+    split: Split = DEFAULT_SPLIT,
     rebuild: bool = False,
     apart: bool = False,
     until: str | None = None,
@@ -114,6 +116,7 @@ def run(
         now: The time by which consent is judged (epoch milliseconds, UTC).
         options: The options of the training table.
         pseudonyms: Makes the pseudonyms.
+        split: How the training set is split.
         rebuild: Whether all is made anew.
         apart: Whether each step knows only what is stored, as in a process of its own.
         until: The last table that is made; None for all.
@@ -144,8 +147,9 @@ def run(
             table,
             reading(stored),
             now,
-            options if table.has_options else NO_OPTION,
+            strictly(table, options) if table.has_options else NO_OPTION,
             pseudonyms,
+            split=split if table.is_split else None,
             rebuild=rebuild,
         )
         making.keep(stored, table, new)
@@ -155,6 +159,11 @@ def run(
         stored = Lakehouse(str(lakehouse), spark) if apart else stored
         checks += checked(stored, table, now, pseudonyms)
     return Made(plans, checks)
+
+
+def strictly(table: Table, options: Options) -> Options:
+    """The options that a table is made with where a run chooses some."""
+    return replace(options, **dict.fromkeys(table.strict, True))
 
 
 def reading(lakehouse: Lakehouse) -> Callable[[str], DataFrame]:

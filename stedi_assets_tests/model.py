@@ -5,9 +5,12 @@ It shares nothing with the rules that it is held against, neither code nor const
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+import networkx as nx
 
 YEAR_2000 = 946_684_800_000
 YEAR_2100 = 4_102_444_800_000
@@ -76,6 +79,8 @@ class Tables(NamedTuple):
     customer_curated: Counter
     step_trainer_trusted: Counter
     machine_learning_curated: Mapping[Options, Counter]
+    customer_training: Counter
+    training_set: Counter
 
 
 def person(address: str) -> str:
@@ -150,13 +155,50 @@ def modelled(landed: Landed, now: int) -> Tables:
             and (not after_consent_only or (agreed[user].research or 0) < step[0])
         ]
 
+    trained = {one for one in curated if one.device is not None}
+    firsts = first_of({(one.email, one.device) for one in trained})
+    owners = {one.device: one.email for one in trained}
     return Tables(
         Counter(map(tuple, people)),
         Counter(moved),
         Counter(map(tuple, curated)),
         Counter(stepped),
         {options: Counter(paired(*options)) for options in OPTIONS},
+        Counter((one.email, one.device, one.research, firsts[one.email]) for one in trained),
+        Counter((*row, part(firsts[owners[row[1]]])) for row in paired(True, True)),
     )
+
+
+def first_of(owned: set[tuple[str, str | None]]) -> dict[str, str]:
+    """Each person and the smallest address of those who are connected with them by devices."""
+    graph = nx.Graph()
+    graph.add_edges_from((("person", person), ("device", device)) for person, device in owned)
+    found: dict[str, str] = {}
+    for component in nx.connected_components(graph):
+        people = [name for kind, name in component if kind == "person"]
+        found |= dict.fromkeys(people, min(people, key=str.encode))
+    return found
+
+
+def part(first: str, seed: str = "stedi", train: int = 80, validation: int = 10) -> str:
+    """The part of the split that a group is in, by its smallest address."""
+    digest = hashlib.sha256(f"{seed}\n{first}".encode()).digest()
+    place = int.from_bytes(digest[:4], "big") * 100 / 2**32
+    if place < train:
+        return "train"
+    return "validation" if place < train + validation else "test"
+
+
+def out_of_balance(training: Counter) -> int:
+    """How many rows parts have too many or too few, where more than chance explains."""
+    total, devices = training.total(), len({row[1] for row in training})
+    faults = 0
+    for name, share in {"train": 0.8, "validation": 0.1, "test": 0.1}.items() if total else ():
+        rows = sum(count for row, count in training.items() if row[-1] == name)
+        chance = (share * (1 - share) / devices) ** 0.5
+        if round(abs(rows / total - share), 9) > round(max(0.05, 3 * chance), 9):
+            faults += round(abs(rows - share * total))
+    return faults
 
 
 def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
@@ -198,6 +240,8 @@ def told(landed: Landed, now: int, options: Options) -> dict[str, int]:
             row[1] in others for row in stepped
         ),
         "machine_learning_curated/values": sum(row[2] < 1 for row in training.elements()),
+        "training_set/values": sum(row[2] < 1 for row in made.training_set.elements()),
+        "training_set/split_balance": out_of_balance(made.training_set),
         **{
             f"machine_learning_curated/{check}": (training - rows).total()
             for check, rows in narrower.items()

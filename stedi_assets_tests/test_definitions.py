@@ -33,6 +33,8 @@ PARENTS = {
         "accelerometer_trusted",
         "customer_curated",
     },
+    "customer_training": {"customer_curated"},
+    "training_set": {"step_trainer_trusted", "accelerometer_trusted", "customer_training"},
 }
 FILES = {"customer_files", "accelerometer_files", "step_trainer_files"}
 PERSONAL = {
@@ -40,6 +42,7 @@ PERSONAL = {
     "customer_quarantine",
     "customer_trusted",
     "customer_curated",
+    "customer_training",
     "accelerometer_landing",
     "accelerometer_quarantine",
     "accelerometer_trusted",
@@ -118,11 +121,13 @@ def test__asset__columns_are_described(name: str, specs: dict[str, dg.AssetSpec]
     ]
     assert all(column.description for column in schema.columns)
     tagged = {column.name for column in schema.columns if column.tags.get("personal_data")}
-    known = {"customerName", "email", "phone", "birthDay", "user", "line"}
+    known = {"customerName", "email", "phone", "birthDay", "user", "line", "firstOfGroup"}
     assert tagged == known & set(table.column_names)
 
 
 ORIGINS = {
+    ("customer_training", "firstOfGroup"): "customer_curated.email",
+    ("training_set", "split"): "customer_training.firstOfGroup",
     ("customer_landing", "email"): "customer_files.email",
     ("customer_quarantine", "line"): "customer_landing",  # the whole record
     ("customer_quarantine", "quarantinedAt"): None,
@@ -189,7 +194,7 @@ def test__job__makes_and_checks_everything() -> None:
     assert job.asset_layer.asset_graph.asset_check_keys == graph.asset_check_keys
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
     landing = {"objects_accounted_for", "malformed_share", "implausible_share"}
-    assert blocking == {"volume", "consent", "counts", "policy"} | landing
+    assert blocking == {"volume", "consent", "counts", "policy", "split_leakage"} | landing
 
 
 CATALOGUED = Settings(

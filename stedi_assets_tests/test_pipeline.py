@@ -27,6 +27,8 @@ REFERENCE_ROWS = {
     "accelerometer_trusted": 40_981,
     "customer_curated": 482,
     "step_trainer_trusted": 14_460,
+    "customer_training": 482,
+    "training_set": 32_025,
 }
 OPTIONS = [
     # after_consent_only, match_device, rows, pairs of two people, readings before consent

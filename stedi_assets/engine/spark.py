@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
@@ -20,6 +20,7 @@ from stedi_assets.engine import jvm, memory
 from stedi_assets.engine.embedded import EmbeddedEngine
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage.address import S3, without_userinfo
+from stedi_assets.tables.groups import checkpointed
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"
@@ -85,10 +86,7 @@ class SparkResource(LazyPySparkResource):
         if self._engine is None:
             self._cached.append(frame.cache())
             return self._cached[-1]
-        cached: Any = frame.localCheckpoint()
-        # PySpark binds it to the thread's active session, which may be that of another engine.
-        cached._session = cached._plan._spark_session = frame.sparkSession
-        return cast(DataFrame, cached)
+        return checkpointed(frame)
 
     def _start_embedded(self) -> EmbeddedEngine:
         limit = memory.available()

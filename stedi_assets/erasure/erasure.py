@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,9 @@ from stedi_assets.tables import (
     records_of,
     subjects,
 )
+from stedi_assets.tables.machine_learning import TRAINING_SET
 from stedi_assets.tables.schema import Device, Person, Subject
+from stedi_assets.training import published
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -184,16 +186,35 @@ class Erasure:
             LakehouseError: If someone still is, or another run has written the table meanwhile.
         """
         uri = self.lakehouse.uri_of(table)
-        self.record.tables[table.name] = asdict(maintenance.delete_old_versions(uri))
+        spared = published.spared(uri) if table == TRAINING_SET else frozenset[str]()
+        self.record.tables[table.name] = asdict(maintenance.delete_old_versions(uri, spared))
         self._delete_store_versions(table)
-        if why := maintenance.why_old_files_remain(uri):
+        if why := maintenance.why_old_files_remain(uri, spared):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
-        if count := self._count_left(table, uri):
+        if count := self._count_left(table, uri, spared):
             raise LakehouseError(
                 f"{table.name} has {count:,} rows of people who left. {AGAIN}", Code.PEOPLE_LEFT
             )
         state = self.lakehouse.state(table)
         self.record.read[table.name] = state.rows if state else 0
+
+    def erase_published(self) -> None:
+        """Erases the published versions of the training set in which someone who left is.
+
+        Raises:
+            LakehouseError: If someone still is.
+        """
+        uri, people = self.lakehouse.uri_of(TRAINING_SET), self.whom.staying.select("email")
+        left = published.with_people_who_left(self.lakehouse, people)
+        if not left:
+            return
+        published.erase(uri, left, self.record.began)
+        self.record.published += [each.version for each in left]
+        if published.with_people_who_left(self.lakehouse, people):
+            raise LakehouseError(
+                f"Published versions of training_set have rows of people who left. {AGAIN}",
+                Code.PEOPLE_LEFT,
+            )
 
     def write_record(self) -> None:
         """Writes the record as it is now, over what was written before."""
@@ -203,8 +224,8 @@ class Erasure:
         """Those of some tables that exist."""
         return [table for table in among if self.lakehouse.state(table)]
 
-    def _count_left(self, table: Table, uri: str) -> int:
-        """How many rows of people who left are in any stored file of a table."""
+    def _count_left(self, table: Table, uri: str, spared: Set[str]) -> int:
+        """How many rows of people who left are in any stored file of a table but those spared."""
         if table in QUARANTINE_TABLES:
             landed = LANDING_TABLES[QUARANTINE_TABLES.index(table)]
             judged = self._judged(landed)
@@ -213,7 +234,7 @@ class Erasure:
                 for batch, left, _ in judged
                 for each, line in _beside(left, batch)
             )
-        files = self._stored_files(uri)
+        files = [f for f in self._stored_files(uri) if f.rpartition("/")[2] not in spared]
         if not files:
             return 0
         named = [each for each in table.subjects if isinstance(each, Person | Device)]

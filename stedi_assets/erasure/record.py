@@ -29,6 +29,7 @@ class Record:
         ambiguous: Segments of landing and quarantine that may be of the people or of others, by
             table, as in `people.Remainder`.
         tables: Data files and versions that were deleted, by table.
+        published: Published versions of the training set that were erased.
         read: Rows of tables and lines of landing that were read as proof, by table.
         store_versions_kept: Tables whose versioned bucket keeps what was deleted.
     """
@@ -42,6 +43,7 @@ class Record:
     quarantined: dict[str, int] = field(default_factory=dict)
     ambiguous: dict[str, int] = field(default_factory=dict)
     tables: dict[str, dict[str, int]] = field(default_factory=dict)
+    published: list[int] = field(default_factory=list)
     read: dict[str, int] = field(default_factory=dict)
     store_versions_kept: list[str] = field(default_factory=list)
 
@@ -50,7 +52,11 @@ class Record:
         """Whether there was anything to erase."""
         kinds = (self.landing_lines, self.files_renamed, self.quarantined)
         counts = [count for kind in kinds for count in kind.values()]
-        return any(counts) or any(any(each.values()) for each in self.tables.values())
+        return (
+            any(counts)
+            or bool(self.published)
+            or any(any(each.values()) for each in self.tables.values())
+        )
 
     @property
     def figures(self) -> dict[str, int | str]:
@@ -85,7 +91,8 @@ class Record:
             f"{_some(sum(self.landing_lines.values()), 'line')} of landing and "
             f"{_some(sum(self.files_renamed.values()), 'file name')}, "
             f"{_some(sum(self.quarantined.values()), 'record')} of quarantine, "
-            f"{_some(versions, 'old version')} of tables with {_some(files, 'data file')}. "
+            f"{_some(versions, 'old version')} of tables with {_some(files, 'data file')}, "
+            f"{_some(len(self.published), 'published version')} of training_set. "
             f"Proof: {_some(sum(self.read.values()), 'row')} and lines, all that is left of "
             f"{_some(len(self.read), 'table')}, were read afterwards, and none is theirs. "
             f"Ambiguous: {_some(sum(self.ambiguous.values()), 'text')}. Text with their own phone "

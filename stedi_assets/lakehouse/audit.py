@@ -163,12 +163,13 @@ class Audit:
         if (table.name, as_of) not in self._made:
             state = self.lakehouse.state(table) if table.has_options else None
             options = state.commit.config if state else NO_OPTION
+            split = state.commit.split if state else None
 
             def read(name: str) -> DataFrame:
                 return self._rows(TABLES[name], as_of)
 
             with storage_faults(self.lakehouse.uri_of(table)):
-                frame = making.made(table, read, as_of, options, self.pseudonyms)
+                frame = making.made(table, read, as_of, options, self.pseudonyms, split)
                 self._made[table.name, as_of] = self.lakehouse.spark.cached(frame)
         return self._made[table.name, as_of]
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from stedi_assets.lakehouse.changes import MAX_CHANGES, Change, Changes, Ranges
 from stedi_assets.policy import NO_OPTION, Options
+from stedi_assets.split import Split
 
 FORMAT: Literal[1] = 1
 
@@ -38,6 +39,7 @@ class Commit(BaseModel, frozen=True):
         run: The Dagster run that wrote it.
         as_of: The time by which consent was judged (epoch milliseconds, UTC).
         config: The options of the table's rule.
+        split: How the table is split; None for one that is not.
         code: A digest of all code that decides the table's rows.
         key: A digest of the pseudonyms' key, where rows hold some.
         landing: Landing table to what was in it.
@@ -57,6 +59,7 @@ class Commit(BaseModel, frozen=True):
     run: str | None = None
     as_of: int | None = None
     config: Options = NO_OPTION
+    split: Split | None = None
     code: str = ""
     key: str | None = None
     landing: Mapping[str, Landed] = {}

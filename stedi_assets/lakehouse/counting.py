@@ -14,6 +14,7 @@ from stedi_assets.lakehouse import changes
 from stedi_assets.lakehouse.changes import Ranges
 from stedi_assets.policy import Options
 from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.split import Split
 from stedi_assets.tables import TABLES, Table, checks, recount, subjects
 from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS
 from stedi_assets.tables.customer import CUSTOMER_LANDING
@@ -133,6 +134,7 @@ def counted(
     now: int,
     options: Options,
     pseudonyms: Pseudonyms,
+    split: Split | None = None,
     *,
     anyone_new: bool,
 ) -> Counted:
@@ -147,9 +149,14 @@ def counted(
         now: The time by which it is judged now.
         options: Those that the table was made with.
         pseudonyms: Makes the pseudonyms.
+        split: How the table is split; None for one that is not.
         anyone_new: Whether there may be people of whose personal values the table is not known to
             have none.
     """
+
+    def shown(rows: DataFrame, column: str) -> DataFrame:
+        return _shown(table, rows, column, options, pseudonyms)
+
     frame = given.read(table.name)
     buckets: dict[int, Counter[str]] = {}
     key = table.key if set(table.key) <= set(frame.columns) else ()
@@ -180,7 +187,7 @@ def counted(
             looked_at = given.whole(table.name) if anyone_new else frame
             faults[check.name] = _personal(table, looked_at, given.whole(CUSTOMER_LANDING.name))
         elif check.count is not None:
-            faults[check.name] = int(applied(check.count, given.whole, now, options))
+            faults[check.name] = int(applied(check.count, given.whole, now, options, split, shown))
     wrong = tuple(checks.schema_faults(table, frame))
     return Counted(
         buckets=buckets,
@@ -244,11 +251,18 @@ def _missing(
     frame = given.read(table.name)
     failing: list[Values] = []
     for columns, values in known:
-        if options.pseudonymise_devices and set(columns) <= set(table.pseudonymised):
-            values = pseudonyms.of(values.toDF(*columns), columns[0])
-        if not _all_found(table, given, frame, columns, values.toDF(*columns)):
+        values = _shown(table, values.toDF(*columns), columns[0], options, pseudonyms)
+        if not _all_found(table, given, frame, columns, values):
             failing.append((columns, values))
     return int(checks.at_fault(frame, among=failing).collect()[0][0]) if failing else 0
+
+
+def _shown(
+    table: Table, rows: DataFrame, column: str, options: Options, pseudonyms: Pseudonyms
+) -> DataFrame:
+    """Rows with a column as a table shows it: with pseudonyms where its options hide what it is."""
+    hidden = options.pseudonymise_devices and column in table.pseudonymised
+    return pseudonyms.of(rows, column) if hidden else rows
 
 
 def _all_found(

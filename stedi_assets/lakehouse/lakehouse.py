@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -324,10 +324,13 @@ class Lakehouse:
         for key in [key for key in self._cached if key[0] == table.name]:
             del self._cached[key]
 
-    def delete_weaker_versions(self, table: Table) -> maintenance.Deleted:
+    def delete_weaker_versions(
+        self, table: Table, spared: Set[str] = frozenset()
+    ) -> maintenance.Deleted:
         """Deletes a table's old versions, if any was made under weaker options.
 
-        Nothing is deleted if another run has written the table since this one read its log.
+        Nothing is deleted if another run has written the table since this one read its log. Data
+        files whose names are spared stay.
 
         Raises:
             LakehouseError: If storage fails; the current version is whole, and the next call
@@ -340,7 +343,7 @@ class Lakehouse:
         now = delta.state(uri)
         if now is None or now.version != state.version:
             return maintenance.Deleted()
-        deleted = maintenance.delete_old_versions(uri)
+        deleted = maintenance.delete_old_versions(uri, spared)
         with storage_faults(uri):
             storage.open_folder(uri).delete_noncurrent_versions()
         self._states.pop(table.name)

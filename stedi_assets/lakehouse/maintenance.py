@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from stedi_assets import storage
@@ -14,6 +16,9 @@ from stedi_assets.policy import Options
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.storage.folder import StoredFile
 from stedi_assets.tables import Table
+
+if TYPE_CHECKING:
+    from deltalake import CommitProperties, DeltaTable
 
 # No write takes longer: a file this old that is in no version is of a write that was killed.
 WRITE_HOURS = 1
@@ -34,7 +39,9 @@ class Maintained:
     removed_bytes: int
 
 
-def maintain(table: Table, uri: str, retention_hours: int) -> Maintained | None:
+def maintain(
+    table: Table, uri: str, retention_hours: int, spared: Set[str] = frozenset()
+) -> Maintained | None:
     """Clusters a table by time, and deletes the files of versions replaced a while ago.
 
     Where it has no time column, or little is not clustered yet, small files are joined. Rows stay,
@@ -45,6 +52,7 @@ def maintain(table: Table, uri: str, retention_hours: int) -> Maintained | None:
         table: The declaration.
         uri: Where the table is.
         retention_hours: How long ago; the caller knows that nothing reads older versions.
+        spared: The names of data files that stay, whatever the log says.
 
     Returns:
         What was done, or None where there is no table.
@@ -63,12 +71,7 @@ def maintain(table: Table, uri: str, retention_hours: int) -> Maintained | None:
         else:
             compacted = stored.optimize.compact(commit_properties=kept)["numFilesRemoved"]
         sizes = {file.name: file.size for file in storage.open_folder(uri).files()}
-        removed = stored.vacuum(
-            retention_hours,
-            dry_run=False,
-            enforce_retention_duration=False,
-            commit_properties=kept,
-        )
+        removed = _vacuum(uri, stored, retention_hours, kept, spared)
         if any(
             entry["version"] > version and entry["operation"] not in delta.CHANGES_NO_ROW
             for entry in stored.history(stored.version() - version)
@@ -129,13 +132,15 @@ def superseded_since(uri: str) -> tuple[int, int] | None:
     return (len(files), min(f.modified_ns for f in files) // 1_000_000) if files else None
 
 
-def why_old_files_remain(uri: str) -> str | None:
+def why_old_files_remain(uri: str, spared: Set[str] = frozenset()) -> str | None:
     """Why data files of old versions remain after those were deleted; None if none does.
+
+    Those whose names are spared may.
 
     Raises:
         LakehouseError: If its log is damaged or its storage fails.
     """
-    left = _superseded(uri)
+    left = _superseded(uri, spared)
     if not left:
         return None
     if any(file.name in _named_in_log(uri) for file in left):
@@ -148,8 +153,10 @@ def why_old_files_remain(uri: str) -> str | None:
     )
 
 
-def delete_old_versions(uri: str) -> Deleted:
+def delete_old_versions(uri: str, spared: Set[str] = frozenset()) -> Deleted:
     """Deletes all of a table but its current version: older data files and older log files.
+
+    Data files whose names are spared stay, though no version of the log has them then.
 
     The log too, since it has the least and the greatest value of each file's columns. Data files in
     no version are deleted once they are an hour old: until then another writer may be about to
@@ -159,14 +166,14 @@ def delete_old_versions(uri: str) -> Deleted:
         LakehouseError: If its log is damaged or its storage fails; the current version is whole.
     """
     table = delta.open_table(uri)
-    superseded = _superseded(uri)
+    superseded = _superseded(uri, spared)
     if table is None or not (superseded or _log_before(uri, table.version())):
         return Deleted()
     kept = trust.kept_alone(table)
     versions = table.version()
     with storage_faults(uri):
         storage.open_folder(uri).remove(_removable(uri, superseded))
-        table.vacuum(WRITE_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
+        _vacuum(uri, table, WRITE_HOURS, None, spared, full=True)
         # What the last writer kept must be in the one commit that is left.
         trust.commit_without_rows(uri, table, kept)
         table = delta.open_table(uri)
@@ -174,15 +181,50 @@ def delete_old_versions(uri: str) -> Deleted:
         table.create_checkpoint()
         log = storage.open_folder(f"{uri}/_delta_log")
         log.remove(_log_before(uri, table.version()))
-    return Deleted(len(superseded) - len(_superseded(uri)), versions)
+    return Deleted(len(superseded) - len(_superseded(uri, spared)), versions)
 
 
-def _superseded(uri: str) -> list[StoredFile]:
+def _vacuum(
+    uri: str,
+    table: DeltaTable,
+    hours: int,
+    kept: CommitProperties | None,
+    spared: Set[str],
+    *,
+    full: bool = False,
+) -> list[str]:
+    """Deletes the data files of versions replaced hours ago but those spared; returns their names.
+
+    Args:
+        uri: Where the table is.
+        table: The table.
+        hours: How many hours ago.
+        kept: What to keep with the commits of the vacuum.
+        spared: The names of files that stay.
+        full: Whether to delete files that are in no version too.
+    """
+    found = table.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=full)
+    if spared.isdisjoint(found):
+        return table.vacuum(
+            hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            commit_properties=kept,
+            full=full,
+        )
+    # Delta would spare versions, but only those that its log still has.
+    names = [name for name in found if name not in spared]
+    storage.open_folder(uri).remove(names)
+    return names
+
+
+def _superseded(uri: str, spared: Set[str] = frozenset()) -> list[StoredFile]:
     table = delta.open_table(uri)
     current = {name.rpartition("/")[2] for name in table.file_uris()} if table else set()
     with storage_faults(uri):
         files = storage.open_folder(uri).files()
-    return [f for f in files if f.name.endswith(".parquet") and f.name not in current]
+    data = [file for file in files if file.name.endswith(".parquet")]
+    return [file for file in data if file.name not in current | spared]
 
 
 def _removable(uri: str, superseded: list[StoredFile]) -> list[str]:

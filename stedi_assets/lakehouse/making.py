@@ -17,6 +17,7 @@ from stedi_assets.lakehouse.plan import Mode, Plan
 from stedi_assets.landing.folder import reader_version
 from stedi_assets.policy import Options
 from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.split import Split
 from stedi_assets.tables import TABLES, Table, Zone, code, consent
 from stedi_assets.tables.columns import YEAR_2000
 from stedi_assets.tables.customer import CUSTOMER_LANDING
@@ -77,6 +78,7 @@ def next_version(
     options: Options,
     pseudonyms: Pseudonyms,
     *,
+    split: Split | None = None,
     rebuild: bool = False,
 ) -> NewVersion:
     """Makes the next version of a table, without writing it.
@@ -88,6 +90,7 @@ def next_version(
         now: The time by which to judge consent (epoch milliseconds, UTC).
         options: The options of the run.
         pseudonyms: Makes the pseudonyms.
+        split: How the table is split; None for one that is not.
         rebuild: Whether the run asks for all of it.
     """
     hides = bool(table.pseudonymised and options.pseudonymise_devices)
@@ -95,6 +98,7 @@ def next_version(
         config=options,
         code=code_of_rows(table, lakehouse),
         key=pseudonyms.of_text("")[:12] if hides else None,
+        split=split,
     )
     plan = plans.planned(lakehouse, table, wanted, now, rebuild=rebuild)
     last = lakehouse.state(table)
@@ -110,7 +114,7 @@ def next_version(
     def restricted(name: str) -> DataFrame:
         return lakehouse.seen_by(table, TABLES[name], read(name), ranges)
 
-    frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms))
+    frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms, split))
     if last is not None:
         # Compared with the last version before it is written.
         frame = lakehouse.spark.cached(frame)
@@ -178,6 +182,7 @@ def made(
     as_of: int,
     options: Options,
     pseudonyms: Pseudonyms,
+    split: Split | None = None,
 ) -> DataFrame:
     """The rows of a table by its rule, with pseudonyms where the options hide what is there.
 
@@ -187,9 +192,10 @@ def made(
         as_of: The time by which to judge consent (epoch milliseconds, UTC).
         options: The options of the run.
         pseudonyms: Makes the pseudonyms.
+        split: How the table is split; None for one that is not.
     """
     assert table.rule is not None
-    frame: DataFrame = applied(table.rule, read, as_of, options)
+    frame: DataFrame = applied(table.rule, read, as_of, options, split)
     for column in table.pseudonymised if options.pseudonymise_devices else []:
         frame = pseudonyms.of(frame, column)
     return frame.select(*table.column_names)

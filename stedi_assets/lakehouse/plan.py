@@ -70,7 +70,7 @@ def planned(
     Args:
         lakehouse: Where the tables are.
         table: The table.
-        wanted: What shall be kept with it: `code`, `config` and `key`.
+        wanted: What shall be kept with it: `code`, `config`, `key` and `split`.
         now: The time by which to judge consent (epoch milliseconds, UTC).
         rebuild: Whether the run asks for all of it.
     """
@@ -171,6 +171,7 @@ def _why_unknown(lakehouse: Lakehouse, table: Table, wanted: Commit) -> str | No
         ("code", last.code, wanted.code),
         ("options", last.config, wanted.config),
         ("pseudonym key", last.key, wanted.key),
+        ("split", last.split, wanted.split),
     ):
         if then != now:
             return f"it was made with other {part}" if part == "options" else f"its {part} is other"

@@ -17,6 +17,7 @@ from stedi_assets.lakehouse.counting import ROWS, Counted, Given, counted
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.plan import is_fresh
 from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.split import DEFAULT_SPLIT
 from stedi_assets.tables import TABLES, Table, checks, code, plausible, recount, subjects
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.schema import Through
@@ -87,7 +88,16 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
         cached = lakehouse.spark.cached
         given = Given(restricted, whole, values, cached, *_consenting(lakehouse, now))
         as_of = commit.as_of or now
-        return counted(table, given, as_of, now, commit.config, pseudonyms, anyone_new=anyone_new)
+        return counted(
+            table,
+            given,
+            as_of,
+            now,
+            commit.config,
+            pseudonyms,
+            commit.split or DEFAULT_SPLIT,
+            anyone_new=anyone_new,
+        )
 
     found = None
     if before and sound and before.valid and valid and before.counted.by_bucket:

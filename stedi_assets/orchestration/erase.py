@@ -94,6 +94,7 @@ def erase_people(
         for table in LANDING_TABLES:
             if quarantine_of(table) in tables:
                 work.erase_quarantine(table)
+        work.erase_published()
         tables += work.tables(DELTA_TABLES)
         for table in tables:
             work.delete_history(table)

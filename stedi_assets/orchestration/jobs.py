@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stedi_assets.orchestration import audit, erase, maintenance
+from stedi_assets.orchestration import audit, erase, maintenance, publish
 
 materialize_lakehouse = dg.define_asset_job(
     "materialize_lakehouse",
@@ -27,4 +27,5 @@ JOBS = (
     maintenance.maintenance,
     audit.audit_lakehouse,
     erase.erase_withdrawn,
+    publish.publish_training_set,
 )

@@ -8,6 +8,7 @@ from pydantic import Field
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.maintenance import maintain as maintain_table
+from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.orchestration.metadata import megabytes
 from stedi_assets.tables import (
@@ -17,6 +18,8 @@ from stedi_assets.tables import (
     Table,
     records_of,
 )
+from stedi_assets.tables.machine_learning import TRAINING_SET
+from stedi_assets.training import published
 
 WEEK_HOURS = 168
 # At most 30 days, since old versions hold rows of people who have withdrawn consent; at least a
@@ -55,9 +58,15 @@ def maintain_op(table: Table, shown_of: Table) -> dg.OpDefinition:
         context: dg.OpExecutionContext,
         config: MaintenanceConfig,
         lakehouse: dg.ResourceParam[Lakehouse],
+        clock: Clock,
     ) -> Iterator[dg.AssetObservation]:
         with faults_fail_step(retry=True):
-            done = maintain_table(table, lakehouse.uri_of(table), config.retention_hours)
+            uri = lakehouse.uri_of(table)
+            spared = frozenset[str]()
+            if table == TRAINING_SET:
+                published.erase_left(lakehouse, clock.now)
+                spared = published.spared(uri)
+            done = maintain_table(table, uri, config.retention_hours, spared)
         if done is None:
             context.log.info(f"{table.name} is not in the lakehouse yet.")
             return
@@ -86,7 +95,8 @@ OPS = (
     description=(
         "Clusters every table by time, joins small files and deletes the files of versions that "
         "were replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "
-        "versions hold the rows of people who have withdrawn consent. Rows do not change."
+        "versions hold the rows of people who have withdrawn consent. Published versions of the "
+        "training set stay until a person in them has. Rows do not change."
     ),
 )
 def maintenance() -> None:

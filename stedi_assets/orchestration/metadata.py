@@ -28,7 +28,7 @@ WAITED = "hours_from_withdrawal_to_removal"
 # The graph of all assets with every group open. The UI names a group by its code location too, but
 # for one that no other location shares.
 GRAPH = "/asset-groups?expanded=" + ",".join(
-    f"global@global:{zone}" for zone in (Zone.LANDING, Zone.QUARANTINE, Zone.TRUSTED, Zone.CURATED)
+    f"global@global:{zone}" for zone in Zone if zone is not Zone.RECORDS
 )
 LINK = f"[All tables, from files to training]({GRAPH})"
 
@@ -115,9 +115,9 @@ def lineage(table: Table, parents: Sequence[Table]) -> dg.TableColumnLineage:
     """
     deps = {}
     for column in table.column_names:
-        origin = next((parent for parent in parents if column in parent.column_names), None)
-        if origin is not None:
-            deps[column] = [dg.TableColumnDep(dg.AssetKey(origin.name), column)]
+        origins = [(each.name, column) for each in parents if column in each.column_names]
+        if origin := table.derived.get(column, next(iter(origins), None)):
+            deps[column] = [dg.TableColumnDep(dg.AssetKey(origin[0]), origin[1])]
     return dg.TableColumnLineage(deps)
 
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stedi_assets.orchestration import audit, jobs, maintenance, sensors
+from stedi_assets.orchestration import audit, jobs, maintenance, publish, sensors
 from stedi_assets.tables import LANDING_TABLES
 
 daily = dg.ScheduleDefinition(
@@ -27,4 +27,11 @@ weekly_audit = dg.ScheduleDefinition(
     description="Compares every table with what landing makes of it, every Sunday at 06:00 UTC.",
 )
 
-SCHEDULES = (daily, weekly, weekly_audit)
+daily_publishing = dg.ScheduleDefinition(
+    "publish_training_set_daily",
+    job=publish.publish_training_set,
+    cron_schedule="0 4 * * *",
+    description="Publishes the training set if its rows have changed, every day at 04:00 UTC.",
+)
+
+SCHEDULES = (daily, daily_publishing, weekly, weekly_audit)

@@ -22,6 +22,7 @@ from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.policy import NO_OPTION, Options, settings_of
 from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.split import DEFAULT_SPLIT, PARTS, Split
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import TABLES, Table, code
 from stedi_assets.tables.columns import PERSONAL_DATA
@@ -32,6 +33,11 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
 )
 CODE_REFERENCES = "dagster/code_references"
+_SHARE = "The share of the people in {part}, in per cent: at least 1, and all add up to 100."
+SPLIT = {
+    "seed": "With another seed people fall into other parts. It is no secret.",
+    **{part: _SHARE.format(part=part) for part in PARTS},
+}
 # What a failed blocking check keeps from being made in a run must not be made after it either.
 FLOWS_ON = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
@@ -120,7 +126,8 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
         clock: Clock,
         **parents: DataFrame,
     ) -> Iterator[dg.Output[NewVersion] | dg.AssetCheckResult]:
-        options = Options.of(config.model_dump()) if table.has_options else NO_OPTION
+        chosen = config.model_dump() | dict.fromkeys(table.strict, True)
+        options = Options.of(chosen) if table.has_options else NO_OPTION
         with faults_fail_step(retry=True), storage_faults(lakehouse.uri_of(table)):
             new = next_version(
                 lakehouse,
@@ -129,6 +136,7 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
                 clock.now,
                 options,
                 pseudonyms,
+                split=Split.of(chosen) if table.is_split else None,
                 rebuild=config.rebuild,
             )
             last = lakehouse.state(table)
@@ -196,7 +204,13 @@ def _config(table: Table, policy: Options) -> type[TableConfig]:
             ),
         )
         for option in dataclasses.fields(Options)
+        if option.name not in table.strict
     }
+    if table.is_split:
+        fields |= {
+            name: (type(default), Field(default=default, description=SPLIT[name]))
+            for name, default in dataclasses.asdict(DEFAULT_SPLIT).items()
+        }
     name = f"{table.name.title().replace('_', '')}Config"
     return pydantic.create_model(name, __base__=TableConfig, **fields)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from stedi_assets.tables import recount
 from stedi_assets.tables.columns import Column, ColumnType, time
 from stedi_assets.tables.consent import consenting_customers
+from stedi_assets.tables.groups import FIRST, with_first_of_group
 from stedi_assets.tables.lookalikes import near_duplicates
 from stedi_assets.tables.schema import INGEST_TEAM, Check, Person, Table, Zone
 
@@ -44,6 +47,18 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
     """Keeps the trusted customers who have accelerometer readings, unique."""
     same_person = customer_trusted.email == accelerometer_trusted.user
     return customer_trusted.join(accelerometer_trusted, same_person, "left_semi").distinct()
+
+
+def customer_training(customer_curated: DataFrame) -> DataFrame:
+    """Keeps the devices of the curated customers, and says who hangs together by sharing them."""
+    names = ["email", "serialNumber", "shareWithResearchAsOfDate"]
+    return with_first_of_group(customer_curated.select(names).dropna(subset=["serialNumber"]))
+
+
+def owners(customer_curated: DataFrame) -> DataFrame:
+    """The rows of customer_training: `expected`, one for each device of a person."""
+    owned = customer_curated.groupBy("email").agg(F.count("serialNumber").alias("_devices"))
+    return owned.agg(recount.total("_devices").alias("expected"))
 
 
 CUSTOMER_LANDING = Table(
@@ -100,4 +115,32 @@ CUSTOMER_CURATED = Table(
     key=("email", "serialNumber"),
     references={"email": ("accelerometer_trusted", "user")},
     rule=customer_curated,
+)
+
+CUSTOMER_TRAINING = Table(
+    "customer",
+    Zone.TRAINING,
+    "A curated customer's device, and who of those they share devices with comes first.",
+    (
+        *(
+            replace(column, required=True)
+            for column in COLUMNS
+            if column.name in ("email", "serialNumber", "shareWithResearchAsOfDate")
+        ),
+        Column(
+            FIRST,
+            ColumnType.STRING,
+            "The smallest e-mail address of those who share devices, however indirectly",
+            personal=True,
+        ),
+    ),
+    subjects=(Person("email"), Person(FIRST)),
+    key=("email", "serialNumber"),
+    references={
+        "email": ("accelerometer_trusted", "user"),
+        "serialNumber": ("customer_curated", "serialNumber"),
+    },
+    rule=customer_training,
+    recount=owners,
+    derived={FIRST: ("customer_curated", "email")},
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from stedi_assets.policy import Options
 
+
 PERSON = "person"
 
 
@@ -140,6 +141,32 @@ def pairs(
         total(of_two).alias("pairs_of_two_people"),
         total(before).alias("readings_before_consent"),
     )
+
+
+def own_pairs(
+    step_trainer_trusted: DataFrame,
+    accelerometer_trusted: DataFrame,
+    customer_curated: DataFrame,
+) -> DataFrame:
+    """The rows of training_set: for each `bucket` of time and each `person` in it `expected`.
+
+    Device readings are counted by owner and time, so that each phone reading counts for as many.
+    Whose they are and since when say the customers, and not the groups of them.
+    """
+    owned = customer_curated.groupBy("email", "serialNumber").agg(
+        F.min("shareWithResearchAsOfDate").alias("consented")
+    )
+    readings = step_trainer_trusted.select("serialNumber", "sensorReadingTime")
+    beside = (
+        owned.join(readings, "serialNumber")
+        .where("sensorReadingTime > consented")
+        .groupBy("email", "sensorReadingTime")
+        .agg(F.sum(F.lit(1)).alias("readings"))
+    )
+    phones = accelerometer_trusted.select(F.col("user").alias(PERSON), "timestamp")
+    theirs = (F.col("email") == F.col(PERSON)) & (F.col("sensorReadingTime") == F.col("timestamp"))
+    found = beside.join(phones, theirs).groupBy(bucket("timestamp"), PERSON)
+    return found.agg(total("readings").alias("expected"))
 
 
 def kept_rows(table: Table, frames: Mapping[str, DataFrame]) -> DataFrame:

@@ -14,9 +14,12 @@ from stedi_assets.tables.columns import BATCH_COLUMN, QUARANTINE_COLUMNS, Column
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What a rule may take besides tables: the time by which to judge consent (epoch milliseconds, UTC)
-# and the options of the run.
-AS_OF, OPTIONS = "as_of", "options"
+# What a rule may take besides tables: the time by which to judge consent (epoch milliseconds, UTC),
+# the options of the run and the split.
+AS_OF, OPTIONS, SPLIT = "as_of", "options", "split"
+# What a check may take too: a function that shows a column of a frame as its table does.
+SHOWN = "shown"
+GIVEN = (AS_OF, OPTIONS, SPLIT, SHOWN)
 DATA_TEAM, INGEST_TEAM = "team:data-engineering", "team:ingest"
 
 
@@ -32,6 +35,7 @@ class Zone(StrEnum):
     QUARANTINE = "quarantine"
     TRUSTED = "trusted"
     CURATED = "curated"
+    TRAINING = "training"
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,9 @@ class Table:
         owner: The team that answers for it.
         version: The version of its data contract, MAJOR.MINOR.PATCH: a change that breaks readers
             raises MAJOR. Before 1.0.0 it is a draft, which may change in any way.
+        called: Its name, if that is not made of source and zone.
+        strict: The options of its rule that are on whatever a run says.
+        derived: Column to the (table, column) that it is made from, where that has another name.
     """
 
     source: str
@@ -171,6 +178,9 @@ class Table:
     checks: tuple[Check, ...] = ()
     owner: str = DATA_TEAM
     version: str = "1.0.0"
+    called: str = ""
+    strict: tuple[str, ...] = ()
+    derived: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for mistake in _mistakes(self):
@@ -179,7 +189,7 @@ class Table:
     @property
     def name(self) -> str:
         """The asset's and the catalog's name for it."""
-        return f"{self.source}_{self.zone}"
+        return self.called or f"{self.source}_{self.zone}"
 
     @property
     def location(self) -> str:
@@ -211,12 +221,17 @@ class Table:
     @property
     def parents(self) -> list[str]:
         """The names of the tables that it is made of."""
-        return [name for name in _parameters(self.rule) if name not in (AS_OF, OPTIONS)]
+        return [name for name in _parameters(self.rule) if name not in GIVEN]
 
     @property
     def has_options(self) -> bool:
-        """Whether a run may choose options of its rule."""
-        return OPTIONS in _parameters(self.rule)
+        """Whether a run may choose options of its rule, or hide devices of its rows."""
+        return OPTIONS in _parameters(self.rule) or bool(self.rule and self.pseudonymised)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether a run may choose how it is split."""
+        return SPLIT in _parameters(self.rule)
 
     @property
     def pseudonymised(self) -> list[str]:
@@ -259,6 +274,8 @@ def applied(
     read: Callable[[str], Any],
     as_of: int,
     options: Any = None,
+    split: Any = None,
+    shown: Callable[..., Any] | None = None,
 ) -> Any:
     """What a rule, a recount or a check's count makes of the tables that its parameters name.
 
@@ -267,8 +284,10 @@ def applied(
         read: Gives a table's rows by its name.
         as_of: The time by which to judge consent (epoch milliseconds, UTC).
         options: The options of the run.
+        split: How the table is split.
+        shown: Of a frame and a column of it, the frame with the column as the table shows it.
     """
-    given = {AS_OF: as_of, OPTIONS: options}
+    given = {AS_OF: as_of, OPTIONS: options, SPLIT: split, SHOWN: shown}
     return function(
         **{name: given[name] if name in given else read(name) for name in _parameters(function)}
     )
@@ -287,7 +306,7 @@ def require_whole(tables: Mapping[str, Table]) -> None:
 
 def _mistakes(table: Table) -> Iterator[str]:
     names = table.column_names
-    derived = table.zone in (Zone.TRUSTED, Zone.CURATED)
+    derived = table.zone in (Zone.TRUSTED, Zone.CURATED, Zone.TRAINING)
     if twice := {name for name in names if names.count(name) > 1}:
         yield f"it has two columns {min(twice)}"
     if not table.subjects:
@@ -319,6 +338,7 @@ def _mistakes_among(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
             yield f"its rule takes {parent}, which is no table"
     targets = [
         *table.references.values(),
+        *table.derived.values(),
         *((parent, name) for parent, names in table.dates.items() for name in names),
         *((s.table, name) for s in table.subjects if isinstance(s, Through) for name in s.columns),
     ]

@@ -12,10 +12,21 @@ from pyspark.sql import functions as F
 
 from stedi_assets import tables
 from stedi_assets.policy import Options
+from stedi_assets.split import DEFAULT_SPLIT
 from stedi_assets.tables import Table
 from stedi_assets.tables.accelerometer import ACCELEROMETER_TRUSTED, accelerometer_trusted
-from stedi_assets.tables.customer import CUSTOMER_CURATED, CUSTOMER_TRUSTED, customer_curated
-from stedi_assets.tables.machine_learning import machine_learning_curated
+from stedi_assets.tables.customer import (
+    CUSTOMER_CURATED,
+    CUSTOMER_TRAINING,
+    CUSTOMER_TRUSTED,
+    customer_curated,
+    customer_training,
+)
+from stedi_assets.tables.machine_learning import (
+    TRAINING_SET,
+    machine_learning_curated,
+    training_set,
+)
 from stedi_assets.tables.step_trainer import STEP_TRAINER_TRUSTED, step_trainer_trusted
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import (
@@ -76,6 +87,8 @@ def made(spark: SparkSession, landed: Landed) -> Tables:
         ).select(F.lit(number), "*")
         for number, (after, match) in enumerate(OPTIONS)
     ]
+    owners = keep(CUSTOMER_TRAINING, customer_training(kept))
+    keep(TRAINING_SET, training_set(stepped, moved, owners, DEFAULT_SPLIT))
     training: list[Counter] = [Counter() for _ in OPTIONS]
     # One query for all options.
     for number, *pair in functools.reduce(DataFrame.union, pairs).collect():
@@ -115,9 +128,10 @@ def test__restricting_joins__never_multiply(spark: SparkSession, landed: Landed)
     assert found.customer_curated <= found.customer_trusted
     assert found.accelerometer_trusted.total() <= phones.total()
     assert found.step_trainer_trusted <= devices
-    for rows in found[:4]:
+    for rows in (*found[:4], found.customer_training):
         assert set(rows.values()) <= {1}
     training = found.machine_learning_curated
     both = training[True, True]
+    assert Counter(row[:-1] for row in found.training_set.elements()) == both
     assert both <= training[True, False] <= training[False, False]
     assert both <= training[False, True] <= training[False, False]

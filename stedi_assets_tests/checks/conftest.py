@@ -57,6 +57,11 @@ GOOD = {
     "customer_curated": [ANN, BOB],
     "step_trainer_trusted": [ANNS_DEVICE, BOBS_DEVICE],
     "machine_learning_curated": [ANNS_PAIR, BOBS_PAIR],
+    "customer_training": [
+        ("ann@example.com", "device-ann", MORNING, "ann@example.com"),
+        ("bob@example.com", "device-bob", MORNING, "bob@example.com"),
+    ],
+    "training_set": [(*ANNS_PAIR, "test"), (*BOBS_PAIR, "validation")],
 }
 
 ALL = {"provenance", "consent", "counts", "schema", "values"}
@@ -75,6 +80,9 @@ CHECKS = {
         "references",
         *("no_personal_data", "pairs_of_two_people", "readings_before_consent", "policy"),
     },
+    "customer_training": ALL | {"keys", "references"},
+    "training_set": ALL
+    | {"references", "no_personal_data", "policy", "split_leakage", "split_balance"},
 }
 
 Results = dict[str, AssetCheckResult]

@@ -23,6 +23,7 @@ WARNINGS = {
     "devices_shared_without_consent",
     "pairs_of_two_people",
     "readings_before_consent",
+    "split_balance",
 }
 
 FURTHER = {
@@ -31,6 +32,7 @@ FURTHER = {
     "customer_curated": {"repeated": 0},
     "step_trainer_trusted": {"repeated": 0},
     "machine_learning_curated": {"people": 2, "fewest_rows_of_a_person": 1},
+    "training_set": {"people": 2, "fewest_rows_of_a_person": 1},
 }
 
 
@@ -65,6 +67,8 @@ def test__checks__severity(table: str, check: Check) -> None:
         ("customer_curated", {"keys": 1}),
         ("step_trainer_trusted", {"keys": 1}),
         ("machine_learning_curated", {}),
+        ("customer_training", {"keys": 1}),
+        ("training_set", {}),
     ],
 )
 def test__counts__a_join_multiplied_rows(table: str, further: dict, check: Check) -> None:
@@ -91,7 +95,7 @@ def test__checks__are_declared_with_a_description(table: str) -> None:
     specs = {spec.name: spec for spec in SUITES[table].check_specs}
     assert set(specs) == CHECKS[table]
     blocking = {name for name, spec in specs.items() if spec.blocking}
-    assert blocking == {"consent", "counts", "policy"} & CHECKS[table]
+    assert blocking == {"consent", "counts", "policy", "split_leakage"} & CHECKS[table]
     for spec in specs.values():
         assert spec.description
         assert spec.description.endswith(".")

@@ -56,7 +56,10 @@ ROWS = {
     "customer_curated": PEOPLE,
     "step_trainer_trusted": PEOPLE * TIMES,
     "machine_learning_curated": PEOPLE * TIMES,
+    "customer_training": PEOPLE,
+    "training_set": PEOPLE * TIMES,
 }
+TRAINED = ("machine_learning_curated", "training_set")
 
 
 class Project:
@@ -181,12 +184,10 @@ def test__training_table__becomes_empty(project: Project, how: str) -> None:
         result = project.run()
 
         assert not result.success
-        assert refused(result) == {"machine_learning_curated"}
-        assert figures(result, "machine_learning_curated") == {
-            "rows": 0,
-            "accepted_rows": 200,
-            "unexplained": 200,
-        }
+        assert refused(result) == set(TRAINED)
+        for name in TRAINED:
+            lost = {"rows": 0, "accepted_rows": 200, "unexplained": 200}
+            assert figures(result, name) == lost
         assert volumes(result)["machine_learning_curated"].description == (
             "0 rows, 200 in the last accepted version; 200 lost without a reason. The table keeps "
             "that version. Restore what is missing in landing, or set accept_volume: true in the "
@@ -230,10 +231,10 @@ def test__small_losses__add_up(project: Project) -> None:
 def test__accept_volume__accepts_once(project: Project) -> None:
     project.land(PHONES, shifted(recorded()[PHONES.name]))
 
-    accepted = project.run(machine_learning_curated={"accept_volume": True})
+    accepted = project.run(**{key: {"accept_volume": True} for key in TRAINED})
 
     assert accepted.success
-    assert project.rows() == ROWS | {"machine_learning_curated": 0}
+    assert project.rows() == ROWS | dict.fromkeys(TRAINED, 0)
     found = volumes(accepted)["machine_learning_curated"]
     assert found.description == (
         "0 rows, 200 in the last accepted version; 200 lost without a reason. The run accepts that "
@@ -244,7 +245,7 @@ def test__accept_volume__accepts_once(project: Project) -> None:
     project.land(PHONES, recorded()[PHONES.name])
     assert project.run().success
     project.land(PHONES, shifted(recorded()[PHONES.name]))
-    assert refused(project.run()) == {"machine_learning_curated"}
+    assert refused(project.run()) == set(TRAINED)
 
 
 def test__first_version__may_be_empty(tmp_path: Path) -> None:
@@ -320,7 +321,7 @@ def test__later_consent__is_a_reason(project: Project) -> None:
     result = project.run(policy)
 
     assert result.success
-    assert explained(result) == {"machine_learning_curated": {"withdrawal": 11}}
+    assert explained(result) == {key: {"withdrawal": 11} for key in TRAINED}
 
 
 def test__replaced_file__is_counted_by_what_it_lacks(project: Project) -> None:
@@ -334,14 +335,15 @@ def test__replaced_file__is_counted_by_what_it_lacks(project: Project) -> None:
     lost = explained(result)
     assert lost["accelerometer_trusted"] == {"replaced_file": 50}
     assert lost["machine_learning_curated"]["replaced_file"] == 50
-    assert lost["customer_curated"] == {"replaced_file": 2}
+    assert lost["customer_curated"] == lost["customer_training"] == {"replaced_file": 2}
 
 
 def test__hidden_devices__explain_no_loss(project: Project) -> None:
     project.land(PHONES, shifted(recorded()[PHONES.name]))
     result = project.run(Options(pseudonymise_devices=True))
-    assert refused(result) == {"machine_learning_curated"}
-    assert figures(result, "machine_learning_curated")["unexplained"] == 200
+    assert refused(result) == set(TRAINED)
+    for name in TRAINED:
+        assert figures(result, name)["unexplained"] == 200
 
 
 @pytest.mark.parametrize(

@@ -23,18 +23,19 @@ Tick = Callable[..., Any]  # Dagster's own type of it says less than a tick has
 End = Callable[[dg.DagsterRunStatus], None]
 Begin = Callable[..., End]
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
+TRAINING = {"machine_learning_curated", "training_set"}
 DOWNSTREAM = {
     "customer": {
         *("customer_landing", "customer_quarantine", "customer_trusted", "customer_curated"),
-        *("accelerometer_trusted", "step_trainer_trusted", "machine_learning_curated"),
+        *("accelerometer_trusted", "step_trainer_trusted", "customer_training", *TRAINING),
     },
     "accelerometer": {
         *("accelerometer_landing", "accelerometer_quarantine", "accelerometer_trusted"),
-        *("customer_curated", "step_trainer_trusted", "machine_learning_curated"),
+        *("customer_curated", "customer_training", "step_trainer_trusted", *TRAINING),
     },
     "step_trainer": {
         *("step_trainer_landing", "step_trainer_quarantine", "step_trainer_trusted"),
-        "machine_learning_curated",
+        *TRAINING,
     },
 }
 

@@ -43,7 +43,7 @@ def test__conditions__a_partial_materialisation_flows_on(
     materialize(defs, instance, *downstream)
 
     assert nothing == set()
-    assert downstream == {"step_trainer_trusted", "machine_learning_curated"}
+    assert downstream == {"step_trainer_trusted", "machine_learning_curated", "training_set"}
     assert _requested(defs, instance, cursor)[0] == set()
 
 

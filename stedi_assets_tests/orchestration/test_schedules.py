@@ -13,6 +13,7 @@ from stedi_assets_tests.conftest import PROJECT
 
 SCHEDULES = {
     "materialize_lakehouse_daily": ("materialize_lakehouse", "0 3 * * *"),
+    "publish_training_set_daily": ("publish_training_set", "0 4 * * *"),
     "maintenance_weekly": ("maintenance", "0 5 * * 0"),
     "audit_lakehouse_weekly": ("audit_lakehouse", "0 6 * * 0"),
 }

@@ -46,8 +46,13 @@ def explained(
 
 
 def compared_columns(table: Table) -> list[str]:
-    """By what rows are compared: of people by the key, since a newer record changes the rest."""
-    return list(table.key) if _is_of_people(table) else table.column_names
+    """By what rows are compared: of people by the key, since a newer record changes the rest.
+
+    Not by a column that is derived: a person who joins another group takes their rows along.
+    """
+    if _is_of_people(table):
+        return list(table.key)
+    return [name for name in table.column_names if name not in table.derived]
 
 
 def _is_of_people(table: Table) -> bool:

@@ -20,6 +20,7 @@ from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import DELTA_TABLES, Table, checks
 from stedi_assets.tables.schema import Check
+from stedi_assets.training import published
 
 
 def table_checks(table: Table) -> dg.AssetChecksDefinition:
@@ -87,7 +88,8 @@ def evaluate_in(
     if table.has_options:
         deleted = maintenance.Deleted()
         if passed:
-            deleted = lakehouse.delete_weaker_versions(table)
+            spared = published.erase_weaker(lakehouse, table, options, now)
+            deleted = lakehouse.delete_weaker_versions(table, spared)
         yield _as_strict(table, options, policy, deleted)
 
 

@@ -22,7 +22,7 @@ from stedi_assets_tests.conftest import PROJECT
 TEMPLATE = PROJECT / "deploy" / "aws" / "lakehouse.yaml"
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"  # moto's
-ROLES = ("Ingest", "Pipeline", "Erasure", "DataScientist")
+ROLES = ("Ingest", "Pipeline", "Erasure", "DataScientist", "TrainingSet")
 BY_LAKE_FORMATION = "lakeformation:GetDataAccess"  # the one action that takes no resource
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 

@@ -11,7 +11,7 @@ from stedi_assets.erasure.record import RECORDS
 from stedi_assets.landing.erased import ERASED
 from stedi_assets.landing.ledger import LEDGER
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, TABLES, records_of
-from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
+from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED, TRAINING_SET
 from stedi_assets_tests.deploy.aws.conftest import BY_LAKE_FORMATION, KEY, ROLES, Stack
 from stedi_assets_tests.deploy.aws.policy_prover import allowed_request
 
@@ -71,6 +71,8 @@ ALLOWED = [
         for resource in ("catalog", "database/stedi", "table/stedi/machine_learning_curated")
     ),
     *_queries("DataScientist", "data-scientist"),
+    ("TrainingSet", "s3:GetObject", f"{{objects}}/{TRAINING_SET.location}/a.parquet"),
+    ("TrainingSet", "s3:GetObject", f"{{objects}}/{TRAINING_SET.location}/_published/1/card.md"),
 ]
 
 
@@ -127,6 +129,7 @@ DENIED = [
         ("DataScientist", f"glue:{action}*", "*")
         for action in ("Create", "Update", "Delete", "Batch")
     ),
+    *(("TrainingSet", f"s3:{action}*", "*") for action in ("Put", "Delete")),
     *((role, "s3:PutBucket*", "*") for role in ROLES),
 ]
 
@@ -164,6 +167,7 @@ REACH = {
         f"{{glue}}:table/stedi/{MACHINE_LEARNING_CURATED.name}",
         "{workgroup}-data-scientist",
     ],
+    "TrainingSet": ["{bucket}", f"{{objects}}/{TRAINING_SET.location}/*"],
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table
+from stedi_assets.tables.machine_learning import TRAINING_SET
 from stedi_assets_tests.deploy.aws.conftest import (
     ACCOUNT,
     BY_LAKE_FORMATION,
@@ -52,6 +53,7 @@ LISTED = [
     *(("Ingest", table.location, table in LANDING_TABLES) for table in TABLES.values()),
     *(("Pipeline", table.location, True) for table in TABLES.values()),
     *(("DataScientist", table.location, False) for table in TABLES.values()),
+    *(("TrainingSet", table.location, table == TRAINING_SET) for table in TABLES.values()),
 ]
 
 
