@@ -41,7 +41,7 @@ def edges(values: np.ndarray) -> list[float]:
 
 def shares(values: np.ndarray, between: Sequence[float]) -> list[float]:
     """The share of the values in each bin."""
-    below = [0, *(np.count_nonzero(values <= edge) for edge in between), len(values)]
+    below = np.array([0, *(np.count_nonzero(values <= edge) for edge in between), len(values)])
     return [float(each) for each in np.diff(below) / len(values)]
 
 

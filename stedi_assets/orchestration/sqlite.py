@@ -48,10 +48,11 @@ class EventLogStorage(SqliteEventLogStorage):
 
     def _engine(self, address: str) -> sqlalchemy.Engine:
         # In order of their last use.
-        self._engines[address] = self._engines.pop(address, None) or _engine(address)
+        used = self._engines.pop(address) if address in self._engines else _engine(address)
+        self._engines[address] = used
         if len(self._engines) > KEPT_OPEN:
             self._engines.pop(next(iter(self._engines))).dispose()
-        return self._engines[address]
+        return used
 
 
 class SqliteStorage(DagsterSqliteStorage):

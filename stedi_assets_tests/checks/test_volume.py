@@ -231,7 +231,8 @@ def test__small_losses__add_up(project: Project) -> None:
 def test__accept_volume__accepts_once(project: Project) -> None:
     project.land(PHONES, shifted(recorded()[PHONES.name]))
 
-    accepted = project.run(**{key: {"accept_volume": True} for key in TRAINED})
+    accepts: dict[str, Any] = {key: {"accept_volume": True} for key in TRAINED}
+    accepted = project.run(**accepts)
 
     assert accepted.success
     assert project.rows() == ROWS | dict.fromkeys(TRAINED, 0)

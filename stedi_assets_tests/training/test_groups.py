@@ -26,7 +26,7 @@ OWNERS = "email string, serialNumber string"
 )
 def test__groups__are_those_of_networkx(spark: SparkSession, owned: set[tuple[str, str]]) -> None:
     found = with_first_of_group(spark.createDataFrame(sorted(owned), OWNERS)).collect()
-    expected = first_of(owned)
+    expected = first_of({(person, device) for person, device in owned})
     assert sorted(map(tuple, found)) == sorted((p, d, expected[p]) for p, d in owned)
 
 
