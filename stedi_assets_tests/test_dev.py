@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import WebSocket, expect
 
 from docs import screenshots
+from stedi_assets.orchestration.headline import RUNS
 from stedi_assets.tables import LANDING_TABLES, TABLES, files_of
 from stedi_assets_tests import listening, ui
 from stedi_assets_tests.conftest import PROJECT
@@ -54,8 +55,9 @@ def test__make_dev__serves_every_table(address: str, home: Path) -> None:
     shown = _query(address, ASSETS)["assetNodes"]
 
     files = {files_of(table) for table in LANDING_TABLES}
-    assert {node["assetKey"]["path"][0] for node in shown} == {*TABLES, *files}
-    assert {node["groupName"] for node in shown} == {"source", "landing", "trusted", "curated"}
+    assert {node["assetKey"]["path"][0] for node in shown} == {*TABLES, *files, *RUNS.key.path}
+    zones = {table.zone.value for table in TABLES.values()}
+    assert {node["groupName"] for node in shown} == {*zones, RUNS.group_name}
     log = (home / "log").read_text()
     assert "Warning" not in log and "WARNING" not in log, log
     port = urllib.parse.urlsplit(address).port

@@ -27,7 +27,12 @@ WARNINGS = {
 }
 
 FURTHER = {
-    "customer_trusted": {"people": 4, "people_agreeing": 2, "records": 4},
+    "customer_trusted": {
+        "people": 4,
+        "people_agreeing": 2,
+        "people_withdrawn": 0,
+        "records": 4,
+    },
     "accelerometer_trusted": {"repeated": 0},
     "customer_curated": {"repeated": 0},
     "step_trainer_trusted": {"repeated": 0},
