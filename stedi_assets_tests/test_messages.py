@@ -339,6 +339,7 @@ ELSEWHERE: dict[Code, tuple[Callable[[Path], object], str]] = {
 BY_OTHER_TESTS = {
     Code.HISTORY,
     Code.NOT_INSTALLED,
+    Code.NOT_PUBLISHED,
     Code.SPLIT_EMPTY,
     Code.VERSION_GONE,
     Code.TABLE_DIFFERS,
