@@ -164,7 +164,10 @@ def test__notice__names_every_weak_copyleft_dependency() -> None:
         if each.marker and not each.marker.evaluate():
             continue  # it is not installed on this system
         metadata = importlib.metadata.metadata(each.name)
-        licence = [metadata.json.get("license_expression"), str(metadata.json.get("license", ""))[:80]]
+        licence = [
+            metadata.json.get("license_expression"),
+            str(metadata.json.get("license", ""))[:80],
+        ]
         if WEAK_COPYLEFT.search(
             " ".join(map(str, [*licence, *metadata.get_all("Classifier", [])]))
         ):
