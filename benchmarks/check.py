@@ -13,10 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.compare import BYTES_OF_SCALE, ROUNDS, compare, require_room
-from benchmarks.contenders import PROJECT, WHOLE
+from benchmarks.contenders import COMPARED, PROJECT, WHOLE
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
-from stedi_assets.tables import DELTA_TABLES
 
 FIGURES = ("wall", "cpu", "memory")
 
@@ -40,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             source = options.work / "source"
             rows = write_sample(source, SampleSpec(scale=scale))["rows"]
             if not number:  # files and compiled modules are cold
-                compare((WHOLE, release), source, rows, 1, DELTA_TABLES)
-            taken = compare((WHOLE, release), source, rows, options.rounds, DELTA_TABLES)
+                compare((WHOLE, release), source, rows, 1, COMPARED)
+            taken = compare((WHOLE, release), source, rows, options.rounds, COMPARED)
             shutil.rmtree(source)
             ours, theirs = (
                 {name: statistics.median(getattr(one, name) for one in runs) for name in FIGURES}

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import results
-from benchmarks.contenders import CONTENDERS, JVM, PROJECT, Contender, Content
+from benchmarks.contenders import COMPARED, CONTENDERS, JVM, PROJECT, Contender, Content
 from benchmarks.measure import Taken
 from stedi_assets.engine import jvm
 from stedi_assets.errors import LakehouseError
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table
+from stedi_assets.tables import LANDING_TABLES, Table
 
 ROUNDS = 3
 # JSON lines, their copy in landing, and what the run that needs most has on disk besides.
@@ -60,7 +60,7 @@ def compare(
     source: Path,
     rows: dict[str, int],
     rounds: int,
-    tables: Sequence[Table] = (*LANDING_TABLES, *DELTA_TABLES),
+    tables: Sequence[Table] = (*LANDING_TABLES, *COMPARED),
 ) -> dict[Contender, list[Taken]]:
     """Runs the contenders in turn, and makes sure that all have made the same rows.
 

@@ -16,8 +16,10 @@ from deltalake import DeltaTable
 
 from benchmarks.measure import Taken, run
 from stedi_assets.orchestration.history import INSTANCE
-from stedi_assets.tables import DELTA_TABLES, Table, records_of
+from stedi_assets.tables import DELTA_TABLES, Table, Zone, records_of
 
+# The tables that all contenders make: the rivals make no training set.
+COMPARED = [table for table in DELTA_TABLES if table.zone is not Zone.TRAINING]
 PROJECT = Path(__file__).resolve().parent.parent
 PROJECT_WRITES = "Delta; landing as it landed"
 # What DuckDB hashes each type as, so that formats of it do not count.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import event_results, results
 from benchmarks.compare import ROUNDS, require_room
-from benchmarks.contenders import DUCKDB, PROJECT, WHOLE, Contender
+from benchmarks.contenders import COMPARED, DUCKDB, PROJECT, WHOLE, Contender
 from benchmarks.delivery import (
     BEFORE,
     EVENTS,
@@ -27,7 +27,6 @@ from benchmarks.delivery import (
 )
 from benchmarks.measure import Taken
 from stedi_assets.sample.spec import SampleSpec
-from stedi_assets.tables import DELTA_TABLES
 
 # The source, its copy in landing and the tables, once as loaded and once as a run changes them.
 BYTES_OF_SCALE = 60 << 20
@@ -141,9 +140,9 @@ class Stage:
         return taken
 
     def _require_rows(self, event: Event, contender: Contender, output: Path) -> None:
-        found = contender.contents(output, DELTA_TABLES)
+        found = contender.contents(output, COMPARED)
         made = {table: content.rows for table, content in found.items()}
-        expected = self.delivery.rows[event]
+        expected = {table.name: self.delivery.rows[event][table.name] for table in COMPARED}
         assert made == expected, f"{contender.name}, {event.name}: {made} instead of {expected}"
 
 

@@ -10,6 +10,7 @@ import sys
 
 from pyspark.sql import DataFrame
 
+from benchmarks.contenders import COMPARED
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.lakehouse import making
 from stedi_assets.lakehouse.lakehouse import Lakehouse
@@ -17,7 +18,7 @@ from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.policy import NO_OPTION
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table
+from stedi_assets.tables import LANDING_TABLES, TABLES, Table
 
 
 def main(source: str, lakehouse: str) -> None:
@@ -26,7 +27,7 @@ def main(source: str, lakehouse: str) -> None:
     stored = Lakehouse(lakehouse, spark)
     for table in LANDING_TABLES:
         land(stored, SourceData(path=source), table)
-    for table in DELTA_TABLES:
+    for table in COMPARED:
         make(stored, table)
     spark.stop()
 

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks import check, compare, delivery, event_results, events, measure, results
 from benchmarks.contenders import (
+    COMPARED,
     DUCKDB,
     DUCKDB_DUTY,
     JVM,
@@ -29,7 +30,7 @@ from benchmarks.measure import Taken
 from stedi_assets.sample.cohort import CONSENTED
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, Table
+from stedi_assets.tables import LANDING_TABLES, QUARANTINE_TABLES, Table
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import stored_rows
 
@@ -129,7 +130,7 @@ def test__same_duty__what_is_hard_is_judged_alike(tmp_path: Path) -> None:
             for table in QUARANTINE_TABLES
         }
         assert len(quarantined["accelerometer_quarantine"]) > 100
-        made[rival] = rival.contents(output, (*LANDING_TABLES, *DELTA_TABLES)), quarantined
+        made[rival] = rival.contents(output, (*LANDING_TABLES, *COMPARED)), quarantined
 
     assert made[DUCKDB_DUTY] == made[POLARS_DUTY] == made[TRANSFORMATIONS]
 
