@@ -73,6 +73,7 @@ def _recount(sample: Sample) -> dict[str, int]:
         "customer_trusted": len(customer_trusted),
         "accelerometer_trusted": len(phones_trusted),
         "customer_curated": len(curated),
+        "customer_training": len(curated),
         "step_trainer_trusted": len(devices_trusted),
         "machine_learning_curated": len(joined),
         "machine_learning_curated+after_consent_only": int(joined.after.sum()),
@@ -80,6 +81,7 @@ def _recount(sample: Sample) -> dict[str, int]:
         "machine_learning_curated+after_consent_only+match_device": int(
             (joined.after & joined.match).sum()
         ),
+        "training_set": int((joined.after & joined.match).sum()),
     }
 
 
