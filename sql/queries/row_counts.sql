@@ -9,4 +9,6 @@ UNION ALL SELECT 'customer_trusted', count(*) FROM customer_trusted
 UNION ALL SELECT 'accelerometer_trusted', count(*) FROM accelerometer_trusted
 UNION ALL SELECT 'customer_curated', count(*) FROM customer_curated
 UNION ALL SELECT 'step_trainer_trusted', count(*) FROM step_trainer_trusted
-UNION ALL SELECT 'machine_learning_curated', count(*) FROM machine_learning_curated;
+UNION ALL SELECT 'machine_learning_curated', count(*) FROM machine_learning_curated
+UNION ALL SELECT 'customer_training', count(*) FROM customer_training
+UNION ALL SELECT 'training_set', count(*) FROM training_set;

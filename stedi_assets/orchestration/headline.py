@@ -17,7 +17,7 @@ from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.orchestration import metadata
 from stedi_assets.orchestration.checks.losses import WITHDRAWAL
 from stedi_assets.orchestration.checks.volume import EXPLAINED_BY
-from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Zone
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets.tables.schema import DATA_TEAM
 
@@ -33,8 +33,13 @@ RUNS = dg.AssetSpec(
         f"and how much was read to prove it.\n\n{metadata.LINK}"
     ),
 )
-# The tables that no other is made of.
-LAST = [t.name for t in DELTA_TABLES if not any(t.name in other.parents for other in DELTA_TABLES)]
+# The tables that no other is made of, but for the training set, which is of the same readings.
+LAST = [
+    table.name
+    for table in DELTA_TABLES
+    if table.zone is not Zone.TRAINING
+    and not any(table.name in other.parents for other in DELTA_TABLES)
+]
 WIDEST_FIRST = (Mode.WHOLE, Mode.RANGES, Mode.UNCHANGED)
 
 Figures = Mapping[str, int | str]

@@ -27,8 +27,10 @@ def test__run__after_one_that_was_killed_at_a_commit(runs: Runs, at: Table) -> N
     """With a replaced file, a day that is new, a withdrawal and a new person."""
     malformed = '{"user":"ann@example.com","timestamp":"noon"}\n'
     runs.land(PHONES, [phone_reading("ann@example.com", NOON - DAY)], "day-1.json", malformed)
-    runs.land(PHONES, [phone_reading("ben@example.com", NEW_DAY)])
-    runs.land(DEVICES, [device_reading("device-2", NEW_DAY)])
+    # Before and after his consent.
+    for time in (NEW_DAY, NOON + DAY):
+        runs.land(PHONES, [phone_reading("ben@example.com", time)])
+        runs.land(DEVICES, [device_reading("device-2", time)])
     runs.land(CUSTOMERS, [customer("ann@example.com", "device-1", None, updated=NOON)])
     runs.land(CUSTOMERS, [customer("cid@example.com", "device-3", NOON, updated=NOON)])
     written = set[str]()
