@@ -387,6 +387,8 @@ def _failing(rows: Any, table: Table) -> Any:
 @contextlib.contextmanager
 def dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
     """Kills a run before it writes a table, while it writes the rows, or as soon as it has."""
+    stored = [*TABLES.values(), *map(records_of, LANDING_TABLES)]
+    names = {table.location: table.name for table in stored}
 
     def dies(name: str) -> Callable[..., delta.TableState]:
         write = getattr(delta, name)
@@ -400,7 +402,7 @@ def dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
             if is_it and moment != "after":
                 raise Killed
             state = write(uri, *of)
-            written.add("_".join(uri.rsplit("/", 2)[1:]))
+            written.add(names["/".join(uri.rsplit("/", 2)[1:])])
             if is_it:
                 raise Killed
             return state
