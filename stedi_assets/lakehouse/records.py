@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stedi_assets.errors import Code
 from stedi_assets.lakehouse import changes, delta
 from stedi_assets.lakehouse import taken as lists
 from stedi_assets.lakehouse.commit import Commit
@@ -23,6 +24,7 @@ from stedi_assets.lakehouse.taken import Batch, Found, Taken
 from stedi_assets.landing.folder import GROUPS, Judged, LandingFolder, reader_version
 from stedi_assets.landing.lines import united
 from stedi_assets.landing.profile import LandingProfile
+from stedi_assets.storage.faults import table_fault
 from stedi_assets.storage.folder import StoredFile
 from stedi_assets.tables import Table, plausible, quarantine_of, records_of
 from stedi_assets.tables.columns import BATCH, REPLACED, SUPERSEDED
@@ -285,11 +287,18 @@ class Records:
         )
 
     def _finished(self, taken: Taken, run: str | None) -> Taken:
-        """Does what follows the commit: quarantine, and a look at the records that were read."""
+        """Does what follows the commit: quarantine, and a look at the records that were read.
+
+        Raises:
+            LakehouseError: If another writer came between (`WRITE_CONFLICT`).
+        """
         after = self._with_quarantine(taken, run)
         unseen = [batch for batch in after.batches if batch.found is None]
         if unseen:
             after = self._with_found(after, self._looked_at(unseen))
+            state = delta.state(self.uri)
+            if state is None or state.foreign or state.commit.id != taken.id:
+                raise table_fault(self.uri, Code.WRITE_CONFLICT)  # theirs were counted, or both
         if after != taken:
             lists.save(self.uri, after)
             lists.remove_others(self.uri, after)

@@ -6,10 +6,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
+import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
+from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse import records as records_module
 from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.tables import LANDING_TABLES, TABLES, records_of
@@ -222,3 +227,22 @@ def test__many_files__are_read_in_batches_by_time(
     made = runs.run_equal()
     ranges = made.plans["step_trainer_trusted"].ranges
     assert ranges and all(NEW_DAY - 36 * DAY < first < NEW_DAY - 24 * DAY for first, _ in ranges)
+
+
+def test__records__that_another_adds_to_meanwhile_are_not_taken_for_ours(runs: Runs) -> None:
+    """An engine that saw no table appends to one that another has made since."""
+    uri = str(records(runs, PHONES))
+    shutil.rmtree(uri)
+    write = delta.overwrite
+
+    def overtaken(*of: Any) -> delta.TableState:
+        state = write(*of)
+        if of[0].endswith(uri):
+            write_deltalake(uri, pa.table(DeltaTable(uri).scan()), mode="append")
+        return state
+
+    with mock.patch.object(delta, "overwrite", overtaken), pytest.raises(LakehouseError) as refused:
+        runs.stored().take_in(TABLES[PHONES])
+
+    assert refused.value.code is Code.WRITE_CONFLICT
+    runs.run_equal()
