@@ -268,13 +268,13 @@ def diff(against: str | None, folder: Path) -> None:
 
 
 def _home() -> Path:
-    """The folder of the lakehouse's history, in which this process then is.
+    """The folder of the lakehouse's history, which is this process's from then on.
 
     That is DAGSTER_HOME, or else `.dagster` in the current folder; where that has the history of
     another lakehouse, a folder in it.
     """
     from stedi_assets.orchestration import history
-    from stedi_assets.settings import Settings
+    from stedi_assets.settings import Settings, choose_history
 
     base = _base()
     lakehouse = history.identity(Settings.from_environment().lakehouse_uri)
@@ -282,7 +282,7 @@ def _home() -> Path:
     history.create(home)
     if home != base:
         click.echo(f"The history of this lakehouse is in {home}.", err=True)
-    os.environ["DAGSTER_HOME"] = str(home)  # for Dagster, and for the processes of a run
+    choose_history(home)
     return home
 
 

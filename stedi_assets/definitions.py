@@ -1,8 +1,5 @@
 """What Dagster loads."""
 
-import os
-from pathlib import Path
-
 import dagster as dg
 
 from stedi_assets import storage
@@ -27,7 +24,7 @@ from stedi_assets.orchestration.policy import policy_resource
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.orchestration.table_assets import table_asset
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.settings import Settings
+from stedi_assets.settings import Settings, history_home
 from stedi_assets.storage.address import without_userinfo
 from stedi_assets.tables import DELTA_TABLES
 
@@ -156,7 +153,7 @@ def _of_catalog(settings: Settings) -> list[dg.Definitions]:
 
 
 _settings = Settings.from_environment()
-if _home := os.environ.get("DAGSTER_HOME"):
+if _home := history_home():
     # Else the UI would show what is in there as this lakehouse's.
-    history.require_own(Path(_home), history.identity(_settings.lakehouse_uri))
+    history.require_own(_home, history.identity(_settings.lakehouse_uri))
 defs = define(_settings)

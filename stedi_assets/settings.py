@@ -23,6 +23,21 @@ MISTAKE = "mistake"
 POLICY = {option.name: option.metadata["description"] for option in fields(Options)}
 
 
+_history: Path | None = None
+
+
+def choose_history(home: Path) -> None:
+    """Has this process take another folder than the environment's for DAGSTER_HOME."""
+    global _history
+    _history = home
+
+
+def history_home() -> Path | None:
+    """DAGSTER_HOME, as this process has chosen it or the environment has it."""
+    home = os.environ.get("DAGSTER_HOME")
+    return _history or (Path(home) if home else None)
+
+
 def engine_writes_to(path: str) -> bool:
     """Whether the engine can write to a path, which it takes for the path of an URI."""
     return quote(path) == path

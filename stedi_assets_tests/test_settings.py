@@ -86,15 +86,14 @@ def environment_writes(source: str) -> Iterator[int]:
             yield node.lineno
 
 
-def test__environment__only_commands_and_the_start_of_the_engine_write_it() -> None:
-    """DAGSTER_HOME, which Dagster reads nowhere else, and what the engine takes from it."""
+def test__environment__only_the_module_that_starts_the_engine_writes_it() -> None:
     package = PROJECT / "stedi_assets"
     writing = {
         str(path.relative_to(package))
         for path in package.rglob("*.py")
         if list(environment_writes(path.read_text()))
     }
-    assert writing == {"cli.py", "engine/spark.py"}
+    assert writing == {"engine/spark.py"}
 
 
 @pytest.mark.parametrize(

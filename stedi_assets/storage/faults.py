@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.settings import history_home
 from stedi_assets.storage.address import LOCAL, S3, without_userinfo
 from stedi_assets.storage.signs import code_of, sqlite_name
 
@@ -105,8 +105,8 @@ def _side(uri: str | None, error: BaseException, code: Code, source: str | None)
     used = [_lakehouse(uri)] if uri else []
     used += [Side("The source", source, "STEDI_SOURCE_DATA")] if source else []
     sides = [*used, Side("The folder for temporary files", tempfile.gettempdir(), "TMPDIR")]
-    if home := os.environ.get("DAGSTER_HOME"):
-        sides.append(Side("Dagster's history", home, "DAGSTER_HOME"))
+    if home := history_home():
+        sides.append(Side("Dagster's history", str(home), "DAGSTER_HOME"))
         if sqlite_name(error):
             return sides[-1]
     names = [getattr(error, name, None) for name in ("filename", "filename2")]
