@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, writer
 from stedi_assets.orchestration import clock
 from stedi_assets.tables import (
     DELTA_TABLES,
@@ -391,7 +391,7 @@ def dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
     names = {table.location: table.name for table in stored}
 
     def dies(name: str) -> Callable[..., delta.TableState]:
-        write = getattr(delta, name)
+        write = getattr(writer, name)
 
         def written_by(uri: str, *of: Any) -> delta.TableState:
             is_it = uri.endswith(f"/{at.location}")
@@ -411,5 +411,5 @@ def dying(at: Table, moment: str, written: set[str]) -> Iterator[None]:
 
     with contextlib.ExitStack() as until_the_end:
         for name in ("overwrite", "update", "note"):
-            until_the_end.enter_context(mock.patch.object(delta, name, dies(name)))
+            until_the_end.enter_context(mock.patch.object(writer, name, dies(name)))
         yield

@@ -20,7 +20,7 @@ import pytest
 
 from stedi_assets import tables
 from stedi_assets.engine.spark import SparkResource
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, writer
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.source import SourceData
 from stedi_assets.storage import local
@@ -142,7 +142,7 @@ def moments(
     with monkeypatch.context() as patch:
         patch.setattr(local, "copyfile", halved)
         for name in ("overwrite", "update"):
-            patch.setattr(delta, name, watched(getattr(delta, name)))
+            patch.setattr(writer, name, watched(getattr(writer, name)))
         run(lakehouse)
     return moments, before, contents(lakehouse)
 

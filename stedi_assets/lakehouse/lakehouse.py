@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stedi_assets import storage
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import changes, delta, maintenance
+from stedi_assets.lakehouse import changes, delta, maintenance, writer
 from stedi_assets.lakehouse.changes import Change, Changes, Ranges
 from stedi_assets.lakehouse.commit import UNKNOWN, Commit
 from stedi_assets.lakehouse.records import Records
@@ -224,7 +224,7 @@ class Lakehouse:
     def write(
         self,
         table: Table,
-        rows: DataFrame | delta.Rows,
+        rows: DataFrame | writer.Rows,
         commit: Commit = UNKNOWN,
         id: str | None = None,
     ) -> delta.TableState:
@@ -247,7 +247,7 @@ class Lakehouse:
         before = self.state(table)
         version = before.version if before else -1
         commit = self._after(table, commit).changed(id or changes.new_id(), version + 1)
-        written = delta.overwrite(uri, table, rows, commit, version)
+        written = writer.overwrite(uri, table, rows, commit, version)
         self._forget(table)
         self._states[table.name] = written
         if rows is not None and not callable(rows):
@@ -279,7 +279,7 @@ class Lakehouse:
         commit = self._after(table, commit).changed(id, before.version + 1, ranges)
         self._forget(table)
         uri = self.uri_of(table)
-        written = delta.update(uri, table, rows, commit, before.version, where)
+        written = writer.update(uri, table, rows, commit, before.version, where)
         self._states[table.name] = written
         return written
 
@@ -293,7 +293,7 @@ class Lakehouse:
         assert before is not None
         commit = self._after(table, commit)
         self._forget(table)
-        written = delta.note(self.uri_of(table), commit, before.version)
+        written = writer.note(self.uri_of(table), commit, before.version)
         self._states[table.name] = written
         return written
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import Code
-from stedi_assets.lakehouse import changes, delta
+from stedi_assets.lakehouse import changes, delta, writer
 from stedi_assets.lakehouse import taken as lists
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.taken import Batch, Found, Taken
@@ -255,11 +255,11 @@ class Records:
         rows = self.folder.records(groups, judged)
         table = records_of(self.table)
         if taken is None or state is None:
-            delta.overwrite(self.uri, table, rows, commit, version - 1)
+            writer.overwrite(self.uri, table, rows, commit, version - 1)
         else:
             numbers = sorted(gone | set(groups))
             where = f"`{BATCH}` in ({', '.join(map(str, numbers))})" if gone else None
-            delta.update(self.uri, table, rows, commit, version - 1, where)
+            writer.update(self.uri, table, rows, commit, version - 1, where)
         return listed
 
     def _grouped(self, unread: Sequence[StoredFile], first: int) -> dict[int, list[StoredFile]]:
@@ -377,7 +377,7 @@ class Records:
         version = state.version if state else -1
         if state is None or there is None or there == wanted:
             rows = functools.partial(located, wanted)
-            delta.overwrite(self.quarantine_uri, table, rows, commit, version)
+            writer.overwrite(self.quarantine_uri, table, rows, commit, version)
         else:
             added = dict(wanted.items() - there.items())
             changed = added.keys() | dict(there.items() - wanted.items()).keys()
@@ -391,10 +391,10 @@ class Records:
                     yield from stored.to_batches(filter=~theirs)
                     yield from located(added)
 
-                delta.overwrite(self.quarantine_uri, table, replaced, commit, version)
+                writer.overwrite(self.quarantine_uri, table, replaced, commit, version)
             elif added:
                 rows = functools.partial(located, added)
-                delta.update(self.quarantine_uri, table, rows, commit, version, None)
+                writer.update(self.quarantine_uri, table, rows, commit, version, None)
         return taken.model_copy(update={"quarantined": wanted})
 
     def _saved(self) -> Taken | None:

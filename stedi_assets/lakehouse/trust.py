@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, writer
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.storage.faults import storage_faults
 
@@ -21,7 +21,7 @@ def forget(uri: str) -> None:
         LakehouseError: If its log is damaged or its storage fails.
     """
     if state := delta.state(uri):
-        delta.keep(uri, state.commit.forgetting())
+        writer.keep(uri, state.commit.forgetting())
 
 
 def kept_by_maintenance(table: DeltaTable) -> str:

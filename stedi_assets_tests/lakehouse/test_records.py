@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, writer
 from stedi_assets.lakehouse import records as records_module
 from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.tables import LANDING_TABLES, TABLES, records_of
@@ -233,7 +233,7 @@ def test__records__that_another_adds_to_meanwhile_are_not_taken_for_ours(runs: R
     """An engine that saw no table appends to one that another has made since."""
     uri = str(records(runs, PHONES))
     shutil.rmtree(uri)
-    write = delta.overwrite
+    write = writer.overwrite
 
     def overtaken(*of: Any) -> delta.TableState:
         state = write(*of)
@@ -241,7 +241,10 @@ def test__records__that_another_adds_to_meanwhile_are_not_taken_for_ours(runs: R
             write_deltalake(uri, pa.table(DeltaTable(uri).scan()), mode="append")
         return state
 
-    with mock.patch.object(delta, "overwrite", overtaken), pytest.raises(LakehouseError) as refused:
+    with (
+        mock.patch.object(writer, "overwrite", overtaken),
+        pytest.raises(LakehouseError) as refused,
+    ):
         runs.stored().take_in(TABLES[PHONES])
 
     assert refused.value.code is Code.WRITE_CONFLICT

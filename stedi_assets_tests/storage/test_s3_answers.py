@@ -15,7 +15,7 @@ from stedi_assets import storage
 from stedi_assets.demo_s3 import S3Server
 from stedi_assets.engine.spark import SparkResource
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import delta
+from stedi_assets.lakehouse import delta, writer
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
@@ -375,7 +375,7 @@ def test__write__one_listing_looks_empty(
     uri = lakehouse.uri_of(STEP_TRAINER_TRUSTED)
     expected = [ROWS]
     try:
-        written = delta.overwrite(uri, STEP_TRAINER_TRUSTED, made, Commit(run=str(number)), 1)
+        written = writer.overwrite(uri, STEP_TRAINER_TRUSTED, made, Commit(run=str(number)), 1)
         assert written.rows == 3
     except LakehouseError as error:
         assert error.code.transient, error
