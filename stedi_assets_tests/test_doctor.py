@@ -11,7 +11,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from stedi_assets.doctor import EXAMINATIONS, State, notifier
+from stedi_assets.doctor import EXAMINATIONS, notifier
+from stedi_assets.doctor.finding import State
 from stedi_assets.errors import Code
 from stedi_assets.settings import Settings
 from stedi_assets.storage import open_folder
