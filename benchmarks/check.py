@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.compare import BYTES_OF_SCALE, ROUNDS, compare, require_room
+from benchmarks.compare import BYTES_OF_SCALE, ROUNDS, compare, prepared
 from benchmarks.contenders import COMPARED, PROJECT, WHOLE
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
@@ -28,10 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each")
     parser.add_argument("--work", type=Path, default=PROJECT / "build/check", metavar="FOLDER")
     options = parser.parse_args(arguments)
-    scales = sorted(int(scale) for scale in options.scales.split(","))
-    shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
-    require_room(options.work, options.scales, scales[-1] * BYTES_OF_SCALE)
+    scales = prepared(options.work, options.scales, lambda scales: scales[-1] * BYTES_OF_SCALE)
     try:
         wheel = options.wheel or build(last_release(), options.work)
         release = replace(WHOLE, name=wheel.stem, python=install(wheel, options.work / "release"))

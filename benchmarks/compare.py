@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import results
@@ -30,10 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=results.FOLDER, metavar="FOLDER")
     parser.add_argument("--work", type=Path, default=PROJECT / "build/bench", metavar="FOLDER")
     options = parser.parse_args(arguments)
-    scales = sorted(int(scale) for scale in options.scales.split(","))
-    shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
-    require_room(options.work, options.scales, scales[-1] * BYTES_OF_SCALE)
+    scales = prepared(options.work, options.scales, lambda scales: scales[-1] * BYTES_OF_SCALE)
     contenders = [each for each in CONTENDERS if each is not JVM or has_java()]
     print(f"{len(contenders)} contenders at scale {scales}, {options.rounds} rounds", flush=True)
     found: dict[int, results.Scale] = {}
@@ -106,6 +103,21 @@ def has_java() -> bool:
         print(f"The JVM script is left out: {error}")
         return False
     return True
+
+
+def prepared(work: Path, scales: str, needed: Callable[[Sequence[int]], int]) -> Sequence[int]:
+    """The scales of a command in order, for which there is an empty folder with room.
+
+    Args:
+        work: The folder.
+        scales: The scales, with commas between them.
+        needed: How many bytes they need.
+    """
+    found = sorted(int(scale) for scale in scales.split(","))
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    require_room(work, scales, needed(found))
+    return found
 
 
 def require_room(folder: Path, scales: str, needed: int) -> None:

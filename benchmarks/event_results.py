@@ -9,6 +9,7 @@ from pathlib import Path
 import pygal
 from pygal.style import CleanStyle
 
+from benchmarks.conditions import conditions
 from benchmarks.delivery import (
     BEFORE,
     EVENTS,
@@ -22,7 +23,7 @@ from benchmarks.delivery import (
     SOME_WITHDRAW,
     Event,
 )
-from benchmarks.results import COLOURS, Scale, conditions, scale_table, with_verdict
+from benchmarks.results import COLOURS, Scale, scale_table, with_verdict
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import event_results, results
-from benchmarks.compare import ROUNDS, require_room
+from benchmarks.compare import ROUNDS, prepared
 from benchmarks.contenders import COMPARED, DUCKDB, PROJECT, WHOLE, Contender
 from benchmarks.delivery import (
     BEFORE,
@@ -41,10 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=results.FOLDER, metavar="FOLDER")
     parser.add_argument("--work", type=Path, default=PROJECT / "build/events", metavar="FOLDER")
     options = parser.parse_args(arguments)
-    scales = sorted(int(scale) for scale in options.scales.split(","))
-    shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
-    require_room(options.work, options.scales, sum(scales) * BYTES_OF_SCALE)
+    scales = prepared(options.work, options.scales, lambda scales: sum(scales) * BYTES_OF_SCALE)
     before = options.before and replace(WHOLE, python=options.before.absolute())
     try:
         print(f"Scales {scales}, {options.rounds} rounds", flush=True)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-import psutil
 import pygal
 from pygal.style import CleanStyle
 
+from benchmarks.conditions import conditions
 from benchmarks.contenders import (
     DUCKDB,
     DUCKDB_DUTY,
@@ -31,7 +26,6 @@ from benchmarks.contenders import (
 from benchmarks.measure import Taken
 
 FOLDER = PROJECT / "build/benchmarks"
-PACKAGES = ("dagster", "pyspark", "pysail", "deltalake", "pyarrow", "duckdb", "polars")
 # Of two contenders, which one's wall clock is divided by which.
 RATIOS = (
     (WHOLE, JVM),
@@ -147,26 +141,6 @@ def _heading(found: Mapping[int, Scale[Contender]], rounds: int) -> Iterator[str
     yield "- Steps that only check: those of derived tables; landing is checked as it is read."
     yield ""
     yield "![Wall clock of each contender, in multiples of DuckDB's, by scale](results.svg)"
-
-
-def conditions(command: str, rounds: int, compared: str) -> Iterator[str]:
-    """By what, when, on what and how it was measured, and with what the rows were compared."""
-    memory = psutil.virtual_memory().total / 2**30
-    yield f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}. Do not edit."
-    yield ""
-    yield (
-        f"- Machine: {len(os.sched_getaffinity(0))} cores of {_processor()}, {memory:.0f} GB, "
-        f"{platform.system()} {platform.machine()}."
-    )
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    yield f"- Versions: Python {platform.python_version()}, {_java()}, {packages}."
-    yield (
-        f"- Each figure is the median of {rounds} runs, all taking turns; in brackets, the least "
-        "and the greatest wall clock."
-    )
-    yield "- Wall clock and processor time are from command to exit, imports and start-up included."
-    yield "- Memory is the most that all processes of the command had resident at one time."
-    yield compared
 
 
 def _targets(found: Mapping[int, Scale[Contender]]) -> Iterator[str]:
@@ -292,20 +266,3 @@ def _plot(found: Mapping[int, Scale[Contender]]) -> bytes:
     for contender in taking_part:
         chart.add(contender.name, [m.wall(contender) / m.wall(base) for _, m in scales])
     return bytes(chart.render())
-
-
-def _processor() -> str:
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        for line in listed.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "an unknown processor"
-
-
-def _java() -> str:
-    try:
-        answer = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
-    except OSError:
-        return "no Java"
-    return answer.stderr.partition("\n")[0].replace('"', "")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,56 +129,54 @@ def test__piped__goes_on_after_a_mistake(sql: Sql) -> None:
     assert [line.split()[0] for line in run.err.splitlines()] == ["[QUERY]", "[SETTING]"]
 
 
-def test__terminal__prompts_runs_and_quits(small: Path) -> None:
+@contextmanager
+def terminal(lakehouse: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Our end of a terminal, and the console at the other."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "STEDI_LAKEHOUSE_URI": str(small), "TERM": "dumb"}
-    with subprocess.Popen(
-        CONSOLE, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    ) as process:
-        try:
-            os.close(theirs)
-            _until(ours, f"The lakehouse at file://{small}, read only.", "sql> ")
-            os.write(ours, b"SELECT 40\n")
-            _until(ours, "SELECT 40", "...> ")
-            os.write(ours, b"+ 2 AS answer;\n")
-            _until(ours, " 42 │", "sql> ")
-            os.write(ours, b"SELECT * FROM nope;\n")
-            _until(ours, "Table with name nope does not exist!", "sql> ")
-            os.write(ours, b"\x1b[A\x1b[A\n")  # "+ 2 AS answer;", which is no query by itself
-            _until(ours, "Parser Error", "sql> ")
-            os.write(ours, b".quit\n")
-            assert process.wait(WITHIN_SECONDS) == 0
-        finally:
-            process.kill()
-    os.close(ours)
-
-
-def test__terminal__ctrl_c_clears_the_line_and_stops_a_query(small: Path) -> None:
-    endless = b"SELECT count(*) FROM range(10000000000) a, range(1000) b WHERE hash(a.range) = 1;\n"
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "STEDI_LAKEHOUSE_URI": str(small), "TERM": "dumb"}
+    environment = {**os.environ, "STEDI_LAKEHOUSE_URI": str(lakehouse), "TERM": "dumb"}
     with subprocess.Popen(
         CONSOLE, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
         try:
             os.close(theirs)
-            _until(ours, "read only.", "sql> ")
-            os.write(ours, b"SELECT 1\n")
-            _until(ours, "SELECT 1", "...> ")
-            process.send_signal(signal.SIGINT)
-            _until(ours, "", "sql> ")
-            os.write(ours, endless)
-            _until(ours, "hash(a.range) = 1;", "\n")
-            time.sleep(0.5)  # so that it has begun
-            process.send_signal(signal.SIGINT)
-            _until(ours, "", "sql> ")
-            os.write(ours, b"SELECT 40 + 2;\n")
-            _until(ours, " 42 │", "sql> ")
-            os.write(ours, b"\x04")
-            assert process.wait(WITHIN_SECONDS) == 0
+            yield ours, process
         finally:
             process.kill()
     os.close(ours)
+
+
+def test__terminal__prompts_runs_and_quits(small: Path) -> None:
+    with terminal(small) as (ours, process):
+        _until(ours, f"The lakehouse at file://{small}, read only.", "sql> ")
+        os.write(ours, b"SELECT 40\n")
+        _until(ours, "SELECT 40", "...> ")
+        os.write(ours, b"+ 2 AS answer;\n")
+        _until(ours, " 42 │", "sql> ")
+        os.write(ours, b"SELECT * FROM nope;\n")
+        _until(ours, "Table with name nope does not exist!", "sql> ")
+        os.write(ours, b"\x1b[A\x1b[A\n")  # "+ 2 AS answer;", which is no query by itself
+        _until(ours, "Parser Error", "sql> ")
+        os.write(ours, b".quit\n")
+        assert process.wait(WITHIN_SECONDS) == 0
+
+
+def test__terminal__ctrl_c_clears_the_line_and_stops_a_query(small: Path) -> None:
+    endless = b"SELECT count(*) FROM range(10000000000) a, range(1000) b WHERE hash(a.range) = 1;\n"
+    with terminal(small) as (ours, process):
+        _until(ours, "read only.", "sql> ")
+        os.write(ours, b"SELECT 1\n")
+        _until(ours, "SELECT 1", "...> ")
+        process.send_signal(signal.SIGINT)
+        _until(ours, "", "sql> ")
+        os.write(ours, endless)
+        _until(ours, "hash(a.range) = 1;", "\n")
+        time.sleep(0.5)  # so that it has begun
+        process.send_signal(signal.SIGINT)
+        _until(ours, "", "sql> ")
+        os.write(ours, b"SELECT 40 + 2;\n")
+        _until(ours, " 42 │", "sql> ")
+        os.write(ours, b"\x04")
+        assert process.wait(WITHIN_SECONDS) == 0
 
 
 def test__piped__lists_tables_after_a_query(sql: Sql) -> None:
