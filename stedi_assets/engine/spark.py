@@ -32,6 +32,9 @@ MEMORY_SETTINGS = {
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     "SAIL_EXECUTION__BATCH_SIZE": "2048",
 }
+# Sail ends a session of which it hears nothing for minutes, as while a step only copies files; ours
+# ends with its run.
+SESSION_SECONDS = 30 * 24 * 3600
 # The allocator keeps freed memory for some milliseconds, which it often needs again: a sixth of the
 # processor's time, for up to 0.25 GB. Where there is less than this it returns it at once.
 MUCH_MEMORY, PURGE_DELAY_MILLISECONDS = 8 * 2**30, 10
@@ -93,6 +96,7 @@ class SparkResource(LazyPySparkResource):
         defaults = {
             "RUST_LOG": "error",
             **MEMORY_SETTINGS,
+            "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(SESSION_SECONDS),
             "MIMALLOC_PURGE_DELAY": str(PURGE_DELAY_MILLISECONDS if limit >= MUCH_MEMORY else 0),
             # Beyond its share a query spills what it can, and fails with what it cannot; without
             # one, the system would kill the run without a word.

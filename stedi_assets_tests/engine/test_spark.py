@@ -148,14 +148,16 @@ def test__engine__spills_within_its_share(
 def test__engine__settings_of_its_process(
     environment: dict[str, str], delay: int, batch: int
 ) -> None:
-    """Memory is returned soon, batches are small, no expression is traced to its code."""
+    """Memory is returned soon, batches are small, sessions last, nothing is traced to its code."""
     lines = [
+        "import os",
         "from pyspark.errors.utils import is_debugging_enabled",
         "from stedi_assets.engine.spark import SparkResource",
         "resource = SparkResource()",
         "ids = resource.spark_session.range(10_000).orderBy('id').toArrow().column('id')",
         "print('rows of a batch:', len(ids.chunk(0)))",
         "print('traced:', is_debugging_enabled())",
+        "print('days idle:', int(os.environ['SAIL_SPARK__SESSION_TIMEOUT_SECS']) // 86400)",
         "resource.stop()",
     ]
     settings = ("MIMALLOC_", "SAIL_EXECUTION__BATCH_SIZE")
@@ -173,3 +175,26 @@ def test__engine__settings_of_its_process(
     assert "'arena_eager_commit': 0 " in printed
     assert f"rows of a batch: {batch}\n" in printed
     assert "traced: False" in printed
+    assert "days idle: 30" in printed
+
+
+def test__session__ends_when_the_engine_says_it_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what keeps it, by default, is our setting."""
+    lines = [
+        "import time",
+        "from stedi_assets.engine.spark import SparkResource",
+        "session = SparkResource().spark_session",
+        "time.sleep(3)",
+        "print('answers:', session.range(3).count())",
+    ]
+    monkeypatch.setenv("SAIL_SPARK__SESSION_TIMEOUT_SECS", "1")
+    idle = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, check=False
+    )
+    monkeypatch.delenv("SAIL_SPARK__SESSION_TIMEOUT_SECS")
+    kept = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, check=False
+    )
+
+    assert (idle.returncode, b"is not running" in idle.stderr) == (1, True)
+    assert (kept.returncode, kept.stdout) == (0, b"answers: 3\n")
