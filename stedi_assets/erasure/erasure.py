@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from stedi_assets import storage
 from stedi_assets.erasure import rewrite
-from stedi_assets.erasure.people import People, Remainder
+from stedi_assets.erasure.people import People, Remainder, remainder_of
 from stedi_assets.erasure.record import Record
+from stedi_assets.erasure.stored import RECORDS_IN_MEMORY, Stored, people_of
 from stedi_assets.erasure.whom import Whom, people_who_landed
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import delta, maintenance
+from stedi_assets.lakehouse import maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
@@ -37,12 +38,10 @@ from stedi_assets.training import published
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.dataset as pa_dataset
     from pyspark.sql import DataFrame
 
 JOB = "erase_withdrawn"
 AGAIN = f"Materialise the lakehouse, then run {JOB} again."
-RECORDS_IN_MEMORY = 1024
 
 
 class Erasure:
@@ -69,13 +68,14 @@ class Erasure:
         self.pseudonyms = pseudonyms
         self.record = record
         self.record.people = sorted(asked)
+        self.stored = Stored(lakehouse)
         self.whom = Whom(lakehouse, pseudonyms, asked, record.began)
-        others = (people_who_landed(lakehouse), self._addresses_in_tables())
-        self.whom.require_known(others, self._quarantined())
+        others = (people_who_landed(lakehouse), self.stored.addresses())
+        self.whom.require_known(others, self.stored.quarantined())
 
     def stale(self) -> str | None:
         """One sentence that names a table with rows of people who left; None if there is none."""
-        for table in self.tables(DELTA_TABLES):
+        for table in self.stored.tables(DELTA_TABLES):
             rows = self.lakehouse.read(table)
             count = max(left.count() for left in self._left_in(table, rows))
             if count:
@@ -114,10 +114,10 @@ class Erasure:
         self._delete_store_versions(table)
         if why := maintenance.why_old_files_remain(uri):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
-        files = self._stored_files(uri)
-        for person in _people(table) if files and self.whom.addresses else []:
+        files = self.stored.data_files(uri)
+        for person in people_of(table) if files and self.whom.addresses else []:
             who = consent.person(person.column).isin(*self.whom.addresses)
-            if count := self._data_files(person, files).where(who).count():
+            if count := self.stored.read(person, files).where(who).count():
                 raise LakehouseError(
                     f"{table.name} has {count:,} rows of people to erase. {AGAIN}", Code.PEOPLE_LEFT
                 )
@@ -126,11 +126,11 @@ class Erasure:
         """Records who has left and is in old files; returns whether there are old files."""
         found = set(self.record.people)
         any_files = False
-        for table in self.tables(DELTA_TABLES):
+        for table in self.stored.tables(DELTA_TABLES):
             files = maintenance.superseded_files(self.lakehouse.uri_of(table))
             any_files |= bool(files)
-            for person in _people(table) if files else []:
-                left = self._left_of(table, person, self._data_files(person, files))
+            for person in people_of(table) if files else []:
+                left = self._left_of(table, person, self.stored.read(person, files))
                 who = left.dropna().distinct()
                 found |= {row[0] for row in self.pseudonyms.of(who, person.column).collect()}
         self.record.people = sorted(found)
@@ -220,10 +220,6 @@ class Erasure:
         """Writes the record as it is now, over what was written before."""
         self.record.write(self.lakehouse.uri)
 
-    def tables(self, among: Sequence[Table]) -> list[Table]:
-        """Those of some tables that exist."""
-        return [table for table in among if self.lakehouse.state(table)]
-
     def _count_left(self, table: Table, uri: str, spared: Set[str]) -> int:
         """How many rows of people who left are in any stored file of a table but those spared."""
         if table in QUARANTINE_TABLES:
@@ -234,12 +230,12 @@ class Erasure:
                 for batch, left, _ in judged
                 for each, line in _beside(left, batch)
             )
-        files = [f for f in self._stored_files(uri) if f.rpartition("/")[2] not in spared]
+        files = [f for f in self.stored.data_files(uri) if f.rpartition("/")[2] not in spared]
         if not files:
             return 0
         named = [each for each in table.subjects if isinstance(each, Person | Device)]
         counts = [
-            self._left_of(table, each, self._data_files(each, files)).count() for each in named
+            self._left_of(table, each, self.stored.read(each, files)).count() for each in named
         ]
         return max(counts)
 
@@ -248,42 +244,12 @@ class Erasure:
 
         The people are looked up for each batch, so that memory stays bounded.
         """
-        for batch in self._dataset(quarantine_of(landed)).to_batches(batch_size=RECORDS_IN_MEMORY):
+        for batch in self.stored.dataset(quarantine_of(landed)).to_batches(
+            batch_size=RECORDS_IN_MEMORY
+        ):
             lines = [line or "" for line in batch["line"].to_pylist()]
             people = self.whom.people_in(lines)
-            yield batch, [_without(line, people, landed) for line in lines], people
-
-    def _dataset(self, table: Table) -> pa_dataset.Dataset:
-        uri = self.lakehouse.uri_of(table)
-        found = delta.open_table(uri)
-        assert found is not None
-        filesystem = storage.open_folder(uri).arrow_filesystem()
-        return found.to_pyarrow_dataset(filesystem=filesystem)
-
-    def _quarantined(self) -> Iterator[str]:
-        """The text of every malformed record."""
-        for table in self.tables(QUARANTINE_TABLES):
-            for batch in self._dataset(table).to_batches(batch_size=RECORDS_IN_MEMORY):
-                yield from filter(None, batch["line"].to_pylist())
-
-    def _addresses_in_tables(self) -> Iterator[DataFrame]:
-        """The e-mail addresses of each table that has some, old versions included."""
-        for table in self.tables(DELTA_TABLES):
-            for person in _people(table):
-                yield self.lakehouse.read(table).select(person.column)
-                if files := maintenance.superseded_files(self.lakehouse.uri_of(table)):
-                    yield self._data_files(person, files)
-
-    def _stored_files(self, uri: str) -> list[str]:
-        """The URIs of all data files of a table, of whatever version."""
-        with storage_faults(uri):
-            stored = [file.uri for file in storage.open_folder(uri).files()]
-        return [name for name in stored if name.endswith(".parquet")]
-
-    def _data_files(self, subject: Person | Device, uris: list[str]) -> DataFrame:
-        # Only the column that says whose a row is, since older files may lack others.
-        schema = f"`{subject.column}` string"
-        return self.lakehouse.spark_session.read.schema(schema).parquet(*uris)
+            yield batch, [remainder_of(line, people, landed) for line in lines], people
 
     def _left_in(self, table: Table, rows: DataFrame) -> Iterator[DataFrame]:
         """For each subject of a table, of some of its rows those of people who have left."""
@@ -325,17 +291,6 @@ class Erasure:
         with storage_faults(uri := self.lakehouse.uri_of(table)):
             if not storage.open_folder(uri).delete_noncurrent_versions():
                 self.record.store_versions_kept.append(table.name)
-
-
-def _people(table: Table) -> list[Person]:
-    """The columns of a table that say which person a row is of."""
-    return [each for each in table.subjects if isinstance(each, Person)]
-
-
-def _without(record: str, people: People, landed: Table) -> Remainder:
-    left = [people.without(line, landed) for line in record.split("\n")]
-    kept = [each.line for each in left if each.line is not None]
-    return Remainder("\n".join(kept), sum(each.ambiguous for each in left))
 
 
 def _beside(left: list[Remainder], batch: pa.RecordBatch) -> Iterator[tuple[Remainder, str]]:

@@ -201,3 +201,10 @@ def _is_among(name: str, words: list[str]) -> bool:
 
 def _name(text: str) -> str:
     return text.strip().casefold()
+
+
+def remainder_of(record: str, people: People, landed: Table) -> Remainder:
+    """What is left of a malformed record, line by line, without what is of people."""
+    left = [people.without(line, landed) for line in record.split("\n")]
+    kept = [each.line for each in left if each.line is not None]
+    return Remainder("\n".join(kept), sum(each.ambiguous for each in left))

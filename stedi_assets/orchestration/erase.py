@@ -90,12 +90,12 @@ def erase_people(
             raise LakehouseError(f"{stale} {AGAIN}", Code.PEOPLE_LEFT)
         if work.record_people():
             work.write_record()
-        tables = work.tables(QUARANTINE_TABLES)
+        tables = work.stored.tables(QUARANTINE_TABLES)
         for table in LANDING_TABLES:
             if quarantine_of(table) in tables:
                 work.erase_quarantine(table)
         work.erase_published()
-        tables += work.tables(DELTA_TABLES)
+        tables += work.stored.tables(DELTA_TABLES)
         for table in tables:
             work.delete_history(table)
         # Customers are last: a run after a killed one learns from them what is whose.
