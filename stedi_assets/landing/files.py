@@ -30,6 +30,7 @@ class LandingFiles:
         """As `upload.ingest`."""
         ingested = upload.ingest(source, self.folder, settle_seconds, anew=anew)
         self.stored, self.ledger = ingested.stored, ingested.ledger
+        self._saved = Ledger(ingested.ledger.files)
         for seen in ("files", "_by_name", "fingerprint"):
             vars(self).pop(seen, None)  # by an attempt that failed
         return ingested
@@ -42,8 +43,9 @@ class LandingFiles:
         """
         _ = self.files
         with storage_faults(self.uri):
-            if self.ledger.files != ledgers.load(self.folder, self.stored).files:
+            if self.ledger.files != self._saved.files:
                 ledgers.save(self.folder, self.ledger)
+                self._saved = self.ledger
 
     @functools.cached_property
     def folder(self) -> Folder:
@@ -60,7 +62,13 @@ class LandingFiles:
     def ledger(self) -> Ledger:
         """What is known of the files."""
         with storage_faults(self.uri):
-            return ledgers.read(self.folder, self.stored)
+            return ledgers.updated(self._saved, self.folder, self.stored)
+
+    @functools.cached_property
+    def _saved(self) -> Ledger:
+        """The ledger last saved; it may not be read again by a listing from before it was."""
+        with storage_faults(self.uri):
+            return ledgers.load(self.folder, self.stored)
 
     @functools.cached_property
     def files(self) -> list[StoredFile]:
