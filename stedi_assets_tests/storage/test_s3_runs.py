@@ -39,7 +39,7 @@ def test__s3__reference_data_as_on_a_disk(
     on_s3 = run(AWS_ENDPOINT_URL=proxy.endpoint, STEDI_SOURCE_DATA=str(reference_data))
     assert on_s3.exit_status == 0, on_s3.printed
     assert row_counts(uri, s3_server) == REFERENCE_ROWS
-    assert len(proxy.requests) < 560
+    assert len(proxy.requests) < 80 * len(DELTA_TABLES)
     ours = {each.method for each in proxy.requests if "Boto" in str(each.headers)}
     assert ours == {"GET", "PUT"}  # no landed file is asked for its digest
 
