@@ -20,7 +20,7 @@ from stedi_assets.engine import jvm, memory
 from stedi_assets.engine.embedded import EmbeddedEngine
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.storage.address import S3, without_userinfo
-from stedi_assets.tables.groups import checkpointed
+from stedi_assets.tables.checkpoints import checkpointed
 
 CONNECT_TIMEOUT_SECONDS = 10
 SCRATCH = "stedi-assets-"

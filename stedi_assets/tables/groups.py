@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
+
+from stedi_assets.tables.checkpoints import checkpointed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,17 +32,17 @@ def with_first_of_group(owners: DataFrame) -> DataFrame:
     owned = owners.select("email", "serialNumber")
     people = owned.groupBy("serialNumber").agg(F.count(F.lit(1)).alias("_people"))
     shared = people.where("_people > 1").select("serialNumber")
-    links = checkpointed(shared.join(owned, "serialNumber"))
+    links = _cut(shared.join(owned, "serialNumber"))
     known = links.select("email", F.col("email").alias(FIRST)).distinct()
     while links.limit(1).count():
         beside = known.join(links, "email").groupBy("serialNumber").agg(F.min(FIRST).alias(FIRST))
         nearer = beside.join(links, "serialNumber").groupBy("email").agg(F.min(FIRST).alias(FIRST))
-        nearer = checkpointed(nearer)
+        nearer = _cut(nearer)
         its = nearer.toDF("_first", "_its")
         next_known = its.join(nearer, F.col("_first") == F.col(FIRST)).select(
             "email", F.col("_its").alias(FIRST)
         )
-        next_known = checkpointed(next_known)
+        next_known = _cut(next_known)
         before = known.toDF("email", "_before")
         if not before.join(next_known, "email").where(f"_before <> {FIRST}").limit(1).count():
             break
@@ -48,9 +51,9 @@ def with_first_of_group(owners: DataFrame) -> DataFrame:
     return known.join(owners, "email", "right").select(*owners.columns, alone)
 
 
-def checkpointed(frame: DataFrame) -> DataFrame:
-    """A frame whose rows the engine has written to its own disk, so that its plan is a scan."""
-    found: Any = frame.localCheckpoint()
-    # PySpark binds it to the thread's active session, which may be that of another engine.
-    found._session = found._plan._spark_session = frame.sparkSession
-    return cast("DataFrame", found)
+def _cut(frame: DataFrame) -> DataFrame:
+    """The frame, with a plan that is a scan where the engine has a disk for its rows."""
+    try:
+        return checkpointed(frame)
+    except AnalysisException:
+        return frame.cache()  # a Sail server has none, if no one has given it a place
