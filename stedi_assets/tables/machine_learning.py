@@ -82,7 +82,9 @@ def part_of(first: str, split: Split) -> Expression:
     place = F.conv(F.substring(digest, 1, 8), 16, 10).cast("bigint") * 100
     until = split.train, split.train + split.validation
     train, validation = (place < F.lit(share * 2**32) for share in until)
-    return F.when(train, "train").when(validation, "validation").otherwise("test")
+    # Not otherwise: the embedded engine would store a column that cannot be null, the JVM does not.
+    parts = F.when(train, "train").when(validation, "validation")
+    return parts.when(place.isNotNull(), "test")
 
 
 def in_two_parts(
