@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +49,14 @@ def run(uri: str, sql: str, output: str) -> None:
         connection = duck.connect(uri)
         relation = duck.query(uri, statement, connection)
         # In a thread: this one hears of Ctrl-C, which DuckDB would not until it has the result.
-        with ThreadPoolExecutor(max_workers=1) as thread:
+        with futures.ThreadPoolExecutor(max_workers=1) as thread:
             shown = thread.submit(_show, relation, output)
             try:
                 shown.result()
             except KeyboardInterrupt:
-                connection.interrupt()
+                while not shown.done():  # DuckDB forgets an interrupt from before a query begins
+                    connection.interrupt()
+                    futures.wait([shown], timeout=0.1)
                 raise
             except duckdb.Error as error:
                 raise duck.fault(error) from None
