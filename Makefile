@@ -12,7 +12,7 @@ TEST := $(VENV)/test.installed
 CONTRACT_TOOLS := build/contract-tools
 TRAINING := build/training
 
-.PHONY: materialize test test-docs test-contracts test-jvm test-cluster test-training dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
+.PHONY: materialize test test-slow test-docs test-contracts test-jvm test-cluster test-training dev doctor export spark-server report screenshots sql sql-ddl generate replay pseudonyms \
 	demo-s3 demo-s3-stop bench bench-rivals bench-events bench-check lint format lock locked requirements sbom audit reset clean \
 	help history anew
 
@@ -52,8 +52,12 @@ spark-server: $(RUN) ## serve a JVM Spark (needs Java 17); SPARK_PORT=15002
 
 # Some tests wait, for a daemon or a browser, so that it takes four processes to keep two cores busy.
 # Each would compile the tests for itself if none may keep what it has compiled.
-test: $(TEST) ## run all tests
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist worksteal
+PARALLEL := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist worksteal
+test: $(TEST) ## run the tests
+	$(PARALLEL)
+
+test-slow: $(TEST) ## run those that make whole lakehouses many times, kill them or serve them
+	$(PARALLEL) -m slow
 
 # Those of AWS need its CLI.
 test-docs: $(TEST) ## run the commands of the documents, each as it stands

@@ -15,6 +15,8 @@ import pytest
 
 from stedi_assets_tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow
+
 PAGE = PROJECT / "docs" / "ADD_A_TABLE.md"
 COPIED = ("stedi_assets", "docs", "sql", "deploy", "README.md", "setup.py")
 # What the page says to write, and what `make generate` writes.

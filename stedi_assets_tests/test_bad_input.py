@@ -23,6 +23,8 @@ from stedi_assets.tables import LANDING_TABLES
 from stedi_assets_tests.conftest import PROJECT, Materialize
 from stedi_assets_tests.runs import HANGING_SECONDS, Run
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = PROJECT / "data"
 
 

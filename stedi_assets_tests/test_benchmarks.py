@@ -34,6 +34,8 @@ from stedi_assets.tables import LANDING_TABLES, QUARANTINE_TABLES, Table
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import stored_rows
 
+pytestmark = pytest.mark.slow
+
 HUNGRY_CHILD = """
 import subprocess, sys
 work = "import time; held = b'x' * 200_000_000; began = time.process_time()\\n"

@@ -21,6 +21,8 @@ from stedi_assets_tests.checks.conftest import GOOD, land
 from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.runs import Run
 
+pytestmark = pytest.mark.slow
+
 ROWS = {name: len(GOOD.get(name, [])) for name in TABLES}
 
 

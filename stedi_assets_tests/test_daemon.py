@@ -20,6 +20,8 @@ from stedi_assets_tests import daemon
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import stored_rows
 
+pytestmark = pytest.mark.slow
+
 DAY = 1_655_000_000_000
 
 

@@ -25,6 +25,8 @@ from stedi_assets_tests import listening, ui
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.runs import Run
 
+pytestmark = pytest.mark.slow
+
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
 
 

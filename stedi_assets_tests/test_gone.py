@@ -15,6 +15,8 @@ from stedi_assets.orchestration import runs
 from stedi_assets_tests import daemon
 from stedi_assets_tests.runs import Run
 
+pytestmark = pytest.mark.slow
+
 FAILURE, SUCCESS = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
 QUEUE_A_RUN = "job launch -w workspace.yaml -j materialize_lakehouse"
 

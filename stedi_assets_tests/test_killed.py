@@ -36,6 +36,8 @@ from stedi_assets_tests.rows import (
     phone_reading,
 )
 
+pytestmark = pytest.mark.slow
+
 STORED = (*QUARANTINE_TABLES, *DELTA_TABLES)
 # A run takes a second; the tables between these are written as these are.
 RECOVERED = (

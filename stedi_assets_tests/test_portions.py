@@ -14,6 +14,8 @@ from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, Table
 from stedi_assets_tests.incremental import rows_of, run
 
+pytestmark = pytest.mark.slow
+
 # As a device sends them, or of all times at once.
 ORDERS: dict[str, Callable[[Table, list[str]], object]] = {
     "by time": lambda table, lines: (

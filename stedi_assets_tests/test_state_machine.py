@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from rich.console import Console
@@ -26,6 +27,8 @@ from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
 from stedi_assets_tests.incremental import Checked, run
 from stedi_assets_tests.model import Options as Chosen
 from stedi_assets_tests.state_machine import LakehouseMachine
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES, STEPS = settings().max_examples, settings().stateful_step_count
 

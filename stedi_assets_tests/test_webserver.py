@@ -18,6 +18,8 @@ import pytest
 from stedi_assets import webserver
 from stedi_assets_tests import ui
 
+pytestmark = pytest.mark.slow
+
 MUTATION = """mutation {
     reportRunlessAssetEvents(eventParams: {
         eventType: ASSET_MATERIALIZATION, assetKey: {path: ["customer_landing"]}

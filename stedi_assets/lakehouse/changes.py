@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import BaseModel
 
-from stedi_assets.tables.buckets import BUCKET_MILLISECONDS
+from stedi_assets.tables.buckets import BUCKET_MILLISECONDS, number
 
-# The embedded engine takes milliseconds to plan each range of a condition.
-MAX_RANGES = 48
+# The embedded engine takes milliseconds to plan each range of a condition, but looks numbers up in
+# a list at once: more ranges are kept apart as long as they are no more buckets than these.
+MAX_RANGES, MAX_BUCKETS = 48, 1024
 FIRST_TIME, LAST_TIME = -(2**63), 2**63 - 1
 # Who has not looked for longer reads all.
 MAX_CHANGES = 64
@@ -48,6 +49,15 @@ def new_id() -> str:
     return uuid.uuid4().hex[:16]
 
 
+def after(changes: Changes, change: Change) -> Changes:
+    """The last changes with one more. Earlier ones are told in few ranges, which are to be kept."""
+    earlier = (
+        each.model_copy(update={"ranges": _nearest_joined(each.ranges)}) if each.ranges else each
+        for each in changes[1 - MAX_CHANGES :]
+    )
+    return (*earlier, change)
+
+
 def since(changes: Changes, id: str | None) -> Changes | None:
     """The changes after the state with an id; None where it is not known."""
     ids = [change.id for change in changes]
@@ -63,18 +73,37 @@ def ranges_of(changes: Iterable[Change]) -> Ranges | None:
 
 
 def covering(ranges: Iterable[Range]) -> Ranges:
-    """Whole buckets that cover ranges: in order, apart from each other, at most `MAX_RANGES`."""
-    found = list(_joined(sorted(map(_in_buckets, ranges)), 0))
-    if len(found) > MAX_RANGES:
-        gaps = sorted(b[0] - a[1] for a, b in itertools.pairwise(found))
-        found = list(_joined(found, gaps[len(found) - MAX_RANGES - 1]))
-    return tuple(found)
+    """Whole buckets that cover ranges, in order and apart from each other.
+
+    Returns:
+        At most `MAX_RANGES`, or as many as have at most `MAX_BUCKETS` together.
+    """
+    found = tuple(_joined(sorted(map(_in_buckets, ranges)), 0))
+    within = sum(
+        last // BUCKET_MILLISECONDS - first // BUCKET_MILLISECONDS for first, last in found
+    )
+    return found if within + len(found) <= MAX_BUCKETS else _nearest_joined(found)
+
+
+def _nearest_joined(ranges: Ranges) -> Ranges:
+    if len(ranges) <= MAX_RANGES:
+        return ranges
+    gaps = sorted(b[0] - a[1] for a, b in itertools.pairwise(ranges))
+    return tuple(_joined(ranges, gaps[len(ranges) - MAX_RANGES - 1]))
 
 
 def condition(column: str, ranges: Sequence[Range]) -> str:
     """As Spark SQL, whether a time is in one of some ranges."""
     if not ranges:
         return "false"
+    if len(ranges) > MAX_RANGES:
+        buckets = itertools.chain.from_iterable(
+            range(first // BUCKET_MILLISECONDS, last // BUCKET_MILLISECONDS + 1)
+            for first, last in ranges
+        )
+        # The wider ranges tell which files have none of them.
+        wider = condition(column, _nearest_joined(tuple(ranges)))
+        return f"({wider}) and {number(column)} in ({', '.join(map(str, buckets))})"
     # The embedded engine reads no literal of the first time.
     return " or ".join(
         f"(`{column}` between {first} and {last})"

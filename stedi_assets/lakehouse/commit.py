@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from stedi_assets.lakehouse.changes import MAX_CHANGES, Change, Changes, Ranges
+from stedi_assets.lakehouse.changes import Change, Changes, Ranges, after
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.split import Split
 
@@ -84,7 +84,7 @@ class Commit(BaseModel, frozen=True):
             ranges: The times of all rows that change; None for any time.
         """
         change = Change(id=id, version=version, ranges=ranges)
-        return self.model_copy(update={"changes": (*self.changes, change)[-MAX_CHANGES:]})
+        return self.model_copy(update={"changes": after(self.changes, change)})
 
     @property
     def knows_weaker(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,6 +116,7 @@ class Given:
         read: Gives a table's rows by its name: those of the times that are counted.
         whole: Gives all rows.
         values: Gives the different values in a column of a table, of the rows that are counted.
+        hashes: Gives the hashes of readings of those who consent, by some columns.
         cached: Caches a frame.
         people: A column `email` of the people who consent.
         devices: A column `serialNumber` of their devices.
@@ -122,6 +125,7 @@ class Given:
     read: Read
     whole: Read
     values: Callable[[str, str], DataFrame]
+    hashes: Callable[[Sequence[str], DataFrame], DataFrame]
     cached: Callable[[DataFrame], DataFrame]
     people: DataFrame
     devices: DataFrame
@@ -174,7 +178,7 @@ def counted(
     for check in checks.checks_of(table):
         if check == checks.CONSENT:
             known = subjects.known(
-                table, given.people, given.devices, TABLES.__getitem__, given.read
+                table, given.people, given.devices, TABLES.__getitem__, given.read, given.values
             )
             faults[check.name] = _missing(table, given, known, options, pseudonyms)
         elif check == checks.REFERENCES:
@@ -272,8 +276,7 @@ def _all_found(
         return False
     if len(columns) > 1:
         hashed = frame.select(row_hash(frame, columns).alias(HASH))
-        known = known.dropna()  # null, which is never found, has a hash
-        return checks.all_found(hashed, [HASH], known.select(row_hash(known, columns).alias(HASH)))
+        return checks.all_found(hashed, [HASH], given.hashes(columns, known))
     if columns[0] != table.time_column:
         frame = given.values(table.name, columns[0])
     return checks.all_found(frame, columns, known)
@@ -290,4 +293,5 @@ def _personal(table: Table, frame: DataFrame, landed: DataFrame) -> int:
 
 def _within(number: int, ranges: Ranges) -> bool:
     start = max(number * BUCKET_MILLISECONDS, changes.FIRST_TIME)
-    return any(first <= start <= last for first, last in ranges)
+    place = bisect.bisect_right(ranges, start, key=operator.itemgetter(0)) - 1
+    return place >= 0 and start <= ranges[place][1]

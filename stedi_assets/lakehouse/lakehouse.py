@@ -232,7 +232,7 @@ class Lakehouse:
 
         Args:
             table: The table.
-            rows: Its new rows. A frame must be cached: who reads the table in this run gets it.
+            rows: Its new rows. Who reads the table in this run reads what is stored.
             commit: What to keep with the commit.
             id: The id of the new state; None for another than any had.
 
@@ -250,9 +250,6 @@ class Lakehouse:
         written = writer.overwrite(uri, table, rows, commit, version)
         self._forget(table)
         self._states[table.name] = written
-        if rows is not None and not callable(rows):
-            self._frames[table.name] = rows
-            self._cached[table.name, None] = rows, rows
         return written
 
     def replace(

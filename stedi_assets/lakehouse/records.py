@@ -248,9 +248,7 @@ class Records:
             )
         # How the times of what is read change them is found after the commit.
         change = commit.changes[0].model_copy(update={"ranges": ranges})
-        listed = listed.model_copy(
-            update={"changes": (*listed.changes, change)[-changes.MAX_CHANGES :]}
-        )
+        listed = listed.model_copy(update={"changes": changes.after(listed.changes, change)})
         lists.save(self.uri, listed)
         rows = self.folder.records(groups, judged)
         table = records_of(self.table)

@@ -5,7 +5,7 @@ It is kept by bucket of time (see `counting`), so that totals are those of the w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,7 @@ from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.split import DEFAULT_SPLIT
 from stedi_assets.tables import TABLES, Table, checks, code, plausible, recount, subjects
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.hashes import HASH, row_hash
 from stedi_assets.tables.schema import Through
 
 if TYPE_CHECKING:
@@ -85,8 +86,19 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
                 return lakehouse.values(TABLES[name], [column])
             return restricted(name).select(column).distinct()
 
+        def hashes(columns: Sequence[str], known: DataFrame) -> DataFrame:
+            [through] = (s for s in table.subjects if s.columns == tuple(columns))
+            assert isinstance(through, Through)
+
+            def find() -> DataFrame:
+                rows = known.dropna()  # null, which is never found, has a hash
+                return cached(rows.select(row_hash(rows, columns).alias(HASH)))
+
+            name = f"hashes of {through} at {now} in {ranges}"
+            return lakehouse.once(TABLES[through.table], name, find)
+
         cached = lakehouse.spark.cached
-        given = Given(restricted, whole, values, cached, *_consenting(lakehouse, now))
+        given = Given(restricted, whole, values, hashes, cached, *_consenting(lakehouse, now))
         as_of = commit.as_of or now
         return counted(
             table,

@@ -13,9 +13,14 @@ BUCKET = "bucket"
 BUCKET_MILLISECONDS = 5 * 60_000
 
 
-def bucket(column: str) -> Expression:
-    """The number of the bucket that a time is in, which begins at as many times their length."""
+def number(column: str) -> str:
+    """As Spark SQL, the number of the bucket that a time is in: it begins at as many lengths."""
     # Division rounds towards zero, and no time is so early that it must not be added to.
     before_1970 = f"(`{column}` + 1) div {BUCKET_MILLISECONDS} - 1"
     since = f"`{column}` div {BUCKET_MILLISECONDS}"
-    return F.expr(f"case when `{column}` < 0 then {before_1970} else {since} end").alias(BUCKET)
+    return f"case when `{column}` < 0 then {before_1970} else {since} end"
+
+
+def bucket(column: str) -> Expression:
+    """The number of the bucket that a time is in."""
+    return F.expr(number(column)).alias(BUCKET)

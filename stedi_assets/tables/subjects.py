@@ -20,6 +20,7 @@ def known(
     devices: DataFrame,
     declared: Callable[[str], Table],
     read: Callable[[str], DataFrame],
+    values: Callable[[str, str], DataFrame] | None = None,
 ) -> list[Values]:
     """For each subject of a table its columns, and the values that they have for some people.
 
@@ -29,6 +30,7 @@ def known(
         devices: A column `serialNumber` of their devices.
         declared: Gives a table by its name.
         read: Gives a table's rows by its name.
+        values: Gives the different values in a column of a table; None if they are in no cache.
     """
     found: list[Values] = []
     for subject in table.subjects:
@@ -38,17 +40,19 @@ def known(
             found.append((subject.columns, devices.select("serialNumber").dropna().distinct()))
         elif isinstance(subject, Through):
             rows = read(subject.table)
-            for columns, values in known(declared(subject.table), people, devices, declared, read):
-                rows = _restricted(rows, columns, values)
+            through = declared(subject.table)
+            for [column], theirs in known(through, people, devices, declared, read, values):
+                # Each value once: that of a person or a device is on many rows.
+                written = (
+                    values(subject.table, column) if values else rows.select(column).distinct()
+                )
+                rows = _restricted(rows, column, written, theirs)
             found.append((subject.columns, rows.select(*subject.columns)))
     return found
 
 
-def _restricted(rows: DataFrame, columns: Sequence[str], values: DataFrame) -> DataFrame:
-    [column] = columns
-    # Each value once: that of a person or a device is on many rows.
-    written = rows.select(F.col(column).alias("_written")).distinct()
+def _restricted(rows: DataFrame, column: str, written: DataFrame, values: DataFrame) -> DataFrame:
     who = person("_written") if values.columns == ["email"] else F.col("_written")
     of = values.toDF("_known")
-    theirs = written.join(of, who == of["_known"], "left_semi")
+    theirs = written.toDF("_written").join(of, who == of["_known"], "left_semi")
     return rows.join(theirs, rows[column] == theirs["_written"], "left_semi")

@@ -37,6 +37,8 @@ from stedi_assets_tests.bound import LANDING
 from stedi_assets_tests.lines import ANN, ANN_READ, BEN, BEN_READ, CUSTOMER
 from stedi_assets_tests.rows import rows
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ACCELEROMETER_LANDING.location
 
 

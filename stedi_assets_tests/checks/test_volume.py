@@ -29,6 +29,8 @@ from stedi_assets_tests.rows import (
     phone_reading,
 )
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS, PHONES, DEVICES = LANDING_TABLES
 TRAINING = MACHINE_LEARNING_CURATED
 PEOPLE, TIMES = 10, 20

@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 
 from stedi_assets_tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 # What asks that changes to its own files are published, as classifiers and expressions name it.
 WEAK_COPYLEFT = re.compile(r"MPL-2\.0|Mozilla Public|LGPL|Lesser General|EPL-|CDDL", re.ASCII)

@@ -19,6 +19,8 @@ from stedi_assets_tests.checks.conftest import LATER
 from stedi_assets_tests.erasure.conftest import ANN, HERS, Lakehouse
 from stedi_assets_tests.rows import MORNING, PSEUDONYMS, stored_rows
 
+pytestmark = pytest.mark.slow
+
 
 def test__erase__withdrawn_is_in_no_version_log_or_quarantine(withdrawn: Lakehouse) -> None:
     assert {Path(name).parts[1] for name in withdrawn.holding(*HERS)} > {"trusted", "curated"}

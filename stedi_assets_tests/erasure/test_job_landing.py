@@ -11,6 +11,8 @@ from stedi_assets.erasure.erasure import Erasure
 from stedi_assets_tests.erasure.conftest import ANN, HERS, Lakehouse
 from stedi_assets_tests.rows import PSEUDONYMS
 
+pytestmark = pytest.mark.slow
+
 
 def test__erase__from_landing_on_request(withdrawn: Lakehouse) -> None:
     landed = {path: path.read_text() for path in withdrawn.folder.glob("*/landing/[!.]*.json")}

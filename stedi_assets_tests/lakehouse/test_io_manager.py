@@ -18,7 +18,7 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
 from stedi_assets_tests.lakehouse.conftest import KINDS, READINGS, TABLE, Load, folder_of
-from stedi_assets_tests.rows import CUSTOMERS, DEVICE_READINGS, Frame, customer, rows
+from stedi_assets_tests.rows import CUSTOMERS, DEVICE_READINGS, Frame, customer, rows, stored_rows
 
 # Writing
 
@@ -47,6 +47,16 @@ def test__write__again_changes_only_the_version(stored: Lakehouse, frame: Frame)
     assert rows(stored.read(TABLE)) == READINGS
     assert (before.version, after.version) == (1, 2)
     assert (before.rows, before.files) == (after.rows, after.files)
+
+
+def test__write__whoever_reads_gets_what_is_stored(lakehouse: Lakehouse, frame: Frame) -> None:
+    at_random = frame(DEVICE_READINGS, READINGS).withColumn("serialNumber", F.expr("uuid()"))
+
+    lakehouse.write(TABLE, at_random)
+
+    stored = [tuple(row.values()) for row in stored_rows(str(folder_of(lakehouse))).to_pylist()]
+    for read in (lakehouse.read, lakehouse.scan):
+        assert rows(read(TABLE)) == sorted(stored, key=repr)
 
 
 def test__write__of_itself(stored: Lakehouse) -> None:

@@ -13,6 +13,8 @@ from stedi_assets_tests.rows import NOON, customer, device_reading, phone_readin
 from stedi_assets_tests.state_machine import Killed, dying
 from stedi_assets_tests.strategies import DAY
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS, PHONES, DEVICES = (table.name for table in LANDING_TABLES)
 COMMITS = [
     *map(records_of, LANDING_TABLES),

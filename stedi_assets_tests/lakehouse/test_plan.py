@@ -14,6 +14,7 @@ from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.tables import DELTA_TABLES, TABLES
+from stedi_assets.tables.buckets import BUCKET_MILLISECONDS
 from stedi_assets.tables.customer import CUSTOMER_TRUSTED
 from stedi_assets_tests.incremental import Runs, reading, rows_of
 from stedi_assets_tests.rows import (
@@ -26,6 +27,8 @@ from stedi_assets_tests.rows import (
     stored_rows,
 )
 from stedi_assets_tests.strategies import DAY, NOW
+
+pytestmark = pytest.mark.slow
 
 CUSTOMERS, PHONES, DEVICES = "customer_landing", "accelerometer_landing", "step_trainer_landing"
 ANN, BEN, CID = "ann@example.com", "ben@example.com", "cid@example.com"
@@ -94,6 +97,24 @@ def test__what_a_person_says__costs_the_times_of_their_readings(runs: Runs, said
     of_ben = {"training_set"} if said[4] == "device-2" else set()
     for name in made.plans.keys() - of_ben:
         assert not any(first <= NEW_DAY <= last for first, last in made.plans[name].ranges)
+
+
+# With the four days of the first run. Of too many those that are nearest are joined, which are all.
+@pytest.mark.parametrize("times, ranges", [(60, 60 + 4), (1_200, 1 + 4)])
+def test__many_times__are_made_apart_from_each_other(runs: Runs, times: int, ranges: int) -> None:
+    """Around 1970, when the time of a bucket rounds in two directions."""
+    often = [(n - times // 2) * 3 * BUCKET_MILLISECONDS for n in range(times)]
+    for table, of in ((PHONES, ANN), (PHONES, BEN), (DEVICES, "device-1"), (DEVICES, "device-2")):
+        made_of = phone_reading if table == PHONES else device_reading
+        runs.land(table, [made_of(of, time + change) for time in often for change in (-1, 0)])
+    runs.run()
+    runs.land(CUSTOMERS, [customer(ANN, "device-1", None, updated=NOON)])
+
+    made = runs.run_equal()
+
+    assert len(made.plans["machine_learning_curated"].ranges) == ranges
+    runs.land(PHONES, [phone_reading(BEN, NEW_DAY)])
+    runs.run_equal()
 
 
 def test__device_that_changes_hands__is_of_its_new_owner(runs: Runs) -> None:

@@ -22,6 +22,8 @@ from stedi_assets_tests.incremental import Runs, rows_of, untold
 from stedi_assets_tests.rows import MORNING, NOON, customer, device_reading, phone_reading
 from stedi_assets_tests.strategies import DAY
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS, PHONES, DEVICES = (table.name for table in LANDING_TABLES)
 ANN, BEN, DAN = "ann@example.com", "ben@example.com", "dan@example.com"
 NEW_DAY = NOON - 9 * DAY

@@ -21,6 +21,8 @@ from stedi_assets_tests.rows import (
 )
 from stedi_assets_tests.strategies import DAY, NOW
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS, PHONES, DEVICES = "customer_landing", "accelerometer_landing", "step_trainer_landing"
 ANN = "ann@example.com"
 NEW_DAY = NOON - 9 * DAY

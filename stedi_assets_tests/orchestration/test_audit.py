@@ -29,6 +29,8 @@ from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.orchestration.conftest import materialize, observed
 from stedi_assets_tests.rows import NOON, PSEUDONYMS, stored_rows
 
+pytestmark = pytest.mark.slow
+
 NAMES = [table.name for table in (*LANDING_TABLES, *DELTA_TABLES)]
 LATER_MINUTE = "2023-11-14 23:13 to 2023-11-14 23:14 UTC"
 SAMPLE = PROJECT / "data"

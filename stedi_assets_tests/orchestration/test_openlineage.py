@@ -29,6 +29,8 @@ from stedi_assets.tables.checks import checks_of
 from stedi_assets_tests import leaks
 from stedi_assets_tests.checks.conftest import GOOD, land
 
+pytestmark = pytest.mark.slow
+
 Event = dict[str, Any]
 JOB = "materialize_lakehouse"
 SECRET = "s3cret"

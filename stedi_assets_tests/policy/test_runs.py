@@ -22,6 +22,8 @@ from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.policy.conftest import HIDDEN, RAW, STRICT, TABLE, Project, check
 from stedi_assets_tests.rows import PSEUDONYMS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("job", ["materialize_lakehouse", "refresh_from_landing"])
 def test__policy__is_obeyed_by_a_run_without_configuration(project: Project, job: str) -> None:

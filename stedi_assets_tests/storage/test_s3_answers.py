@@ -31,6 +31,8 @@ from stedi_assets_tests.faults import raises
 from stedi_assets_tests.rows import DEVICE_READINGS, rows
 from stedi_assets_tests.s3_proxy import Fault, Request, S3Proxy, Spoilt, s3_proxy
 
+pytestmark = pytest.mark.slow
+
 FORMS = pytest.mark.parametrize("form", Spoilt, ids=lambda form: form.name.lower())
 
 

@@ -13,6 +13,8 @@ from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES
 from stedi_assets_tests.s3_proxy import Fault, Request, S3Proxy, s3_proxy
 from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, content, failures, row_counts
 
+pytestmark = pytest.mark.slow
+
 
 def test__s3__store_killed_in_the_middle_then_started_again(
     run: Start, uri: str, small: Path, tmp_path: Path

@@ -7,6 +7,8 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from stedi_assets import storage
 from stedi_assets.demo_s3 import BUCKET, S3Server
 from stedi_assets.landing.ledger import LEDGER
@@ -15,6 +17,8 @@ from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets_tests.conftest import Materialize
 from stedi_assets_tests.s3_proxy import S3Proxy
 from stedi_assets_tests.storage.conftest import GOOD_ROWS, Start, content, row_counts, table_at
+
+pytestmark = pytest.mark.slow
 
 REFERENCE_ROWS = {
     "customer_trusted": 482,

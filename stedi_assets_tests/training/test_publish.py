@@ -34,6 +34,8 @@ from stedi_assets_tests.rows import (
     phone_reading,
 )
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 12
 HOUR = 3_600_000
 SHARES = {"train": 50, "validation": 25, "test": 25}

@@ -35,6 +35,8 @@ from stedi_assets_tests.rows import (
     rows,
 )
 
+pytestmark = pytest.mark.slow
+
 ANN, BOB, CAT = "ann@example.com", "bob@example.com", "cat@example.com"
 HOUR = 3_600_000
 

@@ -33,14 +33,14 @@ def explained(
     """
     found = dict.fromkeys((WITHDRAWAL, ERASURE, REPLACED_FILE), 0)
     remaining = lost
-    for landing, known in _origins(lakehouse, table):
+    for landing, known in _origins(lakehouse, table, lost):
         columns = [name for name in known.columns if name in lost.columns]
-        known = known.select(*columns)
-        rows, records = _counted(lost.join(known, columns, "left_anti"), columns)
+        there = lakehouse.spark.cached(lost.join(known.select(*columns), columns, "left_semi"))
+        rows, records = _counted(lost.join(there, columns, "left_anti"), columns)
         for reason, gone in _gone_from(lakehouse, landing, last, commit).items():
             # A record may have many rows, and as many records may have come as are gone.
             found[reason] += rows if records <= gone else rows * gone // records
-        remaining = remaining.join(known, columns, "left_semi")
+        remaining = remaining.join(there, columns, "left_semi")
     found[WITHDRAWAL], _ = _counted(remaining, [])
     return found
 
@@ -83,8 +83,11 @@ def lost_rows(last: DataFrame, frame: DataFrame, columns: list[str]) -> DataFram
     return known.groupBy(*columns).agg(F.sum("_rows").alias("_rows")).where("_rows > 0")
 
 
-def _origins(lakehouse: Lakehouse, table: Table) -> list[tuple[Table, DataFrame]]:
-    """The landing tables of a table's rows, each with the columns by which a row is found in it."""
+def _origins(lakehouse: Lakehouse, table: Table, lost: DataFrame) -> list[tuple[Table, DataFrame]]:
+    """The landing tables of a table's rows, each with the columns by which a row is found in it.
+
+    Of readings those of the times of lost rows are enough.
+    """
     from pyspark.sql import functions as F
 
     columns = compared_columns(table)
@@ -103,7 +106,15 @@ def _origins(lakehouse: Lakehouse, table: Table) -> list[tuple[Table, DataFrame]
         people = {s.column for s in landing.subjects if isinstance(s, Person)}
         optional = [n for n in names if not _column(landing, names[n]).required]
         values = {n: person(o) if o in people else F.col(o) for n, o in names.items()}
-        rows = lakehouse.scan(landing).select(*[v.alias(name) for name, v in values.items()])
+        time = next((n for n, o in names.items() if o == landing.time_column), None)
+        if time is None:
+            rows = lakehouse.values(landing, list(names.values()))
+        else:
+            # The embedded engine holds the left side.
+            times = lost.select(F.col(time).alias("_time")).distinct()
+            every = lakehouse.scan(landing)
+            rows = times.join(every, times["_time"] == every[names[time]])
+        rows = rows.select(*[v.alias(name) for name, v in values.items()])
         if optional:
             # Someone may have none, beside those that their records name.
             none = rows.withColumns({name: F.lit(None).cast("string") for name in optional})

@@ -20,6 +20,8 @@ from stedi_assets.tables import TABLES
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.deploy.docker.conftest import Containers
 
+pytestmark = pytest.mark.slow
+
 SECONDS_TO_ANSWER = 60
 
 
