@@ -35,9 +35,10 @@ MEMORY_SETTINGS = {
 # Sail ends a session of which it hears nothing for minutes, as while a step only copies files; ours
 # ends with its run.
 SESSION_SECONDS = 30 * 24 * 3600
-# The allocator keeps freed memory for some milliseconds, which it often needs again: a sixth of the
-# processor's time, for up to 0.25 GB. Where there is less than this it returns it at once.
-MUCH_MEMORY, PURGE_DELAY_MILLISECONDS = 8 * 2**30, 10
+# The allocator keeps freed memory for some milliseconds, which it often needs again: a tenth of the
+# processor's time, for half as much memory again or more. Where there is less than this it returns
+# it at once.
+MUCH_MEMORY, PURGE_DELAY_MILLISECONDS = 32 * 2**30, 10
 
 
 class SparkResource(LazyPySparkResource):

@@ -11,6 +11,7 @@ from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables import TABLES, Table, Zone
 from stedi_assets.tables.columns import Column
 from stedi_assets.tables.consent import person
+from stedi_assets.tables.hashes import HASH, row_hash
 from stedi_assets.tables.schema import Person
 
 if TYPE_CHECKING:
@@ -70,17 +71,31 @@ def _origin(table: Table, column: str) -> tuple[Table, str]:
     return _origin(next(each for each in parents if column in each.column_names), column)
 
 
-def lost_rows(last: DataFrame, frame: DataFrame, columns: list[str]) -> DataFrame:
-    """The rows of the last version that the new one lacks, by some columns, `_rows` of each."""
+def lost_rows(
+    lakehouse: Lakehouse, last: DataFrame, frame: DataFrame, columns: list[str]
+) -> DataFrame:
+    """The rows of the last version that the new one lacks, by some columns, `_rows` of each.
+
+    They are looked for by a hash, which takes less memory than the columns. No text is null there.
+    """
     from pyspark.sql import functions as F
 
-    each = last.select(*columns, F.lit(1).alias("_rows")).union(
-        frame.select(*columns, F.lit(-1).alias("_rows"))
-    )
     # A person may have no device, and joins find no null.
-    texts = [name for name, kind in each.dtypes if kind == "string"]
-    known = each.fillna("", texts) if texts else each
-    return known.groupBy(*columns).agg(F.sum("_rows").alias("_rows")).where("_rows > 0")
+    texts = [name for name, kind in last.select(*columns).dtypes if kind == "string"]
+
+    def hashed(rows: DataFrame) -> DataFrame:
+        known = rows.select(*columns)
+        known = known.fillna("", texts) if texts else known
+        return known.withColumn(HASH, row_hash(known, columns))
+
+    before = hashed(last)
+    each = before.select(HASH, F.lit(1).alias("_rows")).union(
+        hashed(frame).select(HASH, F.lit(-1).alias("_rows"))
+    )
+    lost = each.groupBy(HASH).agg(F.sum("_rows").alias("_rows")).where("_rows > 0")
+    # The embedded engine plans the join well once it knows that they are few.
+    few = lakehouse.spark.cached(lost)
+    return lakehouse.spark.cached(few.join(before, HASH).select(*columns, "_rows").distinct())
 
 
 def _origins(lakehouse: Lakehouse, table: Table, lost: DataFrame) -> list[tuple[Table, DataFrame]]:

@@ -175,6 +175,6 @@ def judge(lakehouse: Lakehouse, table: Table, new: NewVersion, *, accepted: bool
         for name in losses.compared_columns(table)
         if not (hidden and name in table.pseudonymised)
     ]
-    lost = lakehouse.spark.cached(losses.lost_rows(replaced, new.frame, columns))
+    lost = losses.lost_rows(lakehouse, replaced, new.frame, columns)
     explained = losses.explained(lakehouse, table, lost, last, new.commit)
     return replace(found, explained={name: n for name, n in explained.items() if n})
