@@ -60,6 +60,10 @@ class Lakehouse:
         """
         return address.as_uri(self.uri)
 
+    @property
+    def _in_bucket(self) -> bool:
+        return self.uri.startswith(address.S3)
+
     def uri_of(self, table: Table) -> str:
         """Where a table is.
 
@@ -152,7 +156,7 @@ class Lakehouse:
         """
         if table.time_column is None:
             ranges = None
-        elif not self.uri.startswith(address.S3):
+        elif not self._in_bucket:
             return self._at(table, frame, ranges)
         base, cached = self._cached.get((table.name, ranges), (None, None))
         if cached is None or base is not frame:
@@ -232,7 +236,8 @@ class Lakehouse:
 
         Args:
             table: The table.
-            rows: Its new rows. Who reads the table in this run reads what is stored.
+            rows: Its new rows; in a bucket a frame in place of an earlier version must be cached.
+                Who reads the table in this run reads what is stored, or in a bucket its copy.
             commit: What to keep with the commit.
             id: The id of the new state; None for another than any had.
 
@@ -247,9 +252,15 @@ class Lakehouse:
         before = self.state(table)
         version = before.version if before else -1
         commit = self._after(table, commit).changed(id or changes.new_id(), version + 1)
+        kept = None if rows is None or callable(rows) or not self._in_bucket else rows
+        if kept is not None and before is None:
+            kept = rows = self.spark.cached(kept)
         written = writer.overwrite(uri, table, rows, commit, version)
         self._forget(table)
         self._states[table.name] = written
+        if kept is not None:
+            self._frames[table.name] = kept
+            self._cached[table.name, None] = kept, kept
         return written
 
     def replace(
