@@ -99,7 +99,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def versions(copy: Path) -> dict[str, str]:
     run = [sys.executable, "-c", VERSIONS]
-    made = subprocess.run(run, cwd=copy, capture_output=True, text=True, check=True)
+    made = subprocess.run(run, cwd=copy, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
     return dict(line.split() for line in made.stdout.splitlines() if not line.endswith("None"))
 
 
