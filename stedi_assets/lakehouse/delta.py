@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stedi_assets import storage
 from stedi_assets.errors import Code, LakehouseError
@@ -35,7 +35,8 @@ class TableState:
         size_bytes: The size of those files.
         commit: What the writer kept with the commit.
         columns: Its columns' names and Spark SQL types, in order.
-        foreign: Whether others than a run of this project have changed the table since.
+        foreign: Whether others than a run of this project have changed the table since, or another
+            run at the same time.
     """
 
     version: int
@@ -82,7 +83,37 @@ def state(uri: str) -> TableState | None:
         return None
     kept, foreign = last_kept(table)
     commit = Commit.read(kept)
-    return replace(state_of(table, commit), foreign=foreign or commit.foreign)
+    foreign = foreign or commit.foreign or _is_mixed(uri, table.version(), commit)
+    return replace(state_of(table, commit), foreign=foreign)
+
+
+def _is_mixed(uri: str, version: int, commit: Commit) -> bool:
+    """Whether rows of another writer may be among a commit's: it became a later version than meant.
+
+    Its writer replaces both, or takes back what it kept, but may be killed before it does.
+    """
+    meant = commit.version_of(version)
+    if meant == version:
+        return False
+    log = storage.open_folder(f"{uri}/_delta_log")
+    with storage_faults(uri):
+        if log.file(commit_file(meant)) is None:
+            return False  # old enough that it was cleaned up
+        found = actions(log, meant)
+    kept = (str(each.get("commitInfo", {}).get(COMMIT_METADATA, "")) for each in found)
+    return all(Commit.read(each).id != commit.id for each in kept)
+
+
+def commit_file(version: int) -> str:
+    """The name of a version's file in the log."""
+    return f"{version:020}.json"
+
+
+def actions(log: Folder, version: int) -> list[dict[str, Any]]:
+    """What a version's commit did, by its file, which must be there."""
+    name = commit_file(version)
+    with log.open(StoredFile(name, f"{log.uri}/{name}", 0)) as lines:
+        return [json.loads(line) for line in lines]
 
 
 def files_of_version(uri: str, version: int) -> list[str] | None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from stedi_assets import storage
 from stedi_assets.errors import Code
 from stedi_assets.lakehouse.commit import Commit
-from stedi_assets.lakehouse.delta import COMMIT_METADATA, TableState, load, open_table, state_of
+from stedi_assets.lakehouse.delta import (
+    COMMIT_METADATA,
+    TableState,
+    actions,
+    load,
+    open_table,
+    state_of,
+)
 from stedi_assets.storage.faults import storage_faults, table_fault
-from stedi_assets.storage.folder import StoredFile
 from stedi_assets.tables import Table
 
 if TYPE_CHECKING:
@@ -157,11 +162,9 @@ def _commit_of(kept: str, uri: str, first: int) -> tuple[int, int]:
     """
     log = storage.open_folder(f"{uri}/_delta_log")
     for version in itertools.count(first):
-        name = f"{version:020}.json"
-        with log.open(StoredFile(name, f"{log.uri}/{name}", 0)) as lines:
-            actions = [json.loads(line) for line in lines]
-        if any(each.get("commitInfo", {}).get(COMMIT_METADATA) == kept for each in actions):
-            return version, sum("add" in each for each in actions)
+        found = actions(log, version)
+        if any(each.get("commitInfo", {}).get(COMMIT_METADATA) == kept for each in found):
+            return version, sum("add" in each for each in found)
     raise AssertionError(f"no commit of {uri} is ours")
 
 

@@ -9,11 +9,15 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pytest
+from deltalake import CommitProperties, write_deltalake
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse import delta, maintenance
 from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.lakehouse.delta import COMMIT_METADATA
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.step_trainer import STEP_TRAINER_LANDING
@@ -57,6 +61,34 @@ def test__write__whoever_reads_gets_what_is_stored(lakehouse: Lakehouse, frame: 
     stored = [tuple(row.values()) for row in stored_rows(str(folder_of(lakehouse))).to_pylist()]
     for read in (lakehouse.read, lakehouse.scan):
         assert rows(read(TABLE)) == sorted(stored, key=repr)
+
+
+def test__state__rows_of_two_writers_are_no_ones(lakehouse: Lakehouse, frame: Frame) -> None:
+    """As between the two commits of a writer that saw no table, when another made it first."""
+    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS[:1]))
+    uri = lakehouse.uri_of(TABLE)
+    theirs = CommitProperties(custom_metadata={COMMIT_METADATA: Commit().changed("id", 0).text})
+    write_deltalake(uri, stored_rows(uri), mode="append", commit_properties=theirs)
+
+    for maintained in (False, True):
+        if maintained:
+            maintenance.maintain(TABLE, uri, 24)
+        state = delta.state(uri)
+        assert state is not None and state.foreign
+
+
+def test__state__facts_kept_later_are_of_the_same_rows(
+    lakehouse: Lakehouse, frame: Frame, spark_resource: SparkResource
+) -> None:
+    lakehouse.write(TABLE, frame(DEVICE_READINGS, READINGS))
+    for run in ("one", "two"):
+        lakehouse.note(TABLE, Commit(run=run))
+    maintenance.maintain(TABLE, lakehouse.uri_of(TABLE), 24)
+
+    state = Lakehouse(lakehouse.uri, spark_resource).state(TABLE)
+
+    assert state is not None and not state.foreign
+    assert state.commit.run == "two"
 
 
 def test__write__of_itself(stored: Lakehouse) -> None:
