@@ -9,6 +9,7 @@ import pytest
 
 from docs import blocks
 from stedi_assets import cli
+from stedi_assets.orchestration import metadata
 from stedi_assets_tests.conftest import PROJECT
 
 PAGES = [str(path.relative_to(PROJECT)) for path in blocks.pages()]
@@ -36,6 +37,11 @@ def test__links__lead_to_files_and_headings(name: str) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             dead.append(link)
     assert dead == []
+
+
+def test__links__to_the_graph_open_every_group() -> None:
+    text = "".join((PROJECT / name).read_text() for name in PAGES)
+    assert set(re.findall(r"/asset-groups\?[^)\s]+", text)) == {metadata.GRAPH}
 
 
 def test__index__has_every_page() -> None:
