@@ -244,9 +244,7 @@ class Erasure:
 
         The people are looked up for each batch, so that memory stays bounded.
         """
-        for batch in self.stored.dataset(quarantine_of(landed)).to_batches(
-            batch_size=RECORDS_IN_MEMORY
-        ):
+        for batch in self.stored.batches(quarantine_of(landed)):
             lines = [line or "" for line in batch["line"].to_pylist()]
             people = self.whom.people_in(lines)
             yield batch, [remainder_of(line, people, landed) for line in lines], people

@@ -10,15 +10,11 @@ from stedi_assets import storage
 from stedi_assets.lakehouse import delta, maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.storage.faults import storage_faults
-from stedi_assets.tables import (
-    DELTA_TABLES,
-    QUARANTINE_TABLES,
-    Table,
-)
+from stedi_assets.tables import DELTA_TABLES, QUARANTINE_TABLES, Table
 from stedi_assets.tables.schema import Device, Person
 
 if TYPE_CHECKING:
-    import pyarrow.dataset as pa_dataset
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 RECORDS_IN_MEMORY = 1024
@@ -34,17 +30,17 @@ class Stored:
         """Those of some tables that exist."""
         return [table for table in among if self.lakehouse.state(table)]
 
-    def dataset(self, table: Table) -> pa_dataset.Dataset:
-        """The rows of a table as it is, not read yet."""
+    def batches(self, table: Table) -> Iterator[pa.RecordBatch]:
+        """The rows of a table as it is, a few at a time."""
         uri = self.lakehouse.uri_of(table)
         found = delta.open_table(uri)
         assert found is not None
-        return delta.dataset(uri, found)
+        yield from delta.dataset(uri, found).to_batches(batch_size=RECORDS_IN_MEMORY)
 
     def quarantined(self) -> Iterator[str]:
         """The text of every malformed record."""
         for table in self.tables(QUARANTINE_TABLES):
-            for batch in self.dataset(table).to_batches(batch_size=RECORDS_IN_MEMORY):
+            for batch in self.batches(table):
                 yield from filter(None, batch["line"].to_pylist())
 
     def addresses(self) -> Iterator[DataFrame]:
