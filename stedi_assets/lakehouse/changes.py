@@ -50,7 +50,7 @@ def new_id() -> str:
 
 
 def after(changes: Changes, change: Change) -> Changes:
-    """The last changes with one more. Earlier ones are told in few ranges, which are to be kept."""
+    """The last changes with one more; of earlier ones few ranges are kept, which may be wider."""
     earlier = (
         each.model_copy(update={"ranges": _nearest_joined(each.ranges)}) if each.ranges else each
         for each in changes[1 - MAX_CHANGES :]

@@ -43,6 +43,7 @@ class Lakehouse:
         self._frames: dict[str, DataFrame] = {}
         self._states: dict[str, delta.TableState | None] = {}
         self._cached: dict[tuple[str, Ranges | None], tuple[DataFrame, DataFrame]] = {}
+        self._copies: list[DataFrame] = []
         self._found: dict[str, tuple[DataFrame, Any]] = {}
 
     @property
@@ -164,6 +165,13 @@ class Lakehouse:
             self._cached[table.name, ranges] = frame, cached
         return cached
 
+    def cached(self, frame: DataFrame) -> DataFrame:
+        """A frame whose rows are cached for the run: itself, if it is one of those."""
+        if not any(frame is each for each in self._copies):
+            frame = self.spark.cached(frame)
+            self._copies.append(frame)
+        return frame
+
     def seen_by(
         self, reader: Table, table: Table, frame: DataFrame, ranges: Ranges | None
     ) -> DataFrame:
@@ -236,8 +244,8 @@ class Lakehouse:
 
         Args:
             table: The table.
-            rows: Its new rows; in a bucket a frame in place of an earlier version must be cached.
-                Who reads the table in this run reads what is stored, or in a bucket its copy.
+            rows: Its new rows. Who reads the table in this run reads what is stored, or in a
+                bucket a copy of it on this machine.
             commit: What to keep with the commit.
             id: The id of the new state; None for another than any had.
 
@@ -252,9 +260,9 @@ class Lakehouse:
         before = self.state(table)
         version = before.version if before else -1
         commit = self._after(table, commit).changed(id or changes.new_id(), version + 1)
-        kept = None if rows is None or callable(rows) or not self._in_bucket else rows
-        if kept is not None and before is None:
-            kept = rows = self.spark.cached(kept)
+        kept = None
+        if self._in_bucket and rows is not None and not callable(rows):
+            kept = rows = self.cached(rows)
         written = writer.overwrite(uri, table, rows, commit, version)
         self._forget(table)
         self._states[table.name] = written

@@ -117,7 +117,7 @@ def next_version(
     frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms, split))
     if last is not None:
         # Compared with the last version before it is written.
-        frame = lakehouse.spark.cached(frame)
+        frame = lakehouse.cached(frame)
     commit = commit.model_copy(update={"valid": plans.valid(lakehouse, table, now)})
     if plan.is_known and table.time_column is None:
         assert last is not None
