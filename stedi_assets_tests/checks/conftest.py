@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
@@ -18,6 +20,7 @@ from stedi_assets.orchestration.checks.tables import evaluate_in
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.storage.local import LocalFolder
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table
+from stedi_assets_tests.checks.project import ROWS, Project
 from stedi_assets_tests.conftest import Catalogued
 from stedi_assets_tests.rows import (
     CLOCK,
@@ -169,3 +172,21 @@ def check(frame: Frame, landed: Shown) -> Check:
         return {str(result.check_name): result for result in found}
 
     return run
+
+
+@pytest.fixture(scope="session")
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lakehouse in which every check has passed."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = Project(tmp_path_factory.mktemp("accepted") / "lakehouse", instance)
+        assert made.run().success
+    assert made.rows() == ROWS
+    return made.folder
+
+
+@pytest.fixture
+def project(accepted: Path, tmp_path: Path) -> Iterator[Project]:
+    """The project with a copy of that lakehouse."""
+    shutil.copytree(accepted, tmp_path / "lakehouse")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Project(tmp_path / "lakehouse", instance)
