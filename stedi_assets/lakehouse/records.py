@@ -10,27 +10,26 @@ from __future__ import annotations
 
 import functools
 import itertools
-import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import Code
-from stedi_assets.lakehouse import changes, delta, writer
+from stedi_assets.lakehouse import changes, delta, malformed, writer
 from stedi_assets.lakehouse import taken as lists
 from stedi_assets.lakehouse.commit import Commit
+from stedi_assets.lakehouse.found import found_in
 from stedi_assets.lakehouse.taken import Batch, Found, Taken
 from stedi_assets.landing.folder import GROUPS, Judged, LandingFolder, reader_version
 from stedi_assets.landing.lines import united
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage.faults import table_fault
 from stedi_assets.storage.folder import StoredFile
-from stedi_assets.tables import Table, plausible, quarantine_of, records_of
+from stedi_assets.tables import Table, records_of
 from stedi_assets.tables.columns import BATCH, REPLACED, SUPERSEDED
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 # In how many batches files are read that need not be told apart: to tell many apart is slow, and
@@ -290,10 +289,12 @@ class Records:
         Raises:
             LakehouseError: If another writer came between (`WRITE_CONFLICT`).
         """
-        after = self._with_quarantine(taken, run)
+        after = malformed.kept(self.quarantine_uri, self.folder, taken, run)
         unseen = [batch for batch in after.batches if batch.found is None]
         if unseen:
-            after = self._with_found(after, self._looked_at(unseen))
+            stored = self._session.read.format("delta").load(self.uri)
+            numbers = [batch.number for batch in unseen]
+            after = self._with_found(after, found_in(self.table, stored, numbers))
             state = delta.state(self.uri)
             if state is None or state.foreign or state.commit.id != taken.id:
                 raise table_fault(self.uri, Code.WRITE_CONFLICT)  # theirs were counted, or both
@@ -313,87 +314,6 @@ class Records:
             ranges = changes.covering([*last.ranges, *times])
             last = last.model_copy(update={"ranges": ranges})
         return taken.model_copy(update={"batches": batches, "changes": (*taken.changes[:-1], last)})
-
-    def _looked_at(self, batches: Sequence[Batch]) -> dict[int, Found]:
-        """What is in the records of batches."""
-        from pyspark.sql import functions as F
-
-        faults = {column.name: plausible.implausible(column) for column in self.table.columns}
-        any_fault = functools.reduce(operator.or_, faults.values())
-        figures = [F.count_if(fault).alias(name) for name, fault in faults.items()]
-        if time := self.table.time_column:
-            figures += [F.min(time).alias("_first"), F.max(time).alias("_last")]
-        stored = self._session.read.format("delta").load(self.uri)
-        numbers = [batch.number for batch in batches]
-        if len(numbers) < GROUPS:
-            stored = stored.where(F.col(BATCH).isin(*numbers))
-        counted = stored.groupBy(BATCH).agg(
-            F.count(F.lit(1)).alias("_records"), F.count_if(any_fault).alias("_any"), *figures
-        )
-        none = Found(records=0, times=None, implausible=0, implausible_values={})
-        return dict.fromkeys(numbers, none) | {
-            row[BATCH]: Found(
-                records=row["_records"],
-                times=(row["_first"], row["_last"]) if time else None,
-                implausible=row["_any"],
-                implausible_values={name: row[name] for name in faults if row[name]},
-            )
-            for row in counted.collect()
-            if row[BATCH] in numbers
-        }
-
-    def _with_quarantine(self, taken: Taken, run: str | None) -> Taken:
-        """Has quarantine hold the malformed records of the current files."""
-        import pyarrow.dataset as ds
-
-        table = quarantine_of(self.table)
-        current = {self.folder.landed(file).id: file for file in self.folder.current}
-        malformed = {
-            batch.number: batch.malformed
-            for batch in taken.batches
-            if batch.malformed and current.keys() >= batch.files.keys()
-        }
-        wanted = {
-            id: batch.number
-            for batch in taken.batches
-            if batch.number in malformed
-            for id in batch.files
-        }
-        there = taken.quarantined
-        state = delta.state(self.quarantine_uri)
-        if state and (state.foreign or set(state.columns) != set(table.column_names)):
-            there = None
-        elif state and there == wanted and state.rows == sum(malformed.values()):
-            return taken
-        not_utf8 = {id for batch in taken.batches for id in batch.not_utf8}
-
-        def located(ids: Iterable[str]) -> Iterator[pa.RecordBatch]:
-            files = [current[id] for id in sorted(ids)]
-            return self.folder.malformed(files, not_utf8) if files else iter(())
-
-        commit = Commit(run=run)
-        version = state.version if state else -1
-        if state is None or there is None or there == wanted:
-            rows = functools.partial(located, wanted)
-            writer.overwrite(self.quarantine_uri, table, rows, commit, version)
-        else:
-            added = dict(wanted.items() - there.items())
-            changed = added.keys() | dict(there.items() - wanted.items()).keys()
-            opened = delta.open_table(self.quarantine_uri)
-            assert opened is not None
-            stored = delta.dataset(self.quarantine_uri, opened)
-            theirs = ds.field("file").isin(sorted(changed))
-            if stored.count_rows(filter=theirs):
-
-                def replaced() -> Iterator[pa.RecordBatch]:
-                    yield from stored.to_batches(filter=~theirs)
-                    yield from located(added)
-
-                writer.overwrite(self.quarantine_uri, table, replaced, commit, version)
-            elif added:
-                rows = functools.partial(located, added)
-                writer.update(self.quarantine_uri, table, rows, commit, version, None)
-        return taken.model_copy(update={"quarantined": wanted})
 
     def _saved(self) -> Taken | None:
         """The list of what was read, if the records are those that came of it."""
