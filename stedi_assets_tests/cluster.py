@@ -15,14 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyspark
-import pytest
 
 from stedi_assets import spark_server
 from stedi_assets.demo_s3.server import write_private
-from stedi_assets.engine import jvm
-from stedi_assets.errors import LakehouseError
 from stedi_assets.loopback import HOST
-from stedi_assets_tests.spark_server import NO_JARS, START_SECONDS
+from stedi_assets_tests.spark_server import START_SECONDS, did_not_start, need_java
 
 SPARK_CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
 SAIL = str(Path(sys.executable).with_name("sail"))
@@ -81,10 +78,7 @@ class Cluster:
         give_up = time.monotonic() + START_SECONDS
         while port is not None and not listens(port):
             if process.poll() is not None or time.monotonic() > give_up:
-                said = log.read_text()
-                if NO_JARS in said:
-                    pytest.skip("the jars cannot be fetched from Maven Central")
-                pytest.fail(f"{name} did not start:\n{said[-2000:]}")
+                did_not_start(name, log.read_text())
             time.sleep(0.2)
         return process
 
@@ -143,10 +137,7 @@ def standalone(
         workers: How many.
         defaults: Further lines of its spark-defaults.conf.
     """
-    try:
-        jvm.require_java()
-    except LakehouseError as error:
-        pytest.skip(str(error))
+    need_java()
     token = secrets.token_urlsafe(32)
     own = {"SPARK_LOCAL_IP": HOST, "SPARK_CONF_DIR": str(folder), spark_server.TOKEN: token}
     cluster = Standalone(folder, {**environment, **own}, free_port(), token)
