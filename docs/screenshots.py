@@ -25,6 +25,10 @@ def views(page: Page) -> Iterator[str]:
     ui.open_lineage(page)
     ui.materialize_all(page)
     ui.open_graph(page)
+    page.mouse.move(450, 700)  # the graph begins a little above its place
+    page.mouse.down()
+    page.mouse.move(450, 736, steps=4)
+    page.mouse.up()
     yield "lineage"
     ui.open_asset(page, "machine_learning_curated")
     yield "asset"
