@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 
 from stedi_assets_tests.rows import stored_rows
 
-KEPT = ("_verified.json", "_files")
+KEPT = ("_verified.json", "_files", "_value_counts")
 
 
 def _restored(uri: str) -> None:

@@ -11,11 +11,12 @@ import dagster as dg
 import pyarrow as pa
 from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 from deltalake import DeltaTable
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 
 from stedi_assets.lakehouse import delta
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.pseudonyms import Pseudonyms
+from stedi_assets.tables import recount
 from stedi_assets.tables.accelerometer import ACCELEROMETER_LANDING
 from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets.tables.machine_learning import MACHINE_LEARNING_CURATED
@@ -86,3 +87,9 @@ def stored_rows(
     """The rows of a Delta table, or those of one of its versions."""
     opened = DeltaTable(str(uri), version=version)
     return delta.dataset(str(uri), opened).to_table(columns)
+
+
+def recounted(customer_landing: DataFrame, at: int) -> Row:
+    """What a recount of the customers finds in records, judged by a time."""
+    people, devices = recount.people(customer_landing, at), recount.devices(customer_landing, at)
+    return recount.customers(people, devices).collect()[0]

@@ -11,9 +11,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from stedi_assets.tables import consent
-from stedi_assets.tables import recount as recounts
 from stedi_assets.tables.customer import CUSTOMER_LANDING
-from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows
+from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, recounted, rows
 
 ANN = "ann@example.com"
 NOW = NOON + 3_600_000
@@ -119,8 +118,7 @@ def test__devices__blank_serial_number_is_none(
     landed = [customer(ANN, blank), customer("bob@example.com", blank)]
     assert rows(consent.devices(frame(CUSTOMERS, landed))) == []
     assert [row[4] for row in agreeing(landed)] == [None, None]
-    [recount] = recounts.customers(frame(CUSTOMERS, landed), NOW).collect()
-    assert recount.expected == 2
+    assert recounted(frame(CUSTOMERS, landed), NOW).expected == 2
 
 
 @pytest.mark.parametrize("written", ["", "  ", "\t\u00a0", None])
@@ -261,5 +259,5 @@ def test__consenting_customers__of_a_multitude_of_records(spark: SparkSession) -
     }
     assert len(found) == len(owned) == 7_710
     assert set(map(tuple, found)) == owned
-    [recount] = recounts.customers(landed, NOW).collect()
+    recount = recounted(landed, NOW)
     assert (recount.expected, recount.people, recount.records) == (len(owned), people, records)

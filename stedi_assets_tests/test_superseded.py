@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from stedi_assets.tables import consent
-from stedi_assets.tables import recount as recounts
 from stedi_assets.tables.columns import REPLACED, SUPERSEDED
 from stedi_assets_tests import strategies
 from stedi_assets_tests.model import Landed, modelled
-from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, rows
+from stedi_assets_tests.rows import CUSTOMERS, MORNING, NOON, Frame, customer, recounted, rows
 from stedi_assets_tests.strategies import NOW
 
 ANN, BEN = "ann@example.com", "ben@example.com"
@@ -34,7 +33,7 @@ def agreeing(frame: Frame) -> Agreeing:
         landed = [(*row, False, 0) for row in current] + [(*row, True, 0) for row in superseded]
         landed += [(*row, False, None) for row in elsewhere]
         found = consent.consenting_customers(frame(SCHEMA, landed), NOW)
-        [recount] = recounts.customers(frame(SCHEMA, landed), NOW).collect()
+        recount = recounted(frame(SCHEMA, landed), NOW)
         assert recount.expected == found.count()
         assert recount.people_agreeing == found.select("email").distinct().count()
         return sorted({row.email for row in found.collect()})

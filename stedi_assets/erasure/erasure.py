@@ -111,6 +111,7 @@ class Erasure:
         elif self.lakehouse.state(table):
             self.lakehouse.write(table, None)
         maintenance.delete_old_versions(uri)
+        self.lakehouse.forget_value_counts(landed)
         self._delete_store_versions(table)
         if why := maintenance.why_old_files_remain(uri):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
@@ -188,6 +189,7 @@ class Erasure:
         uri = self.lakehouse.uri_of(table)
         spared = published.spared(uri) if table == TRAINING_SET else frozenset[str]()
         self.record.tables[table.name] = asdict(maintenance.delete_old_versions(uri, spared))
+        self.lakehouse.forget_value_counts(table)
         self._delete_store_versions(table)
         if why := maintenance.why_old_files_remain(uri, spared):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)

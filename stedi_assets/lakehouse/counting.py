@@ -21,14 +21,16 @@ from stedi_assets.tables import TABLES, Table, checks, recount, subjects
 from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS
 from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets.tables.hashes import HASH, row_hash
-from stedi_assets.tables.schema import Check, applied
+from stedi_assets.tables.schema import DEVICES, PEOPLE, VALUE_COUNTS, Check, applied
 from stedi_assets.tables.subjects import Values
+from stedi_assets.tables.value_counts import texts_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 Read = Callable[[str], "DataFrame"]
 ROWS, EXPECTED = "rows", "expected"
+LANDED = (PEOPLE, DEVICES)
 
 
 class Counted(BaseModel, frozen=True):
@@ -116,8 +118,10 @@ class Given:
         read: Gives a table's rows by its name: those of the times that are counted.
         whole: Gives all rows.
         values: Gives the different values in a column of a table, of the rows that are counted.
+        value_counts: Gives the value counts of all rows of a table.
         hashes: Gives the hashes of readings of those who consent, by some columns.
         cached: Caches a frame.
+        landed: Gives everyone who landed and their devices, by the time by which to judge.
         people: A column `email` of the people who consent.
         devices: A column `serialNumber` of their devices.
     """
@@ -125,10 +129,16 @@ class Given:
     read: Read
     whole: Read
     values: Callable[[str, str], DataFrame]
+    value_counts: Read
     hashes: Callable[[Sequence[str], DataFrame], DataFrame]
     cached: Callable[[DataFrame], DataFrame]
+    landed: Callable[[int], tuple[DataFrame, DataFrame]]
     people: DataFrame
     devices: DataFrame
+
+    def taken(self, name: str, read: Read, at: int) -> DataFrame:
+        """What a parameter of a recount or a check names, judged by a time."""
+        return self.landed(at)[LANDED.index(name)] if name in LANDED else read(name)
 
 
 def counted(
@@ -161,6 +171,11 @@ def counted(
     def shown(rows: DataFrame, column: str) -> DataFrame:
         return _shown(table, rows, column, options, pseudonyms)
 
+    def read(name: str) -> DataFrame:
+        if name == VALUE_COUNTS:
+            return given.value_counts(table.name)
+        return given.taken(name, given.whole, now)
+
     frame = given.read(table.name)
     buckets: dict[int, Counter[str]] = {}
     key = table.key if set(table.key) <= set(frame.columns) else ()
@@ -189,9 +204,9 @@ def counted(
             faults[check.name] = _missing(table, given, known, options, pseudonyms)
         elif check == checks.NO_PERSONAL_DATA:
             looked_at = given.whole(table.name) if anyone_new else frame
-            faults[check.name] = _personal(table, looked_at, given.whole(CUSTOMER_LANDING.name))
+            faults[check.name] = _personal(table, given, looked_at)
         elif check.count is not None:
-            faults[check.name] = int(applied(check.count, given.whole, now, options, split, shown))
+            faults[check.name] = int(applied(check.count, read, now, options, split, shown))
     wrong = tuple(checks.schema_faults(table, frame))
     return Counted(
         buckets=buckets,
@@ -221,7 +236,11 @@ def _recounted(
         if {r.asDict().get(BUCKET, 0): r["expected"] for r in found if r["expected"]} == rows:
             return found, {}
         return recount.unique_rows(kept, names, time).collect(), {}
-    counted = applied(table.recount, given.read, as_of, options)
+
+    def read(name: str) -> DataFrame:
+        return given.taken(name, given.read, as_of)
+
+    counted = applied(table.recount, read, as_of, options)
     if recount.PERSON not in counted.columns:
         return counted.collect(), {}
     counted = given.cached(counted)
@@ -282,13 +301,22 @@ def _all_found(
     return checks.all_found(frame, columns, known)
 
 
-def _personal(table: Table, frame: DataFrame, landed: DataFrame) -> int:
-    """How many rows have a column of personal data, or a value that is one of a customer's."""
+def _personal(table: Table, given: Given, frame: DataFrame) -> int:
+    """How many rows have a column of personal data, or a value that is one of a customer's.
+
+    Texts are looked up in the rows themselves only where the value counts have a personal one.
+    """
     personal = {c.name for each in TABLES.values() for c in each.columns if c.personal}
     if personal.intersection(frame.columns):
         return frame.count()
+    landed = given.whole(CUSTOMER_LANDING.name)
     values = checks.personal_values(table, CUSTOMER_LANDING, landed, frame)
-    return int(checks.at_fault(frame, not_among=values).collect()[0][0])
+    texts = [each for each in values if set(each[0]) <= set(texts_of(table))]
+    if table.time_column and texts:
+        counts = given.value_counts(table.name)
+        if not checks.at_fault(counts, not_among=texts).collect()[0][0]:
+            values = [each for each in values if each not in texts]
+    return int(checks.at_fault(frame, not_among=values).collect()[0][0]) if values else 0
 
 
 def _within(number: int, ranges: Ranges) -> bool:

@@ -18,7 +18,7 @@ from stedi_assets.lakehouse.changes import Changes, Ranges
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables import TABLES, Table, Zone
-from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS, bucket
+from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS
 from stedi_assets.tables.consent import person
 from stedi_assets.tables.schema import Person
 
@@ -237,16 +237,14 @@ def _times_of(
     """The times of the rows of a table with some values, in buckets."""
     from pyspark.sql import functions as F
 
-    assert table.time_column is not None
-    rows = lakehouse.scan(table).select(column, table.time_column)
     people = {each.column for each in table.subjects if isinstance(each, Person)}
     # A person may be written in many ways; the distinct ones are few.
     written = lakehouse.values(table, [column])
     who = person(column) if table.zone is Zone.LANDING and column in people else F.col(column)
     theirs = values.toDF("_value").join(written, F.col("_value") == who).select(column).distinct()
     # The embedded engine holds the left side.
-    theirs_in_time = theirs.join(rows, column).select(bucket(table.time_column)).distinct()
-    found = lakehouse.spark.cached(theirs_in_time)
+    buckets = theirs.join(lakehouse.value_counts(table), column).select(BUCKET).distinct()
+    found = lakehouse.spark.cached(buckets)
     joined = -(-found.count() // MAX_BUCKETS)
     if not joined:
         return []

@@ -76,6 +76,9 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     def whole(name: str) -> DataFrame:
         return lakehouse.scan(TABLES[name])
 
+    def value_counts(name: str) -> DataFrame:
+        return lakehouse.value_counts(TABLES[name])
+
     def count(ranges: Ranges | None, *, anyone_new: bool) -> Counted:
         def restricted(name: str) -> DataFrame:
             other = TABLES[name]
@@ -99,7 +102,16 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
             return lakehouse.once(TABLES[through.table], name, find)
 
         cached = lakehouse.spark.cached
-        given = Given(restricted, whole, values, hashes, cached, *_consenting(lakehouse, now))
+        given = Given(
+            restricted,
+            whole,
+            values,
+            value_counts,
+            hashes,
+            cached,
+            lambda at: _landed(lakehouse, at),
+            *_consenting(lakehouse, now),
+        )
         as_of = commit.as_of or now
         return counted(
             table,
@@ -144,15 +156,25 @@ def compared(table: Table) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def _landed(lakehouse: Lakehouse, at: int) -> tuple[DataFrame, DataFrame]:
+    """Everyone who landed and their devices, as `recount` has them, looked for once a run."""
+
+    def found() -> tuple[DataFrame, DataFrame]:
+        landed = lakehouse.scan(CUSTOMER_LANDING)
+        cached = lakehouse.spark.cached
+        return cached(recount.people(landed, at)), cached(recount.devices(landed, at))
+
+    return lakehouse.once(CUSTOMER_LANDING, f"landed at {at}", found)
+
+
 def _consenting(lakehouse: Lakehouse, now: int) -> tuple[DataFrame, DataFrame]:
     """The people who consent, and their devices, looked for once a run."""
 
     def found() -> tuple[DataFrame, DataFrame]:
-        landed = lakehouse.scan(CUSTOMER_LANDING)
-        people = recount.people(landed, now).where("agrees").select("email")
-        people = lakehouse.spark.cached(people)
-        devices = recount.devices(landed, now).join(people, "email", "left_semi")
-        return people, lakehouse.spark.cached(devices.select("serialNumber").distinct())
+        people, devices = _landed(lakehouse, now)
+        people = people.where("agrees").select("email")
+        theirs = devices.join(people, "email", "left_semi").select("serialNumber").distinct()
+        return people, lakehouse.spark.cached(theirs)
 
     return lakehouse.once(CUSTOMER_LANDING, f"consenting at {now}", found)
 

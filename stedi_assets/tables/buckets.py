@@ -21,6 +21,14 @@ def number(column: str) -> str:
     return f"case when `{column}` < 0 then {before_1970} else {since} end"
 
 
+def time_in() -> Expression:
+    """A time in a `bucket`, of those times that there are: not its first, nor its last."""
+    before_1970 = f"({BUCKET} + 1) * {BUCKET_MILLISECONDS} - 1"
+    return F.expr(
+        f"case when {BUCKET} < 0 then {before_1970} else {BUCKET} * {BUCKET_MILLISECONDS} end"
+    )
+
+
 def bucket(column: str) -> Expression:
     """The number of the bucket that a time is in."""
     return F.expr(number(column)).alias(BUCKET)

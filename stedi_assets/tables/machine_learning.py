@@ -12,6 +12,7 @@ from stedi_assets.tables import accelerometer, recount, step_trainer
 from stedi_assets.tables.columns import Column, ColumnType
 from stedi_assets.tables.groups import FIRST
 from stedi_assets.tables.schema import Check, Device, Table, Through, Zone
+from stedi_assets.tables.value_counts import ROWS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
@@ -88,15 +89,15 @@ def part_of(first: str, split: Split) -> Expression:
 
 
 def in_two_parts(
-    training_set: DataFrame,
+    value_counts: DataFrame,
     customer_curated: DataFrame,
     shown: Callable[[DataFrame, str], DataFrame],
 ) -> int:
     """Counts the rows of devices, and of people's devices, that are in more than one part."""
-    parts = training_set.groupBy("serialNumber").agg(
+    parts = value_counts.groupBy("serialNumber").agg(
         F.min("split").alias("_first"),
         F.max("split").alias("_last"),
-        F.sum(F.lit(1)).alias("_rows"),
+        F.sum(ROWS).alias("_rows"),
     )
     owners = customer_curated.select("email", "serialNumber").dropna().distinct()
     whose = shown(owners, "serialNumber").join(parts, "serialNumber")
@@ -107,10 +108,10 @@ def in_two_parts(
     return int(twice.collect()[0][0])
 
 
-def out_of_balance(training_set: DataFrame, split: Split) -> int:
+def out_of_balance(value_counts: DataFrame, split: Split) -> int:
     """Counts the rows that parts have too many or too few, if they are far from their shares."""
     # Not count: the embedded engine fails to plan it where a table has one value of a key only.
-    each = training_set.groupBy("split", "serialNumber").agg(F.sum(F.lit(1)).alias("rows"))
+    each = value_counts.groupBy("split", "serialNumber").agg(F.sum(ROWS).alias("rows"))
     sums = F.sum("rows").alias("rows"), F.sum(F.lit(1)).alias("devices")
     found = {row["split"]: row for row in each.groupBy("split").agg(*sums).collect()}
     total, devices = (sum(row[n] for row in found.values()) for n in ("rows", "devices"))

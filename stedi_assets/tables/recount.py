@@ -48,11 +48,17 @@ def people(customer_landing: DataFrame, as_of: int) -> DataFrame:
         )
     )
     return dated.groupBy("email").agg(
-        F.max_by("agrees", "written").alias("agrees"),
+        _at_last("agrees").alias("agrees"),
         F.bool_or("agrees").alias("agreed"),
-        F.max_by("impossible", "written").alias("impossible"),
+        _at_last("impossible").alias("impossible"),
         F.sum("records").alias("records"),
     )
+
+
+def _at_last(holds: str) -> Expression:
+    """Whether something holds of the latest; the engine's `max_by` takes six times as long."""
+    latest_of_these = F.max(F.when(F.col(holds), F.col("written")))
+    return F.coalesce(latest_of_these == F.max("written"), F.lit(False))
 
 
 def devices(customer_landing: DataFrame, as_of: int) -> DataFrame:
@@ -61,30 +67,25 @@ def devices(customer_landing: DataFrame, as_of: int) -> DataFrame:
     return owned.groupBy("email", "serialNumber").agg(F.count(F.lit(1)).alias("_records"))
 
 
-def customers(customer_landing: DataFrame, as_of: int) -> DataFrame:
+def customers(people: DataFrame, devices: DataFrame) -> DataFrame:
     """The rows of customer_trusted: a row a device of everyone who agrees, one if they have none.
 
     Args:
-        customer_landing: The customer records.
-        as_of: When the table was made (epoch milliseconds, UTC).
+        people: Everyone who landed, when the table was made.
+        devices: Theirs.
 
     Returns:
         One row: `expected`; `impossible_consent`; `people`, who landed, and of them
         `people_agreeing` and `people_withdrawn`, who agreed once; the `records` that count.
     """
-    owned = devices(customer_landing, as_of).groupBy("email")
-    counted = owned.agg(F.count(F.lit(1)).alias("devices"))
-    return (
-        people(customer_landing, as_of)
-        .join(counted, "email", "left")
-        .agg(
-            total(F.when(F.col("agrees"), F.coalesce("devices", F.lit(1)))).alias("expected"),
-            F.count_if("impossible").alias("impossible_consent"),
-            F.count(F.lit(1)).alias("people"),
-            F.count_if("agrees").alias("people_agreeing"),
-            F.count_if(F.col("agreed") & ~F.col("agrees")).alias("people_withdrawn"),
-            total("records").alias("records"),
-        )
+    counted = devices.groupBy("email").agg(F.count(F.lit(1)).alias("devices"))
+    return people.join(counted, "email", "left").agg(
+        total(F.when(F.col("agrees"), F.coalesce("devices", F.lit(1)))).alias("expected"),
+        F.count_if("impossible").alias("impossible_consent"),
+        F.count(F.lit(1)).alias("people"),
+        F.count_if("agrees").alias("people_agreeing"),
+        F.count_if(F.col("agreed") & ~F.col("agrees")).alias("people_withdrawn"),
+        total("records").alias("records"),
     )
 
 

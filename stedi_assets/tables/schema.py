@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 # What a rule may take besides tables: the time by which to judge consent (epoch milliseconds, UTC),
 # the options of the run and the split.
 AS_OF, OPTIONS, SPLIT = "as_of", "options", "split"
-# What a check may take too: a function that shows a column of a frame as its table does.
-SHOWN = "shown"
+# What a recount and a check may take too: everyone who landed and their devices, as `recount` has
+# them at the time by which they judge.
+PEOPLE, DEVICES = "people", "devices"
+# And a check: a function that shows a column of a frame as its table does, and the value counts of
+# its table, which has times (see `value_counts`).
+SHOWN, VALUE_COUNTS = "shown", "value_counts"
 GIVEN = (AS_OF, OPTIONS, SPLIT, SHOWN)
 DATA_TEAM, INGEST_TEAM = "team:data-engineering", "team:ingest"
 

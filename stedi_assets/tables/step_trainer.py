@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
-
 from stedi_assets.tables import recount
 from stedi_assets.tables.columns import Column, ColumnType, time
 from stedi_assets.tables.customer import SERIAL_NUMBER
 from stedi_assets.tables.schema import INGEST_TEAM, Check, Device, Table, Zone
+from stedi_assets.tables.value_counts import ROWS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,15 +31,11 @@ def step_trainer_trusted(step_trainer_landing: DataFrame, customer_curated: Data
     return step_trainer_landing.join(customer_curated, same_device, "left_semi").distinct()
 
 
-def of_shared_devices(
-    step_trainer_trusted: DataFrame, customer_landing: DataFrame, as_of: int
-) -> int:
+def of_shared_devices(value_counts: DataFrame, people: DataFrame, devices: DataFrame) -> int:
     """Counts the readings of devices that a person without consent has registered too."""
-    others = recount.people(customer_landing, as_of).where("not agrees")
-    theirs = recount.devices(customer_landing, as_of).join(others, "email", "left_semi")
-    serials = theirs.select(F.col("serialNumber").alias("_shared")).distinct()
-    same_device = step_trainer_trusted.serialNumber == serials["_shared"]
-    return step_trainer_trusted.join(serials, same_device, "left_semi").count()
+    theirs = devices.join(people.where("not agrees"), "email", "left_semi")
+    readings = value_counts.join(theirs, "serialNumber", "left_semi")
+    return int(readings.agg(recount.total(ROWS)).collect()[0][0])
 
 
 STEP_TRAINER_LANDING = Table(

@@ -23,6 +23,7 @@ from stedi_assets_tests.rows import (
     customer,
     device_reading,
     phone_reading,
+    recounted,
     rows,
 )
 
@@ -60,7 +61,7 @@ NOW = NOON + 1
     ],
 )
 def test__customer_trusted(landed: list[tuple], counted: tuple, frame: Frame) -> None:
-    assert rows(recount.customers(frame(CUSTOMERS, landed), NOW)) == [counted]
+    assert tuple(recounted(frame(CUSTOMERS, landed), NOW)) == counted
 
 
 def test__accelerometer_trusted__repeated_customers(frame: Frame) -> None:

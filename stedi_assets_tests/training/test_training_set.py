@@ -19,6 +19,7 @@ from stedi_assets.tables.machine_learning import (
     out_of_balance,
     training_set,
 )
+from stedi_assets.tables.value_counts import value_counts
 from stedi_assets_tests.incremental import Runs, rows_of
 from stedi_assets_tests.model import part
 from stedi_assets_tests.rows import (
@@ -94,7 +95,8 @@ def unchanged(rows, column):
 def test__split_leakage(parts: list, faults: int, frame: Frame) -> None:
     training = frame(TRAINING_SET.ddl, [(*pair(serial), part) for serial, part in parts])
     people = [customer(ANN, "device-ann"), customer(BOB, "device-bob"), customer(BOB, "device-2")]
-    assert in_two_parts(training, frame(CUSTOMERS, people), unchanged) == faults
+    counts = value_counts(TRAINING_SET, training)
+    assert in_two_parts(counts, frame(CUSTOMERS, people), unchanged) == faults
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,8 @@ def test__split_leakage(parts: list, faults: int, frame: Frame) -> None:
 )
 def test__split_balance(counts: dict, is_balanced: bool, frame: Frame) -> None:
     of = [(*pair(f"{part}-{n}"), part) for part, count in counts.items() for n in range(count)]
-    faults = out_of_balance(frame(TRAINING_SET.ddl, of), DEFAULT_SPLIT)
+    found = value_counts(TRAINING_SET, frame(TRAINING_SET.ddl, of))
+    faults = out_of_balance(found, DEFAULT_SPLIT)
     assert (faults == 0) is is_balanced
 
 
