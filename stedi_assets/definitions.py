@@ -18,7 +18,7 @@ from stedi_assets.orchestration import (
     sensors,
 )
 from stedi_assets.orchestration.after_write import io_manager
-from stedi_assets.orchestration.checks import registered, tables
+from stedi_assets.orchestration.checks import drift, registered, tables
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.policy import policy_resource
 from stedi_assets.orchestration.source import SourceData
@@ -55,7 +55,7 @@ def define(settings: Settings) -> dg.Definitions:
             *landing_assets.ASSETS,
             *(table_asset(table, settings.policy) for table in DELTA_TABLES),
         ],
-        asset_checks=tables.CHECKS,
+        asset_checks=[*tables.CHECKS, drift.drift],
         jobs=jobs.JOBS,
         schedules=schedules.SCHEDULES,
         sensors=[

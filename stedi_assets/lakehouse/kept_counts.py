@@ -44,15 +44,13 @@ class KeptCounts:
         self.spark = spark
 
     def of(self, frame: DataFrame, rows: int, seen: Changes) -> DataFrame:
-        """The counts of the table as it is, cached; they are kept where its state has an id.
+        """The counts of the table as it is, cached.
 
         Args:
             frame: Its rows.
             rows: How many it has.
-            seen: Its last changes.
+            seen: Its last changes, at least one.
         """
-        if not seen:
-            return self.spark.cached(value_counts(self.table, frame))
         folder = storage.open_folder(self.uri)
         with storage_faults(self.uri):
             stored = folder.files()

@@ -19,7 +19,7 @@ from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage import address
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import Table, Zone, quarantine_of, records_of
-from stedi_assets.tables.value_counts import texts_of
+from stedi_assets.tables.value_counts import texts_of, value_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -197,11 +197,16 @@ class Lakehouse:
         return self.once(table, f"values of {table.name}: {', '.join(columns)}", find)
 
     def value_counts(self, table: Table) -> DataFrame:
-        """The value counts of a table with times: counted where it has changed, and kept."""
+        """The value counts of a table with times: counted where it has changed, and kept.
+
+        They are not kept of a state that has no id.
+        """
 
         def find() -> DataFrame:
-            rows, seen = self._rows_of(table), self.changes(table)
-            return self._kept_counts(table).of(self.scan(table), rows, seen)
+            frame, seen = self.scan(table), self.changes(table)
+            if not seen:
+                return self.spark.cached(value_counts(table, frame))
+            return self._kept_counts(table).of(frame, self._rows_of(table), seen)
 
         return self.once(table, f"value counts of {table.name}", find)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from stedi_assets.lakehouse.lakehouse import Lakehouse
+from stedi_assets.orchestration.checks import drift
 from stedi_assets.orchestration.clock import Clock
 from stedi_assets.orchestration.failures import faults_fail_step
 from stedi_assets.policy import Options
@@ -21,7 +22,7 @@ def publish_version(
     pseudonyms: dg.ResourceParam[Pseudonyms],
     policy: dg.ResourceParam[Options],  # which refuses to start without the key that it needs
     clock: Clock,
-) -> Iterator[dg.AssetObservation]:
+) -> Iterator[dg.AssetCheckEvaluation | dg.AssetObservation]:
     """Publishes, and shows what differs from the version before."""
     with faults_fail_step(retry=True):
         found, new = publish(lakehouse, pseudonyms, policy, clock.now)
@@ -30,22 +31,17 @@ def publish_version(
         context.log.info(f"Version {found.version} has the same rows, so nothing was published.")
         return
     figures = {f"{part}_{name}": n for part, c in found.counts.items() for name, n in c}
-    drift = found.drift
-    if drift and drift.columns:
-        context.log.warning(
-            f"Version {found.version} differs from version {drift.against} in "
-            f"{', '.join(drift.columns)}: the population stability index is {drift.bound} or more."
-        )
-    shown = {f"psi_{name}": psi for name, psi in drift.psi.items()} if drift else {}
+    evaluated = drift.evaluation(found)
+    if not evaluated.passed:
+        context.log.warning(evaluated.description)
+    yield evaluated
     yield dg.AssetObservation(
         TRAINING_SET.name,
         metadata={
             "published_version": found.version,
             "published_at": folder_of(uri, found.version),
             "digest": found.digest,
-            "drifted_columns": drift.columns if drift else [],
             **figures,
-            **shown,
         },
     )
 

@@ -14,6 +14,7 @@ from dagster import AssetCheckResult
 from pyspark.sql import DataFrame
 
 from stedi_assets.engine.spark import SparkResource
+from stedi_assets.lakehouse.changes import Changes
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.landing import upload as arrival
 from stedi_assets.orchestration.checks.tables import evaluate_in
@@ -134,6 +135,9 @@ class Shown(Lakehouse):
 
     def read(self, table: Table) -> DataFrame:
         return self.shown[table.name] if table.name in self.shown else super().read(table)
+
+    def changes(self, table: Table) -> Changes:
+        return () if table.name in self.shown else super().changes(table)
 
 
 @pytest.fixture

@@ -22,10 +22,12 @@ from rich.console import Console
 import stedi_assets.definitions
 import stedi_assets.materialize
 from stedi_assets.orchestration import openlineage, runs
+from stedi_assets.orchestration.checks.drift import DRIFT
 from stedi_assets.orchestration.openlineage_events import NAMESPACE
 from stedi_assets.settings import Settings
 from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, TABLES, Table
 from stedi_assets.tables.checks import checks_of
+from stedi_assets.tables.machine_learning import TRAINING_SET
 from stedi_assets_tests import leaks
 from stedi_assets_tests.checks.conftest import GOOD, land
 
@@ -157,6 +159,7 @@ def test__checks__are_assertions_of_the_asset(received: list[Event], table: Tabl
     assert {each["assertion"] for each in facet["assertions"]} == {
         "volume",
         *(check.name for check in checks_of(table)),
+        *([DRIFT] if table == TRAINING_SET else []),
     }
 
 

@@ -17,6 +17,7 @@ from benchmarks import drift
 from stedi_assets.definitions import define
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse.maintenance import maintain
+from stedi_assets.orchestration.checks.drift import DRIFT
 from stedi_assets.orchestration.failures import code_of
 from stedi_assets.settings import Settings
 from stedi_assets.tables import LANDING_TABLES, TABLES
@@ -48,10 +49,11 @@ class Published(Lakehouse):
     def uri(self) -> str:
         return f"file://{self.folder}/{TRAINING_SET.location}"
 
-    def make(self, **config: object) -> None:
+    def make(self, **config: object) -> dg.ExecuteInProcessResult:
         ops = {"training_set": {"config": SHARES | config}}
         made = self.execute("materialize_lakehouse", {"ops": ops})
         assert made.success, failure(made)
+        return made
 
     def publish(self) -> dg.ExecuteInProcessResult:
         return self.execute("publish_training_set", {})
@@ -151,6 +153,27 @@ def test__publish__says_what_a_version_holds(lakehouse: Published) -> None:
     assert second.drift is not None
     assert second.drift.against == first.version
     assert "distanceFromObject" in second.drift.columns
+
+
+def drifts(result: dg.ExecuteInProcessResult) -> list[tuple[bool, object]]:
+    """What the check of drift found in a run, and of which version."""
+    found = [each for each in result.get_asset_check_evaluations() if each.check_name == DRIFT]
+    return [(each.passed, each.metadata["published_version"].value) for each in found]
+
+
+def test__drift__is_checked_where_a_version_is_published_and_in_each_run(
+    lakehouse: Published,
+) -> None:
+    *_, last = manifests.published(lakehouse.uri)
+    assert drifts(lakehouse.make()) == [(False, last.version)]
+    lakehouse.record(4, "another.json")
+    lakehouse.make()
+
+    published = lakehouse.publish()
+
+    *_, last = manifests.published(lakehouse.uri)
+    assert drifts(published) == [(True, last.version)]
+    assert drifts(lakehouse.make()) == [(True, last.version)]
 
 
 def test__publish__nothing_new(lakehouse: Published) -> None:
