@@ -18,15 +18,19 @@ from stedi_assets.lakehouse.changes import Changes, Ranges
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.tables import TABLES, Table, Zone
-from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS
+from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS, time_in
 from stedi_assets.tables.consent import person
 from stedi_assets.tables.schema import Person
+from stedi_assets.tables.value_counts import ROWS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # More buckets are joined to wider ones, in the engine.
 MAX_BUCKETS = 4096
+# To replace a larger share of many rows takes longer than to make all of them: with 0.95 of them
+# the run took 1.2 times as long (0.1 % of the people of 24 million readings withdrew).
+MAX_SHARE, MANY_ROWS = 2 / 3, 1_000_000
 
 
 class Mode(StrEnum):
@@ -104,6 +108,8 @@ def planned(
     if not ranges:
         why += ", but nothing that a row of it is of"
         return Plan(Mode.UNCHANGED, why, made_from=made_from)
+    if state.rows > MANY_ROWS and _share_of_rows(lakehouse, table, ranges) > MAX_SHARE:
+        return Plan(Mode.WHOLE, f"{why}, at most of its times", made_from=made_from)
     return Plan(Mode.RANGES, why, ranges, made_from)
 
 
@@ -197,6 +203,16 @@ def _touched(lakehouse: Lakehouse, table: Table, changed: Mapping[str, Changes])
             return None
         found += ranges
     return changes.covering(found)
+
+
+def _share_of_rows(lakehouse: Lakehouse, table: Table, ranges: Ranges) -> float:
+    """Which part of a table's rows is of some times."""
+    from pyspark.sql import functions as F
+
+    counts = lakehouse.value_counts(table).withColumn("_time", time_in())
+    theirs = F.when(F.expr(changes.condition("_time", ranges)), F.col(ROWS))
+    [found] = counts.agg(F.coalesce(F.sum(theirs) / F.sum(ROWS), F.lit(0.0))).collect()
+    return float(found[0])
 
 
 def _linked(lakehouse: Lakehouse, table: Table, parent: Table, new: Changes) -> Ranges | None:

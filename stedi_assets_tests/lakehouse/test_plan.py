@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import making
+from stedi_assets.lakehouse import making, plan
 from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.policy import NO_OPTION, Options
 from stedi_assets.pseudonyms import Pseudonyms
@@ -115,6 +115,18 @@ def test__many_times__are_made_apart_from_each_other(runs: Runs, times: int, ran
     assert len(made.plans["machine_learning_curated"].ranges) == ranges
     runs.land(PHONES, [phone_reading(BEN, NEW_DAY)])
     runs.run_equal()
+
+
+@pytest.mark.parametrize("days, mode", [(1, WHOLE), (20, RANGES)])
+def test__most_of_many_rows__are_made_anew_with_the_rest(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, days: int, mode: Mode
+) -> None:
+    monkeypatch.setattr(plan, "MANY_ROWS", 0)
+    runs.land(PHONES, [phone_reading(BEN, NEW_DAY - n * DAY) for n in range(days)])
+    runs.run()
+    runs.land(CUSTOMERS, [customer(ANN, "device-1", None, updated=NOON)])
+
+    assert runs.run_equal().modes["accelerometer_trusted"] is mode
 
 
 def test__device_that_changes_hands__is_of_its_new_owner(runs: Runs) -> None:

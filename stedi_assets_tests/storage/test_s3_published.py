@@ -11,21 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.demo_s3 import S3Server
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRAINING
 from stedi_assets.training import load
 from stedi_assets.training import manifest as manifests
 from stedi_assets_tests.conftest import PROJECT
-from stedi_assets_tests.rows import PSEUDONYMS
+from stedi_assets_tests.rows import PSEUDONYMS, stored_rows
 from stedi_assets_tests.runs import Run
-from stedi_assets_tests.storage.conftest import table_at
 
 pytestmark = pytest.mark.slow
 
 
 def test__version__in_a_bucket(
-    s3_lakehouse_uri: str, settings: dict[str, str], s3_server: S3Server, tmp_path: Path
+    s3_lakehouse_uri: str, settings: dict[str, str], tmp_path: Path
 ) -> None:
     source = shutil.copytree(PROJECT / "data", tmp_path / "source")
     place = {"STEDI_LAKEHOUSE_URI": s3_lakehouse_uri, "STEDI_SOURCE_DATA": str(source)}
@@ -46,7 +44,7 @@ def test__version__in_a_bucket(
     loaded = load(s3_lakehouse_uri, version=published.version)
     assert loaded.arrow().num_rows == published.rows > 0
 
-    owners = table_at(s3_lakehouse_uri, CUSTOMER_TRAINING, s3_server).to_pyarrow_table()
+    owners = stored_rows(f"{s3_lakehouse_uri}/{CUSTOMER_TRAINING.location}")
     now = time.time_ns() // 1_000_000
     withdrawal = {"email": owners["email"][0].as_py(), "lastUpdateDate": now}
     (source / CUSTOMER_LANDING.location / "withdrawal.json").write_text(json.dumps(withdrawal))
