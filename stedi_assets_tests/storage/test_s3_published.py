@@ -30,7 +30,7 @@ def test__version__in_a_bucket(
     environment = settings | place | {"STEDI_PSEUDONYM_KEY": PSEUDONYMS.key}
 
     def launch(job: str) -> None:
-        command = [Path(sys.executable).with_name("dg"), "launch", "--job", job]
+        command = [str(Path(sys.executable).with_name("dg")), "launch", "--job", job]
         done = subprocess.run(
             command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True
         )
