@@ -17,7 +17,7 @@ from stedi_assets.erasure.record import Record
 from stedi_assets.erasure.stored import RECORDS_IN_MEMORY, Stored, people_of
 from stedi_assets.erasure.whom import Whom, people_who_landed
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import maintenance
+from stedi_assets.lakehouse import lookups, maintenance
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.storage.faults import storage_faults
@@ -111,7 +111,7 @@ class Erasure:
         elif self.lakehouse.state(table):
             self.lakehouse.write(table, None)
         maintenance.delete_old_versions(uri)
-        self.lakehouse.forget_value_counts(landed)
+        lookups.forget_counts(self.lakehouse, landed)
         self._delete_store_versions(table)
         if why := maintenance.why_old_files_remain(uri):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
@@ -189,7 +189,7 @@ class Erasure:
         uri = self.lakehouse.uri_of(table)
         spared = published.spared(uri) if table == TRAINING_SET else frozenset[str]()
         self.record.tables[table.name] = asdict(maintenance.delete_old_versions(uri, spared))
-        self.lakehouse.forget_value_counts(table)
+        lookups.forget_counts(self.lakehouse, table)
         self._delete_store_versions(table)
         if why := maintenance.why_old_files_remain(uri, spared):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)

@@ -21,7 +21,8 @@ from stedi_assets.tables import TABLES, Table, checks, recount, subjects
 from stedi_assets.tables.buckets import BUCKET, BUCKET_MILLISECONDS
 from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets.tables.hashes import HASH, row_hash
-from stedi_assets.tables.schema import DEVICES, PEOPLE, VALUE_COUNTS, Check, applied
+from stedi_assets.tables.recount import EXPECTED
+from stedi_assets.tables.schema import VALUE_COUNTS, Check, applied
 from stedi_assets.tables.subjects import Values
 from stedi_assets.tables.value_counts import texts_of
 
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 Read = Callable[[str], "DataFrame"]
-ROWS, EXPECTED = "rows", "expected"
-LANDED = (PEOPLE, DEVICES)
+ROWS = "rows"
 
 
 class Counted(BaseModel, frozen=True):
@@ -41,7 +41,8 @@ class Counted(BaseModel, frozen=True):
             0 alone.
         faults: Check to what is at fault, of those that are not counted by bucket.
         schema_faults: The columns that are not as declared.
-        further: Figures of the whole table, of a count of all of it.
+        people: How many people have rows in the table, and the fewest that one of them has, where
+            the recount is by person.
         by_bucket: Whether all that a recount counts is counted by bucket.
         shares_before: Check to the share with which the one that it finds now is compared, of
             checks with a bound.
@@ -50,7 +51,7 @@ class Counted(BaseModel, frozen=True):
     buckets: Mapping[int, Mapping[str, int]]
     faults: Mapping[str, int]
     schema_faults: tuple[str, ...] = ()
-    further: Mapping[str, int] = {}
+    people: Mapping[str, int] = {}
     by_bucket: bool = True
     shares_before: Mapping[str, float] = {}
 
@@ -120,8 +121,8 @@ class Given:
         values: Gives the different values in a column of a table, of the rows that are counted.
         value_counts: Gives the value counts of all rows of a table.
         hashes: Gives the hashes of readings of those who consent, by some columns.
-        cached: Caches a frame.
-        landed: Gives everyone who landed and their devices, by the time by which to judge.
+        recounted: Gives the table's own recount of the rows that are counted.
+        landed: Everyone who landed and their devices, by the names that a check has for them.
         people: A column `email` of the people who consent.
         devices: A column `serialNumber` of their devices.
     """
@@ -131,20 +132,15 @@ class Given:
     values: Callable[[str, str], DataFrame]
     value_counts: Read
     hashes: Callable[[Sequence[str], DataFrame], DataFrame]
-    cached: Callable[[DataFrame], DataFrame]
-    landed: Callable[[int], tuple[DataFrame, DataFrame]]
+    recounted: Callable[[], DataFrame]
+    landed: Mapping[str, DataFrame]
     people: DataFrame
     devices: DataFrame
-
-    def taken(self, name: str, read: Read, at: int) -> DataFrame:
-        """What a parameter of a recount or a check names, judged by a time."""
-        return self.landed(at)[LANDED.index(name)] if name in LANDED else read(name)
 
 
 def counted(
     table: Table,
     given: Given,
-    as_of: int,
     now: int,
     options: Options,
     pseudonyms: Pseudonyms,
@@ -159,8 +155,7 @@ def counted(
     Args:
         table: The table.
         given: What to read.
-        as_of: The time by which consent was judged when the table was made (epoch milliseconds).
-        now: The time by which it is judged now.
+        now: The time by which to judge consent (epoch milliseconds, UTC).
         options: Those that the table was made with.
         pseudonyms: Makes the pseudonyms.
         split: How the table is split; None for one that is not.
@@ -174,7 +169,7 @@ def counted(
     def read(name: str) -> DataFrame:
         if name == VALUE_COUNTS:
             return given.value_counts(table.name)
-        return given.taken(name, given.whole, now)
+        return given.landed[name] if name in given.landed else given.whole(name)
 
     frame = given.read(table.name)
     buckets: dict[int, Counter[str]] = {}
@@ -183,7 +178,7 @@ def counted(
     time = table.time_column if table.time_column in frame.columns else None
     counts = checks.count(frame, key, implausible, time)
     rows = {row.asDict().get(BUCKET, 0): row["rows"] for row in counts}
-    recounted, further = _recounted(table, given, as_of, options, rows)
+    recounted = _recounted(table, given, rows)
     for each in (counts, recounted):
         for row in each:
             figures = row.asDict()
@@ -212,15 +207,12 @@ def counted(
         buckets=buckets,
         faults=faults,
         schema_faults=wrong,
-        further=further,
         by_bucket=all(BUCKET in row for row in recounted),
     )
 
 
-def _recounted(
-    table: Table, given: Given, as_of: int, options: Options, rows: Mapping[int, int]
-) -> tuple[list[Row], Mapping[str, int]]:
-    """The recount of a table, by bucket if it has times, and figures of people besides.
+def _recounted(table: Table, given: Given, rows: Mapping[int, int]) -> list[Row]:
+    """The recount of a table, by bucket if it has times.
 
     Rows that differ are counted by a hash, and themselves only where these are not as many as the
     table's `rows`.
@@ -233,24 +225,26 @@ def _recounted(
         time, names = table.time_column, table.column_names
         hashed = kept.select(*([time] if time else []), row_hash(kept, names).alias(HASH))
         found = recount.unique_rows(hashed, [HASH], time).collect()
-        if {r.asDict().get(BUCKET, 0): r["expected"] for r in found if r["expected"]} == rows:
-            return found, {}
-        return recount.unique_rows(kept, names, time).collect(), {}
-
-    def read(name: str) -> DataFrame:
-        return given.taken(name, given.read, as_of)
-
-    counted = applied(table.recount, read, as_of, options)
+        if {r.asDict().get(BUCKET, 0): r[EXPECTED] for r in found if r[EXPECTED]} == rows:
+            return found
+        return recount.unique_rows(kept, names, time).collect()
+    counted = given.recounted()
     if recount.PERSON not in counted.columns:
-        return counted.collect(), {}
-    counted = given.cached(counted)
+        return counted.collect()
     sums = [F.sum(n).alias(n) for n in counted.columns if n not in (BUCKET, recount.PERSON)]
-    each = counted.groupBy(recount.PERSON).agg(F.sum(EXPECTED).alias("_rows"))
-    people = each.where("_rows > 0").agg(
+    return counted.groupBy(BUCKET).agg(*sums).collect()
+
+
+def figures_of_people(counts: DataFrame) -> Mapping[str, int]:
+    """How many people have rows, and the fewest that one of them has, of a recount by person."""
+    from pyspark.sql import functions as F
+
+    each = counts.groupBy(recount.PERSON).agg(F.sum(EXPECTED).alias("_rows"))
+    found = each.where("_rows > 0").agg(
         F.count(F.lit(1)).alias("people"),
         F.coalesce(F.min("_rows"), F.lit(0)).alias("fewest_rows_of_a_person"),
     )
-    return counted.groupBy(BUCKET).agg(*sums).collect(), people.collect()[0].asDict()
+    return found.collect()[0].asDict()
 
 
 def _values(given: Given, table: Table, column: str) -> DataFrame:

@@ -12,14 +12,12 @@ from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import changes, delta, maintenance, writer
 from stedi_assets.lakehouse.changes import Change, Changes, Ranges
 from stedi_assets.lakehouse.commit import UNKNOWN, Commit
-from stedi_assets.lakehouse.kept_counts import KeptCounts
 from stedi_assets.lakehouse.records import Records
 from stedi_assets.landing.folder import LandingFolder, current
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage import address
 from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import Table, Zone, quarantine_of, records_of
-from stedi_assets.tables.value_counts import texts_of, value_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -173,58 +171,6 @@ class Lakehouse:
             frame = self.spark.cached(frame)
             self._copies.append(frame)
         return frame
-
-    def seen_by(
-        self, reader: Table, table: Table, frame: DataFrame, ranges: Ranges | None
-    ) -> DataFrame:
-        """As `within`, but only as much as the rule of another table looks at.
-
-        One without times that keeps rows by references looks at the values referred to alone.
-        """
-        columns = [name for target, name in reader.references.values() if target == table.name]
-        if reader.recount is None and not reader.time_column and table.time_column and columns:
-            return self.values(table, columns)
-        return self.within(table, frame, ranges)
-
-    def values(self, table: Table, columns: Sequence[str]) -> DataFrame:
-        """The different values in columns of a table, looked for once a run."""
-
-        def find() -> DataFrame:
-            counted = table.time_column and set(columns) <= set(texts_of(table))
-            rows = self.value_counts(table) if counted else self.scan(table)
-            return self.spark.cached(rows.select(*columns).distinct())
-
-        return self.once(table, f"values of {table.name}: {', '.join(columns)}", find)
-
-    def value_counts(self, table: Table) -> DataFrame:
-        """The value counts of a table with times: counted where it has changed, and kept.
-
-        They are not kept of a state that has no id.
-        """
-
-        def find() -> DataFrame:
-            frame, seen = self.scan(table), self.changes(table)
-            if not seen:
-                return self.spark.cached(value_counts(table, frame))
-            return self._kept_counts(table).of(frame, self._rows_of(table), seen)
-
-        return self.once(table, f"value counts of {table.name}", find)
-
-    def forget_value_counts(self, table: Table) -> None:
-        """Deletes the value counts that are kept of a table, if it has times."""
-        if table.time_column is not None:
-            self._kept_counts(table).forget()
-
-    def _kept_counts(self, table: Table) -> KeptCounts:
-        stored = records_of(table) if table.zone is Zone.LANDING else table
-        return KeptCounts(table, self.uri_of(stored), self.spark)
-
-    def _rows_of(self, table: Table) -> int:
-        if table.zone is Zone.LANDING:
-            return self.records(table).profile.records
-        state = self.state(table)
-        assert state is not None
-        return state.rows
 
     def _at(self, table: Table, frame: DataFrame, ranges: Ranges | None) -> DataFrame:
         if ranges is None or table.time_column is None:
@@ -394,7 +340,6 @@ class Lakehouse:
         if now is None or now.version != state.version:
             return maintenance.Deleted()
         deleted = maintenance.delete_old_versions(uri, spared)
-        self.forget_value_counts(table)
         with storage_faults(uri):
             storage.open_folder(uri).delete_noncurrent_versions()
         self._states.pop(table.name)

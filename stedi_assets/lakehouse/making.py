@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets import pseudonyms as pseudonyms_module
-from stedi_assets.lakehouse import changes
+from stedi_assets.lakehouse import changes, lookups
 from stedi_assets.lakehouse import plan as plans
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.delta import TableState
@@ -112,7 +112,7 @@ def next_version(
     ranges = plan.ranges if plan.mode is Mode.RANGES else None
 
     def restricted(name: str) -> DataFrame:
-        return lakehouse.seen_by(table, TABLES[name], read(name), ranges)
+        return lookups.seen_by(lakehouse, table, TABLES[name], read(name), ranges)
 
     frame = plan.restricted(table, made(table, restricted, now, options, pseudonyms, split))
     if last is not None:

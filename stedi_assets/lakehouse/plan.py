@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from stedi_assets.lakehouse import changes
+from stedi_assets.lakehouse import changes, lookups
 from stedi_assets.lakehouse.changes import Changes, Ranges
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.lakehouse import Lakehouse
@@ -209,7 +209,7 @@ def _share_of_rows(lakehouse: Lakehouse, table: Table, ranges: Ranges) -> float:
     """Which part of a table's rows is of some times."""
     from pyspark.sql import functions as F
 
-    counts = lakehouse.value_counts(table).withColumn("_time", time_in())
+    counts = lookups.value_counts(lakehouse, table).withColumn("_time", time_in())
     theirs = F.when(F.expr(changes.condition("_time", ranges)), F.col(ROWS))
     [found] = counts.agg(F.coalesce(F.sum(theirs) / F.sum(ROWS), F.lit(0.0))).collect()
     return float(found[0])
@@ -255,11 +255,11 @@ def _times_of(
 
     people = {each.column for each in table.subjects if isinstance(each, Person)}
     # A person may be written in many ways; the distinct ones are few.
-    written = lakehouse.values(table, [column])
+    written = lookups.values(lakehouse, table, [column])
     who = person(column) if table.zone is Zone.LANDING and column in people else F.col(column)
     theirs = values.toDF("_value").join(written, F.col("_value") == who).select(column).distinct()
     # The embedded engine holds the left side.
-    buckets = theirs.join(lakehouse.value_counts(table), column).select(BUCKET).distinct()
+    buckets = theirs.join(lookups.value_counts(lakehouse, table), column).select(BUCKET).distinct()
     found = lakehouse.spark.cached(buckets)
     joined = -(-found.count() // MAX_BUCKETS)
     if not joined:

@@ -5,15 +5,17 @@ It is kept by bucket of time (see `counting`), so that totals are those of the w
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from stedi_assets.lakehouse import changes, counting, delta, digests
+from stedi_assets.lakehouse import changes, counting, delta, digests, lookups
 from stedi_assets.lakehouse.changes import Change, Ranges
-from stedi_assets.lakehouse.commit import UNKNOWN
-from stedi_assets.lakehouse.counting import ROWS, Counted, Given, counted
+from stedi_assets.lakehouse.commit import UNKNOWN, Commit
+from stedi_assets.lakehouse.counting import ROWS, Counted, Given, Read, counted
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.plan import is_fresh
 from stedi_assets.pseudonyms import Pseudonyms
@@ -21,7 +23,7 @@ from stedi_assets.split import DEFAULT_SPLIT
 from stedi_assets.tables import TABLES, Table, checks, code, plausible, recount, subjects
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.hashes import HASH, row_hash
-from stedi_assets.tables.schema import Through
+from stedi_assets.tables.schema import DEVICES, PEOPLE, Through, applied
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -73,50 +75,12 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     if before and sound and still and before.ids == ids:
         return before.counted
 
-    def whole(name: str) -> DataFrame:
-        return lakehouse.scan(TABLES[name])
-
-    def value_counts(name: str) -> DataFrame:
-        return lakehouse.value_counts(TABLES[name])
+    reader = _Reader(lakehouse, table, commit, now)
 
     def count(ranges: Ranges | None, *, anyone_new: bool) -> Counted:
-        def restricted(name: str) -> DataFrame:
-            other = TABLES[name]
-            return lakehouse.seen_by(table, other, lakehouse.read(other), ranges)
-
-        def values(name: str, column: str) -> DataFrame:
-            if ranges is None:
-                return lakehouse.values(TABLES[name], [column])
-            return restricted(name).select(column).distinct()
-
-        def hashes(columns: Sequence[str], known: DataFrame) -> DataFrame:
-            [through] = (s for s in table.subjects if s.columns == tuple(columns))
-            # Values that a table hides would be others for one with other options.
-            assert isinstance(through, Through) and not set(columns) & set(table.pseudonymised)
-
-            def find() -> DataFrame:
-                rows = known.dropna()  # null, which is never found, has a hash
-                return cached(rows.select(row_hash(rows, columns).alias(HASH)))
-
-            name = f"hashes of {through} at {now} in {ranges}"
-            return lakehouse.once(TABLES[through.table], name, find)
-
-        cached = lakehouse.spark.cached
-        given = Given(
-            restricted,
-            whole,
-            values,
-            value_counts,
-            hashes,
-            cached,
-            lambda at: _landed(lakehouse, at),
-            *_consenting(lakehouse, now),
-        )
-        as_of = commit.as_of or now
         return counted(
             table,
-            given,
-            as_of,
+            reader.given(ranges),
             now,
             commit.config,
             pseudonyms,
@@ -139,10 +103,91 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     options = str(commit.config)
     if last is not None and last.options == options:
         found = found.since(table, last.counted)
+    if table.time_column and table.recount:
+        expected = found.totals[recount.EXPECTED]
+        people = lookups.person_counts(lakehouse, table, reader.counted_by_person, expected)
+        found = found.model_copy(update={"people": counting.figures_of_people(people)})
     if table.name in ids:
         stored = _Stored(code=code_of_counts, ids=ids, valid=valid, options=options, counted=found)
         lakehouse.keep_beside(table, FILE, stored.model_dump_json())
     return found
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What the checks of a table read.
+
+    Attributes:
+        lakehouse: Where the tables are.
+        table: The table.
+        commit: What is kept with it.
+        now: The time by which to judge consent (epoch milliseconds, UTC).
+    """
+
+    lakehouse: Lakehouse
+    table: Table
+    commit: Commit
+    now: int
+
+    def given(self, ranges: Ranges | None) -> Given:
+        """What the counts of some times read, or those of all."""
+        lakehouse = self.lakehouse
+
+        def values(name: str, column: str) -> DataFrame:
+            if ranges is None:
+                return lookups.values(lakehouse, TABLES[name], [column])
+            return self._at(ranges)(name).select(column).distinct()
+
+        return Given(
+            self._at(ranges),
+            lambda name: lakehouse.scan(TABLES[name]),
+            values,
+            lambda name: lookups.value_counts(lakehouse, TABLES[name]),
+            functools.partial(self._hashes, ranges),
+            lambda: self._recounted(ranges),
+            _landed(lakehouse, self.now),
+            *_consenting(lakehouse, self.now),
+        )
+
+    def counted_by_person(self, ranges: Ranges | None) -> DataFrame:
+        """The rows that a recount gives each person, by bucket."""
+        return self._recounted(ranges).select(*recount.PERSON_COLUMNS)
+
+    def _at(self, ranges: Ranges | None) -> Read:
+        lakehouse = self.lakehouse
+
+        def restricted(name: str) -> DataFrame:
+            other = TABLES[name]
+            return lookups.seen_by(lakehouse, self.table, other, lakehouse.read(other), ranges)
+
+        return restricted
+
+    def _recounted(self, ranges: Ranges | None) -> DataFrame:
+        """The table's own recount, looked for once a run if it has times."""
+        at = self.commit.as_of or self.now
+        landed = _landed(self.lakehouse, at)
+
+        def read(name: str) -> DataFrame:
+            return landed[name] if name in landed else self._at(ranges)(name)
+
+        def find() -> DataFrame:
+            assert self.table.recount is not None
+            frame: DataFrame = applied(self.table.recount, read, at, self.commit.config)
+            return self.lakehouse.spark.cached(frame) if self.table.time_column else frame
+
+        return self.lakehouse.once(self.table, f"recount of {self.table.name} in {ranges}", find)
+
+    def _hashes(self, ranges: Ranges | None, columns: Sequence[str], known: DataFrame) -> DataFrame:
+        [through] = (s for s in self.table.subjects if s.columns == tuple(columns))
+        # Values that a table hides would be others for one with other options.
+        assert isinstance(through, Through) and not set(columns) & set(self.table.pseudonymised)
+
+        def find() -> DataFrame:
+            rows = known.dropna()  # null, which is never found, has a hash
+            return self.lakehouse.spark.cached(rows.select(row_hash(rows, columns).alias(HASH)))
+
+        name = f"hashes of {through} at {self.now} in {ranges}"
+        return self.lakehouse.once(TABLES[through.table], name, find)
 
 
 def compared(table: Table) -> list[str]:
@@ -156,13 +201,13 @@ def compared(table: Table) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _landed(lakehouse: Lakehouse, at: int) -> tuple[DataFrame, DataFrame]:
+def _landed(lakehouse: Lakehouse, at: int) -> Mapping[str, DataFrame]:
     """Everyone who landed and their devices, as `recount` has them, looked for once a run."""
 
-    def found() -> tuple[DataFrame, DataFrame]:
+    def found() -> Mapping[str, DataFrame]:
         landed = lakehouse.scan(CUSTOMER_LANDING)
-        cached = lakehouse.spark.cached
-        return cached(recount.people(landed, at)), cached(recount.devices(landed, at))
+        made = {PEOPLE: recount.people(landed, at), DEVICES: recount.devices(landed, at)}
+        return {name: lakehouse.spark.cached(frame) for name, frame in made.items()}
 
     return lakehouse.once(CUSTOMER_LANDING, f"landed at {at}", found)
 
@@ -171,9 +216,10 @@ def _consenting(lakehouse: Lakehouse, now: int) -> tuple[DataFrame, DataFrame]:
     """The people who consent, and their devices, looked for once a run."""
 
     def found() -> tuple[DataFrame, DataFrame]:
-        people, devices = _landed(lakehouse, now)
-        people = people.where("agrees").select("email")
-        theirs = devices.join(people, "email", "left_semi").select("serialNumber").distinct()
+        landed = _landed(lakehouse, now)
+        people = landed[PEOPLE].where("agrees").select("email")
+        devices = landed[DEVICES].join(people, "email", "left_semi")
+        theirs = devices.select("serialNumber").distinct()
         return people, lakehouse.spark.cached(theirs)
 
     return lakehouse.once(CUSTOMER_LANDING, f"consenting at {now}", found)

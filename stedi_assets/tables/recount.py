@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from stedi_assets.policy import Options
 
 
-PERSON = "person"
+PERSON, EXPECTED = "person", "expected"
+# The columns that a recount by bucket of time and person has besides others.
+PERSON_DDL = f"`{BUCKET}` bigint, `{PERSON}` string, `{EXPECTED}` bigint"
+PERSON_COLUMNS = BUCKET, PERSON, EXPECTED
 
 
 def people(customer_landing: DataFrame, as_of: int) -> DataFrame:
@@ -80,7 +83,7 @@ def customers(people: DataFrame, devices: DataFrame) -> DataFrame:
     """
     counted = devices.groupBy("email").agg(F.count(F.lit(1)).alias("devices"))
     return people.join(counted, "email", "left").agg(
-        total(F.when(F.col("agrees"), F.coalesce("devices", F.lit(1)))).alias("expected"),
+        total(F.when(F.col("agrees"), F.coalesce("devices", F.lit(1)))).alias(EXPECTED),
         F.count_if("impossible").alias("impossible_consent"),
         F.count(F.lit(1)).alias("people"),
         F.count_if("agrees").alias("people_agreeing"),
@@ -138,7 +141,7 @@ def pairs(
     of_two = F.when(~F.col("matches"), F.col("rows"))
     before = F.when(F.col("consented") >= F.col("timestamp"), F.col("rows"))
     return found.groupBy(bucket("timestamp"), F.col("user").alias(PERSON)).agg(
-        total("rows").alias("expected"),
+        total("rows").alias(EXPECTED),
         total(of_two).alias("pairs_of_two_people"),
         total(before).alias("readings_before_consent"),
     )
@@ -167,7 +170,7 @@ def own_pairs(
     phones = accelerometer_trusted.select(F.col("user").alias(PERSON), "timestamp")
     theirs = (F.col("email") == F.col(PERSON)) & (F.col("sensorReadingTime") == F.col("timestamp"))
     found = beside.join(phones, theirs).groupBy(bucket("timestamp"), PERSON)
-    return found.agg(total("readings").alias("expected"))
+    return found.agg(total("readings").alias(EXPECTED))
 
 
 def kept_rows(table: Table, frames: Mapping[str, DataFrame]) -> DataFrame:
@@ -203,7 +206,7 @@ def unique_rows(rows: DataFrame, columns: Sequence[str], time_column: str | None
     unique = rows.groupBy(*by, *columns).agg(F.sum(F.lit(1)).alias("times"))
     count = F.count(F.lit(1))
     return unique.groupBy(*([BUCKET] if by else [])).agg(
-        count.alias("expected"), (total("times") - count).alias("repeated")
+        count.alias(EXPECTED), (total("times") - count).alias("repeated")
     )
 
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stedi_assets.lakehouse import kept_counts
-from stedi_assets.lakehouse.kept_counts import FOLDER, STATE
+from stedi_assets.lakehouse import lookups
+from stedi_assets.lakehouse.kept_counts import CODE, STATE
+from stedi_assets.lakehouse.lookups import VALUE_COUNTS
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table
 from stedi_assets.tables.value_counts import ROWS, value_counts
 from stedi_assets_tests.incremental import Runs
@@ -31,12 +32,12 @@ FIRST, LAST = -(2**63), 2**63 - 1
 def kept(runs: Runs, table: Table) -> Iterator[Path]:
     """The files of a table's value counts."""
     zone = "records" if table in LANDING_TABLES else table.zone
-    return (runs.lakehouse / table.source / zone / FOLDER).glob("*.parquet")
+    return (runs.lakehouse / table.source / zone / VALUE_COUNTS).glob("*.parquet")
 
 
 def counts(runs: Runs, table: Table) -> Counter:
     """The value counts of a table, as a run that begins finds them."""
-    return Counter(map(tuple, runs.stored().value_counts(table).collect()))
+    return Counter(map(tuple, lookups.value_counts(runs.stored(), table).collect()))
 
 
 def anew(runs: Runs, table: Table) -> Counter:
@@ -112,6 +113,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "of another state": damaged(
         lambda rows: rows.drop_columns([STATE]).append_column(STATE, [["other"] * len(rows)])
     ),
+    "by other code": damaged(
+        lambda rows: rows.drop_columns([CODE]).append_column(CODE, [["other"] * len(rows)])
+    ),
 }
 
 
@@ -127,12 +131,16 @@ def test__value_counts__that_are_damaged_are_counted_anew(
     assert counts(runs, TABLE) == before
 
 
-def test__value_counts__by_other_code_are_counted_anew(
-    runs: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = counts(runs, TABLE)
-    files = {path.name for path in kept(runs, TABLE)}
-    monkeypatch.setattr(kept_counts, "_code", lambda: "other")
+@pytest.mark.parametrize("event", [new_readings, a_withdrawal])
+def test__people__are_those_of_the_whole_table(runs: Runs, event: Callable[[Runs], object]) -> None:
+    event(runs)
 
-    assert counts(runs, TABLE) == before
-    assert not files & {path.name for path in kept(runs, TABLE)}
+    figures = runs.run_equal().figures
+
+    for table in ("machine_learning_curated", "training_set"):
+        _, counts = figures[f"{table}/counts"]
+        assert counts["people"] in (1, 2)
+        assert counts["fewest_rows_of_a_person"] > 0
+    [*kept] = runs.lakehouse.glob("customer/curated/_person_counts*/*.parquet")
+    assert {row["person"] for path in kept for row in pq.read_table(path).to_pylist()}
+    assert not [*runs.lakehouse.glob("machine_learning/**/_person_counts*")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stedi_assets.erasure.record import records
+from stedi_assets.lakehouse import lookups
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.lakehouse import Lakehouse
@@ -123,7 +124,7 @@ def _origins(lakehouse: Lakehouse, table: Table, lost: DataFrame) -> list[tuple[
         values = {n: person(o) if o in people else F.col(o) for n, o in names.items()}
         time = next((n for n, o in names.items() if o == landing.time_column), None)
         if time is None:
-            rows = lakehouse.values(landing, list(names.values()))
+            rows = lookups.values(lakehouse, landing, list(names.values()))
         else:
             # The embedded engine holds the left side.
             times = lost.select(F.col(time).alias("_time")).distinct()

@@ -156,7 +156,7 @@ def _counts(table: Table, counted: Counted) -> AssetCheckResult:
         check_name=checks.COUNTS.name,
         passed=rows == expected,
         description=None if rows == expected else f"{rows:,} rows, but expected {expected:,}",
-        metadata={"rows": rows, "expected": expected, **further, **counted.further},
+        metadata={"rows": rows, "expected": expected, **further, **counted.people},
     )
 
 
