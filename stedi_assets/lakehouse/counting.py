@@ -44,6 +44,7 @@ class Counted(BaseModel, frozen=True):
         people: How many people have rows in the table, and the fewest that one of them has, where
             the recount is by person.
         by_bucket: Whether all that a recount counts is counted by bucket.
+        by_person: Whether it is by person too.
         shares_before: Check to the share with which the one that it finds now is compared, of
             checks with a bound.
     """
@@ -53,6 +54,7 @@ class Counted(BaseModel, frozen=True):
     schema_faults: tuple[str, ...] = ()
     people: Mapping[str, int] = {}
     by_bucket: bool = True
+    by_person: bool = False
     shares_before: Mapping[str, float] = {}
 
     @functools.cached_property
@@ -108,6 +110,7 @@ class Counted(BaseModel, frozen=True):
             buckets=kept | dict(others.buckets),
             faults=others.faults,
             schema_faults=others.schema_faults,
+            by_person=others.by_person,
         )
 
 
@@ -208,6 +211,7 @@ def counted(
         faults=faults,
         schema_faults=wrong,
         by_bucket=all(BUCKET in row for row in recounted),
+        by_person=bool(time and table.recount) and recount.PERSON in given.recounted().columns,
     )
 
 

@@ -103,7 +103,7 @@ def verified(lakehouse: Lakehouse, table: Table, now: int, pseudonyms: Pseudonym
     options = str(commit.config)
     if last is not None and last.options == options:
         found = found.since(table, last.counted)
-    if table.time_column and table.recount:
+    if found.by_person:
         expected = found.totals[recount.EXPECTED]
         people = lookups.person_counts(lakehouse, table, reader.counted_by_person, expected)
         found = found.model_copy(update={"people": counting.figures_of_people(people)})

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.orchestration.history import INSTANCE
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRAINING
 from stedi_assets.training import load
 from stedi_assets.training import manifest as manifests
@@ -26,8 +27,15 @@ def test__version__in_a_bucket(
     s3_lakehouse_uri: str, settings: dict[str, str], tmp_path: Path
 ) -> None:
     source = shutil.copytree(PROJECT / "data", tmp_path / "source")
-    place = {"STEDI_LAKEHOUSE_URI": s3_lakehouse_uri, "STEDI_SOURCE_DATA": str(source)}
-    environment = settings | place | {"STEDI_PSEUDONYM_KEY": PSEUDONYMS.key}
+    home = tmp_path / "home"  # a history is of one lakehouse
+    home.mkdir()
+    shutil.copy(INSTANCE, home)
+    environment = settings | {
+        "DAGSTER_HOME": str(home),
+        "STEDI_LAKEHOUSE_URI": s3_lakehouse_uri,
+        "STEDI_SOURCE_DATA": str(source),
+        "STEDI_PSEUDONYM_KEY": PSEUDONYMS.key,
+    }
 
     def launch(job: str) -> None:
         command = [str(Path(sys.executable).with_name("dg")), "launch", "--job", job]
