@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -122,12 +122,14 @@ class _Reader:
         table: The table.
         commit: What is kept with it.
         now: The time by which to judge consent (epoch milliseconds, UTC).
+        recounts: The table's own recounts of some times, or of all.
     """
 
     lakehouse: Lakehouse
     table: Table
     commit: Commit
     now: int
+    recounts: dict[Ranges | None, DataFrame] = field(default_factory=dict)
 
     def given(self, ranges: Ranges | None) -> Given:
         """What the counts of some times read, or those of all."""
@@ -163,19 +165,21 @@ class _Reader:
         return restricted
 
     def _recounted(self, ranges: Ranges | None) -> DataFrame:
-        """The table's own recount, looked for once a run if it has times."""
+        """The table's own recount; cached if it has times."""
+        if ranges in self.recounts:
+            return self.recounts[ranges]
+        assert self.table.recount is not None
         at = self.commit.as_of or self.now
         landed = _landed(self.lakehouse, at)
 
         def read(name: str) -> DataFrame:
             return landed[name] if name in landed else self._at(ranges)(name)
 
-        def find() -> DataFrame:
-            assert self.table.recount is not None
-            frame: DataFrame = applied(self.table.recount, read, at, self.commit.config)
-            return self.lakehouse.spark.cached(frame) if self.table.time_column else frame
-
-        return self.lakehouse.once(self.table, f"recount of {self.table.name} in {ranges}", find)
+        found: DataFrame = applied(self.table.recount, read, at, self.commit.config)
+        if self.table.time_column:
+            found = self.lakehouse.spark.cached(found)
+        self.recounts[ranges] = found
+        return found
 
     def _hashes(self, ranges: Ranges | None, columns: Sequence[str], known: DataFrame) -> DataFrame:
         [through] = (s for s in self.table.subjects if s.columns == tuple(columns))
