@@ -94,7 +94,7 @@ class Erasure:
         self.record.files_renamed[table.name] = erased.renamed
         self.record.ambiguous[table.name] = erased.ambiguous
         self.record.read[table.name] = erased.read
-        self._delete_store_versions(table)
+        self._delete_other_copies(table)
         self._erase_records(table)
 
     def _erase_records(self, landed: Table) -> None:
@@ -111,8 +111,7 @@ class Erasure:
         elif self.lakehouse.state(table):
             self.lakehouse.write(table, None)
         maintenance.delete_old_versions(uri)
-        lookups.forget_counts(self.lakehouse, landed)
-        self._delete_store_versions(table)
+        self._delete_other_copies(table)
         if why := maintenance.why_old_files_remain(uri):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
         files = self.stored.data_files(uri)
@@ -189,8 +188,7 @@ class Erasure:
         uri = self.lakehouse.uri_of(table)
         spared = published.spared(uri) if table == TRAINING_SET else frozenset[str]()
         self.record.tables[table.name] = asdict(maintenance.delete_old_versions(uri, spared))
-        lookups.forget_counts(self.lakehouse, table)
-        self._delete_store_versions(table)
+        self._delete_other_copies(table)
         if why := maintenance.why_old_files_remain(uri, spared):
             raise LakehouseError(f"{table.name} {why}, then run {JOB} again.", Code.PEOPLE_LEFT)
         if count := self._count_left(table, uri, spared):
@@ -287,7 +285,9 @@ class Erasure:
             "or this one is slow."
         )
 
-    def _delete_store_versions(self, table: Table) -> None:
+    def _delete_other_copies(self, table: Table) -> None:
+        """Deletes the counts of a table, and what the store keeps of replaced files."""
+        lookups.forget_counts(self.lakehouse, table)
         with storage_faults(uri := self.lakehouse.uri_of(table)):
             if not storage.open_folder(uri).delete_noncurrent_versions():
                 self.record.store_versions_kept.append(table.name)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ValidationError
 
 from stedi_assets.lakehouse import changes, counting, delta, digests, lookups
+from stedi_assets.lakehouse import counted as counted_module
 from stedi_assets.lakehouse.changes import Change, Ranges
 from stedi_assets.lakehouse.commit import UNKNOWN, Commit
-from stedi_assets.lakehouse.counting import ROWS, Counted, Given, Read, counted
+from stedi_assets.lakehouse.counted import ROWS, Counted
+from stedi_assets.lakehouse.counting import Given, Read, counted
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.plan import is_fresh
 from stedi_assets.pseudonyms import Pseudonyms
@@ -266,7 +268,9 @@ def _are_the_same(lakehouse: Lakehouse, table: Table, first: Change, ranges: Ran
 
 def _code(table: Table) -> str:
     own = [table.rule.__module__] if table.rule else []
-    return code.version(__name__, counting, checks, recount, subjects, plausible, *own)
+    return code.version(
+        __name__, counted_module, counting, checks, recount, subjects, plausible, *own
+    )
 
 
 def _load(lakehouse: Lakehouse, table: Table) -> _Stored | None:

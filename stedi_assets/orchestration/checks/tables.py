@@ -8,7 +8,7 @@ from dagster import AssetCheckResult, AssetCheckSeverity, ResourceParam
 from stedi_assets.catalog.glue import GlueCatalog
 from stedi_assets.catalog.registration import register
 from stedi_assets.lakehouse import maintenance
-from stedi_assets.lakehouse.counting import Counted
+from stedi_assets.lakehouse.counted import Counted
 from stedi_assets.lakehouse.delta import TableState
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.lakehouse.verified import compared, verified
