@@ -16,14 +16,14 @@ from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables.buckets import time_in
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from stedi_assets.engine.spark import SparkResource
     from stedi_assets.lakehouse.changes import Changes, Ranges
     from stedi_assets.storage.folder import Folder, StoredFile
 
-# What was counted: the id of the state of the table, and by which code.
-STATE, CODE = "_state", "_code"
+# What was counted, by which code, and in which write: the id of the state of the table, and others.
+MARK = "_of"
 
 
 @dataclass(frozen=True)
@@ -59,54 +59,83 @@ class KeptCounts:
         folder = storage.open_folder(self.uri)
         with storage_faults(self.uri):
             stored = folder.files()
-        kept, state = self._stored(stored)
-        new = changes.since(seen, state) if kept is not None else None
-        found = kept if new == () else None
-        if found is None and kept is not None and new:
-            found = self._with_changes(count, kept, new)
-        if found is None or self._sum_of(found) != total:
-            found, new = self.spark.cached(count(None)), None
-        if new != ():
-            self._keep(folder, found, seen[-1].id, stored)
+        state = self._state_of(stored)
+        new = changes.since(seen, state)
+        if new == () and (found := self._read(stored, total)) is not None:
+            return found
+        ranges = changes.ranges_of(new) if new else None
+        if ranges is not None:
+            counts = self._others(stored, ranges).unionByName(count(ranges))
+            if (found := self._replaced(folder, stored, counts, seen[-1].id, total)) is not None:
+                return found
+        found = self._replaced(folder, stored, count(None), seen[-1].id, None)
+        assert found is not None
         return found
 
-    def _stored(self, stored: list[StoredFile]) -> tuple[DataFrame | None, str | None]:
-        """What is kept, and of which state; None where that is not known, or it is of several."""
+    def _stored(self, stored: list[StoredFile]) -> DataFrame:
+        files = [file.uri for file in stored if file.name.endswith(".parquet")]
+        session: SparkSession = self.spark.spark_session
+        ddl = f"{self.ddl}, `{MARK}` string"
+        reader = session.read.schema(ddl)
+        return reader.parquet(*files) if files else session.createDataFrame([], ddl)
+
+    def _state_of(self, stored: list[StoredFile]) -> str | None:
+        """The state that was counted; None where it is not known, or of several writes."""
         from pyspark.errors import PySparkException
 
-        files = [file.uri for file in stored if file.name.endswith(".parquet")]
-        if not files:
-            return None, None
-        session = self.spark.spark_session
         # Another run may have replaced them meanwhile.
         with contextlib.suppress(PySparkException):
-            ddl = f"{self.ddl}, `{STATE}` string, `{CODE}` string"
-            kept = self.spark.cached(session.read.schema(ddl).parquet(*files))
-            marks = kept.select(STATE, CODE).distinct().limit(2).collect()
-            if [row[CODE] for row in marks] == [self.code]:
-                return kept.drop(STATE, CODE), marks[0][STATE]
-        return None, None
+            marks = self._stored(stored).select(MARK).distinct().limit(2).collect()
+            if len(marks) == 1 and marks[0][0]:
+                state, code, _ = marks[0][0].split("/")
+                return state if code == self.code else None
+        return None
 
-    def _with_changes(
-        self, count: Callable[[Ranges | None], DataFrame], kept: DataFrame, new: Changes
+    def _read(self, stored: list[StoredFile], total: int) -> DataFrame | None:
+        """What is kept, cached; None where it cannot be read, or is not whole."""
+        from pyspark.errors import PySparkException
+
+        with contextlib.suppress(PySparkException):
+            found = self.spark.cached(self._stored(stored).drop(MARK))
+            return found if self._sum_of(found) == total else None
+        return None
+
+    def _others(self, stored: list[StoredFile], ranges: Ranges) -> DataFrame:
+        """What is kept of other times."""
+        at = self._stored(stored).drop(MARK).withColumn("_time", time_in())
+        return at.where(f"not ({changes.condition('_time', ranges)})").drop("_time")
+
+    def _replaced(
+        self,
+        folder: Folder,
+        before: list[StoredFile],
+        counts: DataFrame,
+        state: str,
+        total: int | None,
     ) -> DataFrame | None:
-        ranges = changes.ranges_of(new)
-        if ranges is None:
-            return None
-        at = kept.withColumn("_time", time_in())
-        others = at.where(f"not ({changes.condition('_time', ranges)})").drop("_time")
-        return self.spark.cached(others.unionByName(count(ranges)))
+        """Keeps other counts in place of what is kept; None, and not, if they are not whole.
 
-    def _keep(
-        self, folder: Folder, counts: DataFrame, state: str, before: list[StoredFile]
-    ) -> None:
+        They are read back, since a cluster computes anew what it has cached and lost.
+        """
+        from pyspark.errors import PySparkException
         from pyspark.sql import functions as F
 
+        mark = f"{state}/{self.code}/{changes.new_id()}"
+        old = {file.name for file in before}
         with storage_faults(self.uri):
             folder.create()
-            kept = counts.withColumns({STATE: F.lit(state), CODE: F.lit(self.code)})
-            kept.write.mode("append").parquet(self.uri)
-            folder.remove([file.name for file in before])
+            try:
+                counts.withColumn(MARK, F.lit(mark)).write.mode("append").parquet(self.uri)
+            except PySparkException:
+                if total is None:
+                    raise
+                return None  # what is kept may have been replaced meanwhile
+            written = [file for file in folder.files() if file.name not in old]
+            kept = self._stored(written).where(F.col(MARK) == mark).drop(MARK)
+            found = self.spark.cached(kept)
+            whole = total is None or self._sum_of(found) == total
+            folder.remove(sorted(old) if whole else [file.name for file in written])
+        return found if whole else None
 
     def _sum_of(self, counts: DataFrame) -> int:
         from pyspark.sql import functions as F

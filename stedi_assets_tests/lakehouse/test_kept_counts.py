@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stedi_assets.lakehouse import lookups
-from stedi_assets.lakehouse.kept_counts import CODE, STATE
+from stedi_assets.lakehouse.kept_counts import MARK
 from stedi_assets.lakehouse.lookups import VALUE_COUNTS
 from stedi_assets.tables import LANDING_TABLES, TABLES, Table
 from stedi_assets.tables.value_counts import ROWS, value_counts
@@ -101,6 +101,13 @@ def damaged(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], object]:
     return lambda path: pq.write_table(change(pq.read_table(path)), path)
 
 
+def marked(rows: pa.Table, part: int) -> pa.Table:
+    """The rows with another part of what they are said to be of."""
+    mark = rows[MARK][0].as_py().split("/")
+    mark[part] = "other"
+    return rows.drop_columns([MARK]).append_column(MARK, [["/".join(mark)] * len(rows)])
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "gone": Path.unlink,
     "empty": lambda path: path.write_bytes(b""),
@@ -110,12 +117,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "without rows": damaged(lambda rows: rows.slice(0, 0)),
     "without the last": damaged(lambda rows: rows.slice(0, len(rows) - 1)),
     "without a column": damaged(lambda rows: rows.drop_columns([ROWS])),
-    "of another state": damaged(
-        lambda rows: rows.drop_columns([STATE]).append_column(STATE, [["other"] * len(rows)])
-    ),
-    "by other code": damaged(
-        lambda rows: rows.drop_columns([CODE]).append_column(CODE, [["other"] * len(rows)])
-    ),
+    "of another state": damaged(lambda rows: marked(rows, 0)),
+    "by other code": damaged(lambda rows: marked(rows, 1)),
 }
 
 
