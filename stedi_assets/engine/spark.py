@@ -92,6 +92,11 @@ class SparkResource(LazyPySparkResource):
             return self._cached[-1]
         return checkpointed(frame)
 
+    @property
+    def computes_again(self) -> bool:
+        """Whether rows that are cached may be lost with a worker, and are computed again then."""
+        return self._engine is None
+
     def _start_embedded(self) -> EmbeddedEngine:
         limit = memory.available()
         defaults = {

@@ -113,29 +113,30 @@ class KeptCounts:
         state: str,
         total: int | None,
     ) -> DataFrame | None:
-        """Keeps other counts in place of what is kept; None, and not, if they are not whole.
-
-        They are read back, since a cluster computes anew what it has cached and lost.
-        """
+        """Keeps other counts in place of what is kept; None, and not, if they are not whole."""
         from pyspark.errors import PySparkException
         from pyspark.sql import functions as F
 
-        mark = f"{state}/{self.code}/{changes.new_id()}"
-        old = {file.name for file in before}
         with storage_faults(self.uri):
-            folder.create()
             try:
-                counts.withColumn(MARK, F.lit(mark)).write.mode("append").parquet(self.uri)
+                found = self.spark.cached(counts)
+                if total is not None and self._sum_of(found) != total:
+                    return None
             except PySparkException:
                 if total is None:
                     raise
                 return None  # what is kept may have been replaced meanwhile
-            written = [file for file in folder.files() if file.name not in old]
-            kept = self._stored(written).where(F.col(MARK) == mark).drop(MARK)
-            found = self.spark.cached(kept)
-            whole = total is None or self._sum_of(found) == total
-            folder.remove(sorted(old) if whole else [file.name for file in written])
-        return found if whole else None
+            folder.create()
+            mark = f"{state}/{self.code}/{changes.new_id()}"
+            found.withColumn(MARK, F.lit(mark)).write.mode("append").parquet(self.uri)
+            old = sorted(file.name for file in before)
+            if self.spark.computes_again:
+                # Of files that are about to be deleted.
+                written = [file for file in folder.files() if file.name not in old]
+                kept = self._stored(written).where(F.col(MARK) == mark)
+                found = self.spark.cached(kept.drop(MARK))
+            folder.remove(old)
+        return found
 
     def _sum_of(self, counts: DataFrame) -> int:
         from pyspark.sql import functions as F
