@@ -57,7 +57,7 @@ class KeptCounts:
         if not seen:
             return self.spark.cached(count(None))
         folder = storage.open_folder(self.uri)
-        with storage_faults(self.uri):
+        with storage_faults(self._table_uri):
             stored = folder.files()
         state = self._state_of(stored)
         new = changes.since(seen, state)
@@ -71,6 +71,11 @@ class KeptCounts:
         found = self._replaced(folder, stored, count(None), seen[-1].id, None)
         assert found is not None
         return found
+
+    @property
+    def _table_uri(self) -> str:
+        """The folder of the table, which faults name: a file that is damaged may be one of its."""
+        return self.uri.rpartition("/")[0]
 
     def _stored(self, stored: list[StoredFile]) -> DataFrame:
         files = [file.uri for file in stored if file.name.endswith(".parquet")]
@@ -117,7 +122,7 @@ class KeptCounts:
         from pyspark.errors import PySparkException
         from pyspark.sql import functions as F
 
-        with storage_faults(self.uri):
+        with storage_faults(self._table_uri):
             try:
                 found = self.spark.cached(counts)
                 if total is not None and self._sum_of(found) != total:
@@ -150,5 +155,5 @@ class KeptCounts:
             LakehouseError: If storage fails.
         """
         folder = storage.open_folder(self.uri)
-        with storage_faults(self.uri):
+        with storage_faults(self._table_uri):
             folder.remove([file.name for file in folder.files()])

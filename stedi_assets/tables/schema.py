@@ -108,7 +108,8 @@ class Check:
         of: What it counts: `rows` of the table, or `people` who landed.
         applies: Which tables have it, of a check that follows from declarations.
         count: A function of frames that counts what is at fault, its parameters named like those of
-            a rule; None where the recount counts it along, in a column by the check's name.
+            a rule, or `people` and others above; None where the recount counts it along, in a
+            column by the check's name.
     """
 
     name: str

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.lakehouse import lookups
 from stedi_assets.lakehouse.kept_counts import MARK
 from stedi_assets.lakehouse.lookups import VALUE_COUNTS
@@ -147,3 +148,14 @@ def test__people__are_those_of_the_whole_table(runs: Runs, event: Callable[[Runs
     [*kept] = runs.lakehouse.glob("customer/curated/_person_counts*/*.parquet")
     assert {row["person"] for path in kept for row in pq.read_table(path).to_pylist()}
     assert not [*runs.lakehouse.glob("machine_learning/**/_person_counts*")]
+
+
+def test__value_counts__of_a_damaged_file_name_its_table(runs: Runs) -> None:
+    for path in [*kept(runs, TABLE), *(runs.lakehouse / TABLE.location).glob("*.parquet")]:
+        path.write_bytes(b"")
+
+    with pytest.raises(LakehouseError) as raised:
+        counts(runs, TABLE)
+
+    assert raised.value.code is Code.DATA_FILE_DAMAGED
+    assert f"{runs.lakehouse / TABLE.location}:" in str(raised.value)
