@@ -29,6 +29,8 @@ def conditions(command: str, rounds: int, compared: str) -> Iterator[str]:
     yield (
         f"- Each figure is the median of {rounds} runs, all taking turns; in brackets, the least "
         "and the greatest wall clock."
+        if rounds > 1
+        else "- Each figure is from one run, all taking turns."
     )
     yield "- Wall clock and processor time are from command to exit, imports and start-up included."
     yield "- Memory is the most that all processes of the command had resident at one time."

@@ -236,11 +236,13 @@ def _contenders(found: Mapping[int, Scale[Contender]]) -> Iterator[str]:
         yield f"| {contender.name} | `{contender.script}` | {contender.writes} |"
     yield ""
     yield (
-        "Each reads JSON lines and makes the eight tables, each read back from its files. The "
-        "whole command also runs the checks, draws the pictures and keeps the run's history. The "
+        "Each reads JSON lines and makes the eight tables up to machine_learning_curated, each "
+        "read back from its files. The whole command also makes customer_training and "
+        "training_set, runs the checks, draws the pictures and keeps the run's history. The "
         "transformations are the project's own code without those. Both copy and hash the files, "
-        "judge every line, quarantine what is malformed, take each person's latest word and keep "
-        "each reading once; so do the rivals of the same duty. The other rivals trust every line."
+        "judge every line, quarantine what is malformed, judge each person's current consent and "
+        "keep each reading once; so do the rivals of the same duty. The other rivals trust every "
+        "line."
     )
 
 

@@ -14,9 +14,10 @@ Written by `python -m docs.errors`.
 
 A command that fails, a failed step and a message about a failed run say what is wrong in one
 sentence, after its code in brackets: `[DISK_FULL] The lakehouse cannot be used at …`. A failed step
-in the Dagster UI has the code in its metadata too. Nothing is lost: every table is at its last good
-version. What is marked *retried* may pass by itself, so a step that meets it is tried once more.
-Ctrl-C ends a command with "Cancelled" and exit status 130, any of these with 1.
+in the Dagster UI has the code in its metadata too. Every table stays at its last good version, but
+one that `LOG_DAMAGED` or `DATA_FILE_DAMAGED` names. What is marked *retried* may pass by itself: a
+step that makes a table is tried once more, one that only evaluates checks is not. Ctrl-C ends a
+command with "Cancelled" and exit status 130, any of these with 1, an unknown option with 2.
 
 | code | what is wrong | fix | |
 | --- | --- | --- | --- |

@@ -117,7 +117,7 @@ def sql(query: str | None, file: Path | None, output: str) -> None:
     Without --query and --file it opens a console, or runs what is piped in.
     """
     if query is not None and file is not None:
-        raise click.UsageError("--query and --file exclude each other.")
+        raise click.UsageError("--query and --file cannot be used together.")
     from stedi_assets.console import shell
 
     sys.exit(0 if shell.main(_lakehouse_uri(), query, file, output) else 1)
@@ -179,7 +179,9 @@ def replay(source: str) -> None:
 @stedi.command()
 @click.option("--out", type=FILE, default=Path("data"), help="The folder to write into.")
 @click.option("--seed", default=7, help="Seed of every random choice.")
-@click.option("--scale", type=click.IntRange(1), default=1, help="Times 956 customers.")
+@click.option(
+    "--scale", type=click.IntRange(1), default=1, help="How many times 956 customers to write."
+)
 @share("--malformed", help="Unreadable lines added to each file, as a fraction of its records.")
 @share("--duplicates", help="Records written a second time, as a fraction of all.")
 @share("--withdrawn", help="Consenting customers who withdraw later, as a fraction of them.")

@@ -61,12 +61,18 @@ class Code(enum.Enum):
         "which writers overwrite each other",
         "Use one that does",
     )
-    NO_ANSWER = ("it does not answer", "Start it, or correct AWS_ENDPOINT_URL or the network")
+    NO_ANSWER = (
+        "the service does not answer",
+        "Start it, or correct AWS_ENDPOINT_URL or the network",
+    )
     CUT_ANSWER = (
         "its answer is cut short, or is not that of an object store",
         "Wait for it, or correct AWS_ENDPOINT_URL",
     )
-    OVERLOADED = ("it fails for the moment, or has too many requests", "Wait a minute")
+    OVERLOADED = (
+        "the service fails for the moment, or has too many requests",
+        "Wait a minute",
+    )
     REFUSED = ("the system or the service refuses it", "Correct what it names")
     WRITE_CONFLICT = (
         "another run or a device wrote it at the same time",

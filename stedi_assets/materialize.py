@@ -82,7 +82,9 @@ class Report:
                 seconds = event.step_success_data.duration_ms / 1000
                 self.outcomes[str(event.step_key)].seconds = seconds
             case DagsterEventType.STEP_UP_FOR_RETRY:
-                self.console.print(f"{event.step_key}: storage failed; trying again shortly")
+                self.console.print(
+                    f"{event.step_key}: failed for a reason that may pass; trying again"
+                )
             case DagsterEventType.STEP_FAILURE:
                 self._failed(event)
             case DagsterEventType.RUN_FAILURE if not self.failed_steps:

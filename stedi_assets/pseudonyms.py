@@ -36,7 +36,7 @@ class Pseudonyms:
         from pyspark.sql import functions as F
 
         inner, outer = self._pads()
-        # As data they stand in no plan, and so in no message of the engine and no page of its UI.
+        # As data, so that no query plan, message or page of the engine contains them.
         pads = frame.sparkSession.createDataFrame([(inner, outer)], "_inner binary, _outer binary")
         digest = F.unhex(F.sha2(F.concat("_inner", F.encode(column, "UTF-8")), 256))
         pseudonym = F.sha2(F.concat("_outer", digest), 256)

@@ -115,7 +115,8 @@ OF_STORAGE: dict[Code, tuple[Exception, str]] = {
     ),
     Code.NO_ANSWER: (
         botocore.EndpointConnectionError(endpoint_url="http://127.0.0.1:9"),
-        f"{AT}it does not answer. Start it, or correct AWS_ENDPOINT_URL or the network, {KEPT}",
+        f"{AT}the service does not answer. Start it, or correct AWS_ENDPOINT_URL or the network, "
+        f"{KEPT}",
     ),
     Code.CUT_ANSWER: (
         aws(signs.INCOMPLETE),
@@ -124,7 +125,7 @@ OF_STORAGE: dict[Code, tuple[Exception, str]] = {
     ),
     Code.OVERLOADED: (
         aws("SlowDown"),
-        f"{AT}it fails for the moment, or has too many requests. Wait a minute, {KEPT}",
+        f"{AT}the service fails for the moment, or has too many requests. Wait a minute, {KEPT}",
     ),
     Code.REFUSED: (
         aws("MethodNotAllowed", "of ann@example.com.json"),
@@ -278,7 +279,7 @@ ELSEWHERE: dict[Code, tuple[Callable[[Path], object], str]] = {
     Code.FILE_CHANGED: (
         _file_changed,
         "A file of file://… changed while it was copied, so it has not landed. Run again when "
-        "whoever writes it has ended; settle_seconds waits for that.",
+        "it is complete; settle_seconds leaves recently modified files to the next run.",
     ),
     Code.NOT_MATERIALISED: (
         lambda folder: Lakehouse(str(folder), SparkResource()).arrow(CUSTOMER_TRUSTED),

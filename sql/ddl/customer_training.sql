@@ -1,4 +1,4 @@
--- A curated customer's device, and who of those they share devices with comes first.
+-- A curated customer's device, and the smallest address of those who share devices with them.
 --
 -- email string: E-mail address, which names the person (personal data)
 -- serialnumber string: Serial number of a Step Trainer

@@ -23,8 +23,8 @@ GENERATED = "# Generated from the declarations by `make generate`. See docs/CONT
 PERSONAL, INTERNAL = "restricted", "internal"
 USE = "Research and the training of models, within the consent of the people it is about."
 LEAVES = (
-    "Who withdraws leaves with the next run, and old versions are deleted: read the current "
-    "version anew, and keep no copy."
+    "The next run removes people who have withdrawn, and old versions are deleted: read the "
+    "current version each time, and keep no copy."
 )
 NO_USE = "Operating the lakehouse. Not for research or training: its people may not have consented."
 NAMES_NO_ONE = "It names no one: do not link its rows to people."

@@ -104,7 +104,7 @@ def _engine(settings: Settings) -> Finding:
 
 
 def _policy(settings: Settings) -> Finding:
-    """Whether the training table is as strict as the policy."""
+    """Whether the tables with options are as strict as the policy."""
     from stedi_assets.lakehouse import delta
 
     policy = settings.policy
@@ -151,8 +151,8 @@ def notifier(settings: Settings, send_test: bool) -> Finding:
 
     channels = notifiers(settings)
     if not channels:
-        said = "failed runs are reported in the log alone. Set STEDI_SLACK_WEBHOOK_URL or "
-        return Finding(State.OFF, f"{said}STEDI_SNS_TOPIC_ARN to hear of them.")
+        said = "failed runs are reported only in the log. Set STEDI_SLACK_WEBHOOK_URL or "
+        return Finding(State.OFF, f"{said}STEDI_SNS_TOPIC_ARN to be notified.")
     if send_test:
         for channel in channels:
             channel.notify(TEST_MESSAGE, TEST_MESSAGE)

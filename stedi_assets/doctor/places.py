@@ -24,8 +24,10 @@ PROBE = "_doctor"  # Delta passes over a name with a leading _
 
 def credentials(settings: Settings) -> Finding:
     """Whether there are AWS credentials, where any are needed."""
-    if not (settings.lakehouse_uri.startswith(S3) or settings.glue_database):
-        return Finding(State.OFF, "not needed: the lakehouse is a folder.")
+    if not (
+        settings.lakehouse_uri.startswith(S3) or settings.glue_database or settings.sns_topic_arn
+    ):
+        return Finding(State.OFF, "not needed: neither S3, Glue nor SNS is set.")
     from stedi_assets.storage import aws_settings
 
     with service_faults("The AWS credentials cannot be used", AGAIN):
@@ -59,7 +61,7 @@ def lakehouse(settings: Settings) -> Finding:
 
 
 def _write(folder: Folder) -> None:
-    """Writes a file and removes it; between, it must not be overwritten by who does not know it."""
+    """Writes a probe file, makes sure that a conditional write does not replace it; removes it."""
     name = f"{PROBE}-{os.getpid()}"
     folder.write(name, "first", None)
     try:
@@ -75,7 +77,9 @@ def _write(folder: Folder) -> None:
 def source(settings: Settings) -> Finding:
     """Whether the source files can be listed."""
     if not settings.source_data:
-        return Finding(State.OFF, "STEDI_SOURCE_DATA is nothing: files arrive in landing alone.")
+        return Finding(
+            State.OFF, "STEDI_SOURCE_DATA is nothing: files arrive in landing by themselves."
+        )
     from stedi_assets.orchestration.source import SourceData
 
     counts = {}

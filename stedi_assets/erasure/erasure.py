@@ -287,7 +287,7 @@ class Erasure:
 
     def _delete_other_copies(self, table: Table) -> None:
         """Deletes the counts of a table, and what the store keeps of replaced files."""
-        lookups.forget_counts(self.lakehouse, table)
+        lookups.delete_counts(self.lakehouse, table)
         with storage_faults(uri := self.lakehouse.uri_of(table)):
             if not storage.open_folder(uri).delete_noncurrent_versions():
                 self.record.store_versions_kept.append(table.name)

@@ -25,8 +25,8 @@ class Remainder:
     Attributes:
         line: Its text, or None if nothing is left.
         ambiguous: How many of its segments may be of the people or of others: those that stay,
-            with a name alone, or a phone or a device that others have too; and text that goes for
-            a phone or a device, though it has another person's address.
+            with a name or birthday alone, or a phone or a device that others have too; and text
+            that goes for a phone or a device, though it has another person's address.
     """
 
     line: str | None

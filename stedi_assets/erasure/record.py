@@ -96,8 +96,8 @@ class Record:
             f"Proof: {_some(sum(self.read.values()), 'row')} and lines, all that is left of "
             f"{_some(len(self.read), 'table')}, were read afterwards, and none is theirs. "
             f"Ambiguous: {_some(sum(self.ambiguous.values()), 'text')}. Text with their own phone "
-            "or device beside another person's address is deleted; text with a name alone, or a "
-            "phone or a device that others have too, stays."
+            "or device beside another person's address is deleted; text with a name or birthday "
+            "alone, or a phone or a device that others have too, stays."
             + (f" The bucket keeps old versions of {kept} until its lifecycle rule." * bool(kept))
         )
 

@@ -102,8 +102,8 @@ class Whom:
             if not unknown:
                 return
         raise LakehouseError(
-            f"{len(unknown):,} of the {len(self.asked):,} pseudonyms in erase_from_landing are of "
-            "no one who landed, is in a table or in quarantine, or was erased before. Nothing was "
+            f"{len(unknown):,} of the {len(self.asked):,} pseudonyms in erase_from_landing match "
+            "no person who landed, is in a table or quarantine, or was erased before. Nothing was "
             "done. Make them by `make pseudonyms` with the STEDI_PSEUDONYM_KEY that this job has; "
             "of someone who has only just arrived, materialise the lakehouse first."
         )
@@ -111,7 +111,7 @@ class Whom:
     def _known(
         self, others: Iterable[Iterable[DataFrame]], malformed: Iterable[str]
     ) -> Iterator[set[str]]:
-        """Pseudonyms of the asked, by where they are known from; the dearer to ask the later."""
+        """Pseudonyms of the asked, by where they are known from, the cheapest first."""
         yield set(map(self.pseudonyms.of_text, self.addresses))
         yield {person for record in records(self.lakehouse.uri) for person in record["people"]}
         for frames in others:
@@ -133,9 +133,9 @@ class Whom:
     @functools.cached_property
     def _left(self) -> DataFrame:
         """What identifies the people who have left or were asked for, cached for the run."""
-        words = consent.latest_records(self.customers, self.as_of)
+        latest = consent.latest_records(self.customers, self.as_of)
         asked = F.col("email").isin(*self.addresses) if self.addresses else F.lit(False)
-        left = words.where(~F.col(consent.AGREES) | asked).select("email")
+        left = latest.where(~F.col(consent.AGREES) | asked).select("email")
         return self.lakehouse.spark.cached(_identifiers(self.customers, left))
 
     def _people(self, identifiers: DataFrame | None) -> People:

@@ -87,7 +87,7 @@ class Audit:
             return Audited(compared)
         if damaged is None and (why := self._outdated(table, state)):
             return Audited(compared, left_out=why)
-        trust.forget(self.lakehouse.uri_of(table))
+        trust.require_rebuild(self.lakehouse.uri_of(table))
         return Audited(compared, fault=damaged if compared.equal else _fault(table, compared))
 
     def _audited_records(self, landing: Table) -> Audited:
@@ -105,11 +105,11 @@ class Audit:
                 compared = digests.compare(landing, expected, stored)
         except LakehouseError as error:
             if error.code is Code.DATA_FILE_DAMAGED:
-                trust.forget(self.lakehouse.uri_of(table))
+                trust.require_rebuild(self.lakehouse.uri_of(table))
             raise
         if compared.equal:
             return Audited(compared)
-        trust.forget(self.lakehouse.uri_of(table))
+        trust.require_rebuild(self.lakehouse.uri_of(table))
         return Audited(compared, fault=_fault(table, compared))
 
     def _compared(

@@ -102,7 +102,7 @@ class Commit(BaseModel, frozen=True):
         last = self.changes[-1].model_copy(update={"version": version})
         return self.model_copy(update={"changes": (*self.changes[:-1], last)})
 
-    def forgetting(self) -> Commit:
+    def without_provenance(self) -> Commit:
         """The commit without what a later run would need to make less than the whole table."""
         return self.model_copy(update={"made_from": {}, "valid": None, "changes": ()})
 

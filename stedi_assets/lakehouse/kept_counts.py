@@ -148,7 +148,7 @@ class KeptCounts:
 
         return int(counts.agg(F.coalesce(F.sum(self.sums), F.lit(0))).collect()[0][0])
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Deletes what is kept.
 
         Raises:

@@ -87,15 +87,15 @@ class Lakehouse:
         """Reads what has landed of a source, as `Records.take_in`."""
         records = self.records(table)
         records.take_in(anew=anew, run=run)
-        self._forget(table)
-        self._forget(quarantine_of(table))
+        self._drop(table)
+        self._drop(quarantine_of(table))
         return records
 
     def look_again(self, table: Table) -> None:
         """Lists a landing folder anew, of which others have changed files."""
         self._landing.pop(table.name, None)
         self._records.pop(table.name, None)
-        self._forget(table)
+        self._drop(table)
 
     def records(self, table: Table) -> Records:
         """The records of a source's landing folder."""
@@ -244,7 +244,7 @@ class Lakehouse:
         if self._in_bucket and rows is not None and not callable(rows):
             kept = rows = self.cached(rows)
         written = writer.overwrite(uri, table, rows, commit, version)
-        self._forget(table)
+        self._drop(table)
         self._states[table.name] = written
         if kept is not None:
             self._frames[table.name] = kept
@@ -273,7 +273,7 @@ class Lakehouse:
         assert before is not None and table.time_column is not None
         where = changes.condition(table.time_column, ranges)
         commit = self._after(table, commit).changed(id, before.version + 1, ranges)
-        self._forget(table)
+        self._drop(table)
         uri = self.uri_of(table)
         written = writer.update(uri, table, rows, commit, before.version, where)
         self._states[table.name] = written
@@ -288,7 +288,7 @@ class Lakehouse:
         before = self.state(table)
         assert before is not None
         commit = self._after(table, commit)
-        self._forget(table)
+        self._drop(table)
         written = writer.note(self.uri_of(table), commit, before.version)
         self._states[table.name] = written
         return written
@@ -313,7 +313,7 @@ class Lakehouse:
         """A commit with the table's changes before it."""
         return commit.model_copy(update={"changes": self.changes(table)})
 
-    def _forget(self, table: Table) -> None:
+    def _drop(self, table: Table) -> None:
         """Has the next reader look at a table anew."""
         self._states.pop(table.name, None)
         self._frames.pop(table.name, None)

@@ -1,4 +1,4 @@
-"""What rules and checks look up in a table: its different values, and how many rows have them."""
+"""What rules and checks look up in a table: its unique values, and how many rows have them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def seen_by(
 
 
 def values(lakehouse: Lakehouse, table: Table, columns: Sequence[str]) -> DataFrame:
-    """The different values in columns of a table, looked for once a run."""
+    """The unique values in columns of a table, looked for once a run."""
 
     def find() -> DataFrame:
         counted = table.time_column and set(columns) <= set(counts.texts_of(table))
@@ -71,12 +71,12 @@ def person_counts(
     return _kept_person_counts(lakehouse, table).of(count, total, lakehouse.changes(table))
 
 
-def forget_counts(lakehouse: Lakehouse, table: Table) -> None:
+def delete_counts(lakehouse: Lakehouse, table: Table) -> None:
     """Deletes the counts that are kept of a table, if it has times."""
     if table.time_column is not None:
-        _kept_value_counts(lakehouse, table).forget()
+        _kept_value_counts(lakehouse, table).delete()
         if table.recount is not None:
-            _kept_person_counts(lakehouse, table).forget()
+            _kept_person_counts(lakehouse, table).delete()
 
 
 def _kept_value_counts(lakehouse: Lakehouse, table: Table) -> KeptCounts:

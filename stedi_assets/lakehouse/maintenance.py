@@ -76,7 +76,9 @@ def maintain(
             entry["version"] > version and entry["operation"] not in delta.CHANGES_NO_ROW
             for entry in stored.history(stored.version() - version)
         ):
-            trust.forget(uri)  # a run wrote meanwhile, and what is kept is of the version before
+            trust.require_rebuild(
+                uri
+            )  # a run wrote meanwhile, and what is kept is of the version before
     return Maintained(compacted, len(removed), sum(sizes.get(name, 0) for name in removed))
 
 

@@ -123,7 +123,7 @@ def next_version(
         assert last is not None
         other = plans.differing(lakehouse.scan(table), frame, table.column_names)
         if not other.limit(1).count():
-            same = replace(plan, mode=Mode.UNCHANGED, reason=f"{plan.reason}, but no row is other")
+            same = replace(plan, mode=Mode.UNCHANGED, reason=f"{plan.reason}, but no row differs")
             return NewVersion(same, last.commit.id or "", None, commit)
     people = None
     if last is not None and table.time_column is None and set(last.columns) >= set(frame.columns):

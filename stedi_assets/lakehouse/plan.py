@@ -106,7 +106,7 @@ def planned(
         why += ", and at which times is not known"
         return Plan(Mode.WHOLE, why, made_from=made_from)
     if not ranges:
-        why += ", but nothing that a row of it is of"
+        why += ", but no row of this table depends on it"
         return Plan(Mode.UNCHANGED, why, made_from=made_from)
     if state.rows > MANY_ROWS and _share_of_rows(lakehouse, table, ranges) > MAX_SHARE:
         return Plan(Mode.WHOLE, f"{why}, at most of its times", made_from=made_from)
@@ -169,7 +169,7 @@ def _why_unknown(lakehouse: Lakehouse, table: Table, wanted: Commit) -> str | No
     if state is None:
         return "it was not made before"
     if state.foreign:
-        return "another than a run has written it"
+        return "something other than a run has written it"
     last = state.commit
     if last.id is None or not last.made_from:
         return "what it was made of is not known"
@@ -180,7 +180,7 @@ def _why_unknown(lakehouse: Lakehouse, table: Table, wanted: Commit) -> str | No
         ("split", last.split, wanted.split),
     ):
         if then != now:
-            return f"it was made with other {part}" if part == "options" else f"its {part} is other"
+            return f"its {part} {'have' if part == 'options' else 'has'} changed"
     return None
 
 

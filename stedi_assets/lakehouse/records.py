@@ -32,8 +32,8 @@ from stedi_assets.tables.columns import BATCH, REPLACED, SUPERSEDED
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# In how many batches files are read that need not be told apart: to tell many apart is slow, and
-# what is in a batch is read anew once one of its files is gone.
+# How many batches the files of a first load are read in: many are slow to read apart, and a batch
+# is read anew once one of its files is gone.
 BATCHES = 16
 BATCH_BYTES = 4 << 20  # as many as make a data file of some size
 
@@ -83,7 +83,7 @@ class Records:
         return self._profile(taken)
 
     def take_in(self, *, anew: bool = False, run: str | None = None) -> Taken:
-        """Reads what has landed and was not read yet, and forgets what is no longer in landing.
+        """Reads what has landed and was not read yet, and drops what is no longer in landing.
 
         Args:
             anew: Whether to read everything, whatever is known of it.
@@ -192,7 +192,7 @@ class Records:
         return {each.id: each.source for each in landed if each.source in superseded}
 
     def _is_left(self, taken: Taken) -> bool:
-        """Whether there is anything to read, or to forget."""
+        """Whether there is anything to read, or to drop."""
         broken, unread = self._stale(taken)
         return bool(broken or unread)
 

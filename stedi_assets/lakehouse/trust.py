@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
 
 
-def forget(uri: str) -> None:
+def require_rebuild(uri: str) -> None:
     """Has the next run make a table anew: in an empty commit, it keeps only what runs judge by.
 
     The rows stay as they are. Where there is no table nothing is done.
@@ -21,7 +21,7 @@ def forget(uri: str) -> None:
         LakehouseError: If its log is damaged or its storage fails.
     """
     if state := delta.state(uri):
-        writer.keep(uri, state.commit.forgetting())
+        writer.keep(uri, state.commit.without_provenance())
 
 
 def kept_by_maintenance(table: DeltaTable) -> str:
@@ -42,7 +42,7 @@ def kept_alone(table: DeltaTable) -> str:
     kept, foreign = delta.last_kept(table)
     if not foreign:
         return kept
-    return Commit.read(kept).forgetting().model_copy(update={"foreign": True}).text
+    return Commit.read(kept).without_provenance().model_copy(update={"foreign": True}).text
 
 
 def commit_without_rows(uri: str, table: DeltaTable, kept: str) -> None:

@@ -138,7 +138,7 @@ def _next(uri: str, commit: Commit, version: int) -> TableState:
     """The state that a commit made; if that is not the one after a version no one relies on it."""
     state, _ = _written(uri, commit, version + 1)
     if state.version != version + 1:
-        keep(uri, commit.forgetting())
+        keep(uri, commit.without_provenance())
         raise table_fault(uri, Code.WRITE_CONFLICT)
     return state
 

@@ -166,7 +166,7 @@ def _typed(column: Column) -> Expression:
 
 def _value(column: Column) -> Expression:
     """The column's value, read from its text; null where that would lose anything."""
-    # Of a line as declared the embedded engine gives the digits, JVM Spark a number's shortest.
+    # Of a conforming line Sail gives the digits as typed, JVM Spark a number's shortest form.
     plain = F.get_json_object(LINE, f"$.{column.name}")
     conforming = stored(column, plain.cast(parsed_type(column)))
     return F.when(F.col(CONFORMS), conforming).otherwise(_value_with_care(column))

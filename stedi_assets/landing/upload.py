@@ -119,7 +119,8 @@ def _upload(
             landing.remove([landed.name])
             raise LakehouseError(
                 f"A file of {source.uri} changed while it was copied, so it has not landed. "
-                "Run again when whoever writes it has ended; settle_seconds waits for that.",
+                "Run again when it is complete; settle_seconds leaves recently modified files to "
+                "the next run.",
                 Code.FILE_CHANGED,
             )
 

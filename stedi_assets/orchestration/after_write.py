@@ -36,7 +36,7 @@ def io_manager(lakehouse: Lakehouse, catalog: GlueCatalog | None) -> LakehouseIO
 
 
 def draw(lakehouse: Lakehouse, table: Table) -> Mapping[str, Any]:
-    """The pictures of the training table, where all paths end; nothing of another.
+    """The pictures of machine_learning_curated, where all paths end; {} for any other table.
 
     The table is committed by then, so that a picture which fails is a warning with its reason.
     """

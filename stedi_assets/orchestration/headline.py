@@ -27,8 +27,8 @@ RUNS = dg.AssetSpec(
     owners=[DATA_TEAM],
     description=(
         "What each run of the lakehouse did, as numbers: files read, rows in the tables that no "
-        "other is made of, people who agree, who came and who left, rows that were removed for "
-        "those, and warnings that are new. *Plots* shows them over time; the list of "
+        "other is made of, people who agree, who came and who left, rows removed because people "
+        "withdrew, and warnings that are new. *Plots* shows them over time; the list of "
         "[runs](/runs) has them as tags. An erasure says how many people it erased, from where, "
         f"and how much was read to prove it.\n\n{metadata.LINK}"
     ),

@@ -7,7 +7,7 @@ from stedi_assets.orchestration import audit, erase, maintenance, publish
 materialize_lakehouse = dg.define_asset_job(
     "materialize_lakehouse",
     selection=dg.AssetSelection.all(),
-    description="Uploads what is new, rebuilds every table and checks them all.",
+    description="Uploads what is new, updates every table and checks it.",
     tags={"scope": "lakehouse"},
 )
 
@@ -15,7 +15,7 @@ refresh_from_landing = dg.define_asset_job(
     "refresh_from_landing",
     selection=dg.AssetSelection.all(),
     description=(
-        "Lands new files, rebuilds what is downstream of them and checks it. The landing sensor "
+        "Lands new files, updates what is downstream of them and checks it. The landing sensor "
         "starts it and selects its assets; started by hand it does so for every source."
     ),
     tags={"scope": "source"},

@@ -28,7 +28,7 @@ class LandingConfig(dg.Config):
         default=0.01,
         ge=0,
         le=1,
-        description="The check fails, and all downstream waits, above this share of fragments.",
+        description="The check fails, and all downstream waits, above this share of objects.",
     )
     max_implausible_share: float = Field(
         default=0.01,
@@ -47,7 +47,7 @@ class LandingConfig(dg.Config):
     rebuild: bool = Field(
         default=False,
         description=(
-            "Read every file anew, also of the source, even where its size and its modification "
+            "Read every file again, also of the source, even where its size and its modification "
             "time, or its ETag, are as they were."
         ),
     )

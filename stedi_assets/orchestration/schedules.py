@@ -10,7 +10,7 @@ daily = dg.ScheduleDefinition(
     job=jobs.materialize_lakehouse,
     cron_schedule="0 3 * * *",
     run_config=sensors.leave_out_fresh_files(LANDING_TABLES),
-    description="Rebuilds every table, every day at 03:00 UTC.",
+    description="Updates every table, every day at 03:00 UTC.",
 )
 
 weekly = dg.ScheduleDefinition(

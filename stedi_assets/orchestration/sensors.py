@@ -179,5 +179,5 @@ def _request(
 automation_conditions = dg.AutomationConditionSensorDefinition(
     "automation_conditions",
     target=dg.AssetSelection.all(),
-    description="Rebuilds a table when a table it is made of has changed and passed its checks.",
+    description="Updates a table when one of its parents has changed and passed its checks.",
 )

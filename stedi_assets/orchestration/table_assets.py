@@ -33,7 +33,9 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
 )
 CODE_REFERENCES = "dagster/code_references"
-_SHARE = "The share of the people in {part}, in per cent: at least 1, and all add up to 100."
+_SHARE = (
+    "The share of the groups of people in {part}, in per cent: at least 1, and all add up to 100."
+)
 SPLIT = {
     "seed": "With another seed people fall into other parts. It is no secret.",
     **{part: _SHARE.format(part=part) for part in PARTS},

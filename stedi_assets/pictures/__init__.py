@@ -53,7 +53,7 @@ def figures(read: Callable[[Table], DataFrame]) -> dict[str, Figures]:
 
 
 def metadata(figures: Mapping[str, Figures]) -> Mapping[str, Any]:
-    """The metadata of the training table: its pictures as Markdown, and their figures as JSON."""
+    """What machine_learning_curated shows: its pictures as Markdown, and their figures as JSON."""
     shown = {name: _markdown(name, found) for name, found in figures.items() if found}
     return {**shown, FIGURES: dg.MetadataValue.json(dict(figures))}
 

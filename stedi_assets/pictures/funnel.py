@@ -27,14 +27,14 @@ CAPTION = (
 
 
 def figures(read: Callable[[Table], DataFrame]) -> Figures:
-    """For each table that the lakehouse has its zone, rows and different people, in one query.
+    """For each table that the lakehouse has its zone, rows and unique people, in one query.
 
     Args:
         read: Hands out a table's rows.
     """
     counts = []
     for table in stages():
-        # The training table can be made where landing was cleared: its page then starts later.
+        # The last table can be made where landing was cleared: its page then starts later.
         with contextlib.suppress(LakehouseError):
             counts.append(_counted(table, read))
     united = functools.reduce(lambda one, other: one.unionByName(other), counts)
@@ -80,7 +80,7 @@ def steps(figures: Figures) -> list[tuple[str, str, int]]:
 
 
 def stages() -> list[Table]:
-    """The tables of the funnel: all but quarantine, zone by zone, the training table last."""
+    """Landing, trusted and curated tables, zone by zone."""
     order = [Zone.LANDING, Zone.TRUSTED, Zone.CURATED]
     return sorted(
         (table for table in TABLES.values() if table.zone in order),

@@ -1,4 +1,4 @@
-"""Readings of the training table over time and distance, by how strongly the phone moved.
+"""Readings of machine_learning_curated over time and distance, by how strongly the phone moved.
 
 The data has no labels, and none are derived: a class says how large one reading's acceleration is,
 √(x² + y² + z²), not what the person did. If the phone reports in g with gravity included, that

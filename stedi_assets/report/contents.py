@@ -10,7 +10,6 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from stedi_assets.lakehouse.lakehouse import Lakehouse
-from stedi_assets.orchestration.headline import LAST
 from stedi_assets.orchestration.notify import failure_message
 from stedi_assets.report.people import People, people
 from stedi_assets.report.status import TableStatus, statuses
@@ -52,7 +51,7 @@ class Contents:
     @property
     def last(self) -> Sequence[TableStatus]:
         """The tables that no other is made of, which models train on."""
-        return [each for each in self.statuses if each.table.name in LAST]
+        return [each for each in self.statuses if each.table.anonymous]
 
 
 def contents(defs: dg.Definitions, instance: dg.DagsterInstance, lakehouse: Lakehouse) -> Contents:

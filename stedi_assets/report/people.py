@@ -85,7 +85,7 @@ class People:
 
     @property
     def erased(self) -> int:
-        """How many people were erased, each once."""
+        """How many unique people were erased."""
         return len({person for each in self.erasures if each.finished for person in each.people})
 
     @property

@@ -92,7 +92,9 @@ def _warned(status: TableStatus, now: datetime) -> Iterator[Warned]:
         hours = f"{status.warns_after / timedelta(hours=1):g}"
         age = _span(now - status.materialized)
         said = f"It was last made {age} ago. {AGAIN}, or turn on the daily schedule."
-        yield Warned(name, "freshness", freshness, f"It is made every {hours} hours.", said)
+        yield Warned(
+            name, "freshness", freshness, f"It was made within the last {hours} hours.", said
+        )
 
 
 def _fix(check: CheckStatus) -> str:

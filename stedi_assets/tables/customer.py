@@ -50,7 +50,7 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
 
 
 def customer_training(customer_curated: DataFrame) -> DataFrame:
-    """Keeps the devices of the curated customers, and says who hangs together by sharing them."""
+    """Keeps the devices of the curated customers, and says which people they connect."""
     names = ["email", "serialNumber", "shareWithResearchAsOfDate"]
     return with_first_of_group(customer_curated.select(names).dropna(subset=["serialNumber"]))
 
@@ -120,7 +120,7 @@ CUSTOMER_CURATED = Table(
 CUSTOMER_TRAINING = Table(
     "customer",
     Zone.TRAINING,
-    "A curated customer's device, and who of those they share devices with comes first.",
+    "A curated customer's device, and the smallest address of those who share devices with them.",
     (
         *(
             replace(column, required=True)

@@ -1,4 +1,4 @@
-"""Who hangs together with whom by the devices that they share."""
+"""Groups of people who are connected by devices that they share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models train on: a device's and a phone's readings of the same millisecond."""
+"""A device's and a phone's readings of the same millisecond, paired for models to train on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Who agrees to research and how many rows tables must have, found another way than by the rules.
 
 Checks compare tables with these: aggregates where the rules rank, joins where they only restrict,
-consent judged anew. Only who a person and what a device is, they share.
+consent judged anew. They share only the definitions of a person and a device.
 """
 
 from __future__ import annotations

@@ -319,7 +319,7 @@ def _mistakes(table: Table) -> Iterator[str]:
     if derived and table.rule is None:
         yield "it has no rule"
     if AS_OF in _parameters(table.rule) and not table.dates:
-        yield "its rule takes as_of, but it has no dates, so nobody could know when time changes it"
+        yield "its rule takes as_of, but it has no dates, so no run knows when the clock changes it"
     if table.anonymous and table.personal:
         personal = next(column.name for column in table.columns if column.personal)
         yield f"it may name no one, but its column {personal} is personal data"

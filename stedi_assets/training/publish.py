@@ -71,7 +71,7 @@ def publish(
     last = remaining[-1] if remaining else None
     commit = state.commit
     if state.foreign or commit.id is None or commit.split is None or commit.as_of is None:
-        raise _refused("is not as a run has made it")
+        raise _refused("was changed by something other than a run")
     if last is not None and last.state == commit.id:
         return last, False
     if lacking := policy.beyond(commit.config):

@@ -207,7 +207,7 @@ def kept(uri: str) -> dict[str, Any]:
 def test__forget__keeps_rows_and_what_runs_judge_by(uri: str) -> None:
     append_trusted(uri)
 
-    trust.forget(uri)
+    trust.require_rebuild(uri)
 
     assert kept(uri).items() >= JUDGED_BY.items()
     assert kept(uri)["made_from"] == {}
@@ -215,7 +215,7 @@ def test__forget__keeps_rows_and_what_runs_judge_by(uri: str) -> None:
 
 
 def test__forget__no_table(tmp_path: Path) -> None:
-    trust.forget(f"file://{tmp_path}/none")
+    trust.require_rebuild(f"file://{tmp_path}/none")
     assert delta.state(f"file://{tmp_path}/none") is None
 
 

@@ -27,7 +27,9 @@ def row_count(table: Table) -> dg.AssetChecksDefinition:
     ) -> AssetCheckResult:
         shown = figures(lakehouse, table)
         if shown is None:
-            return _failed(f"{table.name} is not materialised as it is now. Materialise it.")
+            return _failed(
+                f"{table.name} has changed since it was last materialised. Materialise it."
+            )
         if table.zone is Zone.LANDING and (reason := _reads_otherwise(lakehouse, table)):
             return AssetCheckResult(passed=True, description=f"Not compared: {reason}.")
         try:
@@ -59,7 +61,7 @@ def _reads_otherwise(lakehouse: Lakehouse, table: Table) -> str | None:
     """Why Athena counts other rows of a landing table, if it does."""
     profile, folder = lakehouse.landing_profile(table), lakehouse.landing(table)
     if profile is not None and not profile.conforming:
-        return "Athena reads lines, and some are not just as declared"
+        return "Athena reads lines, and some are not conforming"
     if folder.current != folder.files:
         return "Athena reads superseded files too"
     return None

@@ -99,12 +99,12 @@ def malformed_share(
     allowed: float,
     quarantined: Callable[[], DataFrame],
 ) -> AssetCheckResult:
-    """Whether as much could be read as must be.
+    """Whether the share of malformed objects is within the threshold.
 
     Args:
         table: The landing table.
         profile: What was found in its files.
-        allowed: The share of fragments up to which the check only warns.
+        allowed: The share of objects up to which the check only warns.
         quarantined: The quarantine table, looked at only if it has rows.
     """
     reasons, over_lines = _looked_at(quarantined()) if profile.malformed else ({}, False)
@@ -143,7 +143,7 @@ def malformed_share(
 
 
 def implausible_share(table: Table, profile: LandingProfile, allowed: float) -> AssetCheckResult:
-    """Whether as many values can be as must.
+    """Whether the share of implausible values is within the threshold.
 
     Args:
         table: The landing table.

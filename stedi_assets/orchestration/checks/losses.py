@@ -77,7 +77,7 @@ def lost_rows(
 ) -> DataFrame:
     """The rows of the last version that the new one lacks, by some columns, `_rows` of each.
 
-    They are looked for by a hash, which takes less memory than the columns. No text is null there.
+    They are looked for by a hash, which takes less memory than the columns. Null text counts as "".
     """
     from pyspark.sql import functions as F
 

@@ -140,8 +140,8 @@ def _provenance(table: Table, made: TableState | None) -> AssetCheckResult:
         check_name=checks.PROVENANCE.name,
         passed=not foreign,
         description=(
-            f"Another than a run has written {table.name} since it was made. Find out who may, "
-            "then materialise it: the next run makes all of it anew."
+            f"Something other than a run has written {table.name} since it was made. Find out who "
+            "may, then materialise it: the next run makes all of it anew."
             if foreign
             else None
         ),

@@ -1,4 +1,4 @@
-"""The training table: the accelerations and distances of one millisecond, paired."""
+"""The training tables: the accelerations and distances of one millisecond, paired."""
 
 from collections import Counter
 
