@@ -156,8 +156,7 @@ audit: $(TEST) ## look every locked dependency up in OSV
 
 # The default lakehouse is elsewhere if the engine cannot write to this folder's path.
 reset: ## remove the lakehouse and the history, not the environment
-	@[ ! -x $(BIN)/python ] || $(BIN)/python -c 'import shutil; \
-		from stedi_assets import settings; shutil.rmtree(settings.default_lakehouse(), ignore_errors=True)'
+	@[ ! -x $(BIN)/stedi ] || $(BIN)/stedi reset
 	rm -rf .dagster lakehouse
 	@[ -z "$$STEDI_LAKEHOUSE_URI" ] || echo "The lakehouse that STEDI_LAKEHOUSE_URI names is left alone."
 
@@ -167,7 +166,7 @@ clean: reset ## remove the environment too, and all that is made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## print this
-	@sed -nE 's/^([a-z0-9-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 $(CONTRACT_TOOLS)/installed: .ci/contracts.lock | $(RUN)
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(CONTRACT_TOOLS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +88,19 @@ def dev(port: int) -> None:
     from stedi_assets import dev
 
     dev.serve(port, _home())
+
+
+@stedi.command()
+def reset() -> None:
+    """Remove the default lakehouse and the history of the current folder."""
+    from stedi_assets import dev, settings
+
+    history = Path.cwd() / ".dagster"
+    dev.require_unserved(history)
+    for folder in (settings.default_lakehouse(), history):
+        if folder.exists():
+            shutil.rmtree(folder)
+            click.echo(f"Removed {folder}.")
 
 
 @stedi.command()

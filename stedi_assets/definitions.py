@@ -53,7 +53,7 @@ def define(settings: Settings) -> dg.Definitions:
             headline.RUNS,
             *landing_assets.SOURCE_FILES,
             *landing_assets.ASSETS,
-            *(table_asset(table, settings.policy) for table in DELTA_TABLES),
+            *(table_asset(table, settings.policy, settings.split) for table in DELTA_TABLES),
         ],
         asset_checks=[*tables.CHECKS, drift.drift],
         jobs=jobs.JOBS,

@@ -159,6 +159,24 @@ def _served_once(home: Path, port: int) -> Iterator[IO[str]]:
         yield lock
 
 
+def require_unserved(folder: Path) -> None:
+    """Makes sure that no UI is served from the histories in a folder.
+
+    Raises:
+        LakehouseError: If one is.
+    """
+    for path in (folder / SERVED, *folder.glob(f"lakehouses/*/{SERVED}")):
+        with contextlib.suppress(FileNotFoundError), path.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LakehouseError(
+                    f"The history in {path.parent} is served at http://{HOST}:{lock.read()}. Stop "
+                    "that first (Ctrl-C where it runs).",
+                    Code.HISTORY,
+                ) from None
+
+
 def _serve(services: Services, port: int, folder: Path) -> None:
     code = folder / "code"  # a Unix socket, which other users cannot reach
     workspace = folder / "workspace.yaml"

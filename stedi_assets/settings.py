@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.policy import NO_OPTION, Options, setting_of
+from stedi_assets.split import DEFAULT_SPLIT, PARTS, SEED, Split
 
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?"
@@ -74,6 +75,28 @@ def _hosts(value: Any) -> Any:
                 {"name": name},
             )
     return tuple(filter(None, names))
+
+
+def _seed(value: str) -> str:
+    if value and not re.fullmatch(SEED, value):
+        raise PydanticCustomError(
+            MISTAKE,
+            "is not 1 to 64 letters, digits, points, hyphens or underscores. Choose another seed.",
+        )
+    return value or DEFAULT_SPLIT.seed
+
+
+def _shares(value: Any) -> Any:
+    try:
+        shares = tuple(map(int, value.split("/"))) if isinstance(value, str) and value else value
+        Split.of(dict(zip(PARTS, shares or DEFAULT_SPLIT.shares.values(), strict=True)))
+    except (LakehouseError, ValueError):
+        raise PydanticCustomError(
+            MISTAKE,
+            "is not the shares of train, validation and test. Write three whole numbers of at "
+            "least 1 that add up to 100, such as 80/10/10.",
+        ) from None
+    return shares or tuple(DEFAULT_SPLIT.shares.values())
 
 
 OnOff = Annotated[bool, BeforeValidator(_on_or_off)]
@@ -137,6 +160,21 @@ class Settings(BaseSettings):
     match_device: OnOff = Field(default=False, description=POLICY["match_device"])
     pseudonymise_devices: OnOff = Field(default=False, description=POLICY["pseudonymise_devices"])
 
+    split_seed: Annotated[str, BeforeValidator(_seed)] = Field(
+        default=DEFAULT_SPLIT.seed,
+        description=(
+            "The seed by which people fall into the parts of `training_set`. With another they "
+            "fall into others. It is no secret."
+        ),
+    )
+    split_shares: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_shares)] = Field(
+        default=tuple(DEFAULT_SPLIT.shares.values()),
+        description=(
+            "The shares of `train`, `validation` and `test` in `training_set`, in per cent, such "
+            "as `70/15/15`."
+        ),
+    )
+
     @classmethod
     def from_environment(cls) -> Settings:
         """Reads the STEDI_* variables.
@@ -153,6 +191,11 @@ class Settings(BaseSettings):
     def policy(self) -> Options:
         """The options of machine_learning_curated that every run obeys."""
         return Options(**{name: getattr(self, name) for name in NO_OPTION.as_dict()})
+
+    @property
+    def split(self) -> Split:
+        """How the training set is split."""
+        return Split(self.split_seed, *self.split_shares)
 
     @field_validator("lakehouse_uri")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from stedi_assets.errors import LakehouseError
 
 PARTS = ("train", "validation", "test")
+# It is shown to everyone, so that it must not be an e-mail address.
+SEED = r"[A-Za-z0-9_.-]{1,64}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Split:
         """The split among other values, such as those of a run configuration.
 
         Raises:
-            LakehouseError: If the shares cannot be used.
+            LakehouseError: If the seed or the shares cannot be used.
         """
         found = cls(**{name: values[name] for name in asdict(cls()) if name in values})
         if min(found.shares.values()) < 1 or sum(found.shares.values()) != 100:
@@ -41,7 +44,15 @@ class Split:
                 f"for validation and {found.test} for test. Choose whole numbers of at least 1 "
                 "that add up to 100."
             )
+        if not re.fullmatch(SEED, found.seed):
+            raise LakehouseError(
+                "The seed of the split is not 1 to 64 letters, digits, points, hyphens or "
+                "underscores. Choose another."
+            )
         return found
+
+    def __str__(self) -> str:
+        return f"{'/'.join(map(str, self.shares.values()))} by the seed {self.seed}"
 
     @property
     def shares(self) -> dict[str, int]:

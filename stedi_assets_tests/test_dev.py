@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import WebSocket, expect
 
 from docs import screenshots
+from stedi_assets import cli
 from stedi_assets.orchestration.headline import RUNS
 from stedi_assets.tables import LANDING_TABLES, TABLES, files_of
 from stedi_assets_tests import listening, ui
@@ -51,6 +52,16 @@ def chromium() -> None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+def test__reset__is_refused_while_a_ui_is_served(
+    address: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".dagster").symlink_to(home)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=re.escape(f"is served at {address}")):
+        cli.main(["reset"])
+    assert (home / "dev.lock").exists()
 
 
 def test__make_dev__serves_every_table(address: str, home: Path) -> None:

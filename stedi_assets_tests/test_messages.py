@@ -409,6 +409,7 @@ NOT_2XX = "Server returned non-2xx status code"
         ("Cannot load table state without protocol", "CUT_ANSWER"),
         ("Failed to commit transaction: 0", "WRITE_CONFLICT"),
         ("no credentials found in chain. Attempted:\n  Environment: …", "NO_CREDENTIALS"),
+        ("failed to load IMDS session token: request forbidden", "NO_CREDENTIALS"),
         ("Failed to allocate additional 1041.7 KB for ParquetSink", "OUT_OF_MEMORY"),
         ("Unable to copy data to file: No space left on device (os error 28)", "DISK_FULL"),
         ("Unable to open file /l/part#1: Read-only file system (os error 30)", "READ_ONLY"),

@@ -162,7 +162,7 @@ def test__run__that_meets_a_table_of_another_schema(
                 number = rows.column_names.index(column)
                 rows = rows.set_column(number, column, pa.array([value] * rows.num_rows))
             write_deltalake(place, rows, mode="overwrite", schema_mode="overwrite")
-            self.lakehouse._forget(table)
+            self.lakehouse._drop(table)
 
     monkeypatch.setattr(LakehouseIOManager, "handle_output", drifted)
 

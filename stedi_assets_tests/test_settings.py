@@ -10,6 +10,7 @@ import pytest
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.settings import Settings
+from stedi_assets.split import Split
 from stedi_assets.storage.address import as_uri
 from stedi_assets_tests.conftest import PROJECT
 
@@ -19,13 +20,30 @@ KEY = "0123456789abcdef" * 2
 def test__mistakes__a_sentence_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEDI_WEBSERVER_HOSTS", "dagster.example.com, a b")
     monkeypatch.setenv("STEDI_PSEUDONYMISE_DEVICES", "sometimes")
+    monkeypatch.setenv("STEDI_SPLIT_SHARES", "80/10")
 
     with pytest.raises(LakehouseError) as raised:
         Settings.from_environment()
 
-    hosts, devices = raised.value.args[0].splitlines()
+    hosts, devices, shares = raised.value.args[0].splitlines()
     assert hosts.startswith("STEDI_WEBSERVER_HOSTS has a b, which is not the name of a host.")
     assert devices.startswith("STEDI_PSEUDONYMISE_DEVICES is neither on nor off.")
+    assert shares.startswith("STEDI_SPLIT_SHARES is not the shares of train, validation and test.")
+
+
+@pytest.mark.parametrize("shares", ["90/10/10", "100/0/0", "a/b/c", "70,15,15", "120/-10/-10"])
+def test__split__wrong_shares(shares: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEDI_SPLIT_SHARES", shares)
+    with pytest.raises(LakehouseError, match="STEDI_SPLIT_SHARES"):
+        Settings.from_environment()
+
+
+def test__split__is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEDI_SPLIT_SEED", "another")
+    monkeypatch.setenv("STEDI_SPLIT_SHARES", "70/15/15")
+    assert Settings.from_environment().split == Split("another", 70, 15, 15)
+    monkeypatch.setenv("STEDI_SPLIT_SHARES", "")
+    assert Settings.from_environment().split == Split("another")
 
 
 def test__defaults__are_in_the_current_folder(

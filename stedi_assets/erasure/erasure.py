@@ -205,12 +205,13 @@ class Erasure:
             LakehouseError: If someone still is.
         """
         uri, people = self.lakehouse.uri_of(TRAINING_SET), self.whom.staying.select("email")
-        left = published.with_people_who_left(self.lakehouse, people)
-        if not left:
+        found = published.to_erase(self.lakehouse, people)
+        if not found:
             return
-        published.erase(uri, left, self.record.began)
-        self.record.published += [each.version for each in left]
-        if published.with_people_who_left(self.lakehouse, people):
+        for reason, versions in found.items():
+            published.erase(uri, versions, self.record.began, reason)
+            self.record.published += [each.version for each in versions]
+        if published.to_erase(self.lakehouse, people):
             raise LakehouseError(
                 f"Published versions of training_set have rows of people who left. {AGAIN}",
                 Code.PEOPLE_LEFT,

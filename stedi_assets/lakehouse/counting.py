@@ -33,7 +33,8 @@ class Given:
     Attributes:
         read: Gives a table's rows by its name: those of the times that are counted.
         whole: Gives all rows.
-        values: Gives the different values in a column of a table, of the rows that are counted.
+        values: Gives the values in a column of a table, of the rows that are counted; of a table
+            with times each once.
         value_counts: Gives the value counts of all rows of a table.
         hashes: Gives the hashes of readings of those who consent, by some columns.
         recounted: Gives the table's own recount of the rows that are counted.
@@ -223,7 +224,7 @@ def _personal(table: Table, given: Given, frame: DataFrame) -> int:
     values = checks.personal_values(table, CUSTOMER_LANDING, landed, frame)
     texts = [each for each in values if set(each[0]) <= set(texts_of(table))]
     if table.time_column and texts:
-        counts = given.value_counts(table.name)
-        if not checks.at_fault(counts, not_among=texts).collect()[0][0]:
+        known = given.value_counts(table.name)
+        if not any(checks.any_found(known, *each) for each in texts):
             values = [each for each in values if each not in texts]
     return int(checks.at_fault(frame, not_among=values).collect()[0][0]) if values else 0

@@ -34,10 +34,12 @@ def seen_by(
 
 
 def values(lakehouse: Lakehouse, table: Table, columns: Sequence[str]) -> DataFrame:
-    """The unique values in columns of a table, looked for once a run."""
+    """The values in columns of a table, of one with times each once, looked for once a run."""
+    if table.time_column is None:
+        return lakehouse.scan(table).select(*columns)
 
     def find() -> DataFrame:
-        counted = table.time_column and set(columns) <= set(counts.texts_of(table))
+        counted = set(columns) <= set(counts.texts_of(table))
         rows = value_counts(lakehouse, table) if counted else lakehouse.scan(table)
         return lakehouse.spark.cached(rows.select(*columns).distinct())
 

@@ -25,7 +25,7 @@ from stedi_assets.split import DEFAULT_SPLIT
 from stedi_assets.tables import TABLES, Table, checks, code, plausible, recount, subjects
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
 from stedi_assets.tables.hashes import HASH, row_hash
-from stedi_assets.tables.schema import DEVICES, PEOPLE, Through, applied
+from stedi_assets.tables.schema import DEVICES, PAIRED, PEOPLE, Through, applied, parameters
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -175,6 +175,8 @@ class _Reader:
         landed = _landed(self.lakehouse, at)
 
         def read(name: str) -> DataFrame:
+            if name == PAIRED:
+                return self._paired(ranges)
             return landed[name] if name in landed else self._at(ranges)(name)
 
         found: DataFrame = applied(self.table.recount, read, at, self.commit.config)
@@ -182,6 +184,17 @@ class _Reader:
             found = self.lakehouse.spark.cached(found)
         self.recounts[ranges] = found
         return found
+
+    def _paired(self, ranges: Ranges | None) -> DataFrame:
+        """Readings of one millisecond, paired once a run for all tables counted by them."""
+        tables = [TABLES[name] for name in parameters(recount.paired)]
+        ids = [each.id for table in tables for each in self.lakehouse.changes(table)[-1:]]
+
+        def find() -> DataFrame:
+            found: DataFrame = applied(recount.paired, self._at(ranges), self.now)
+            return self.lakehouse.spark.cached(found)
+
+        return self.lakehouse.once(tables[0], f"{PAIRED} of {ids} in {ranges}", find)
 
     def _hashes(self, ranges: Ranges | None, columns: Sequence[str], known: DataFrame) -> DataFrame:
         [through] = (s for s in self.table.subjects if s.columns == tuple(columns))

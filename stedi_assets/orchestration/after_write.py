@@ -6,7 +6,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import BaseModel, ValidationError
@@ -14,9 +14,13 @@ from pydantic import BaseModel, ValidationError
 from stedi_assets import pictures
 from stedi_assets.catalog import registration
 from stedi_assets.catalog.glue import GlueCatalog
+from stedi_assets.lakehouse import lookups
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.orchestration.io_manager import LakehouseIOManager
 from stedi_assets.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 NOT_DRAWN, DRAWN = "pictures_not_drawn", "pictures_drawn"
 FIGURES = "_figures.json"
@@ -71,6 +75,13 @@ def _drawn(lakehouse: Lakehouse, table: Table) -> _Drawn:
         recent = state.rows > ROWS_AT_ONCE and now - last.at < DAY
         if last.of is not None and (last.of == state.commit.id or recent):
             return last
-    found = _Drawn(of=state.commit.id, at=now, figures=pictures.figures(lakehouse.scan))
+
+    def counted(other: Table) -> DataFrame:
+        by_value = lookups.value_counts if other.time_column else Lakehouse.scan
+        return by_value(lakehouse, other)
+
+    one_in = max(1, -(-state.rows // ROWS_AT_ONCE))
+    figures = pictures.figures(lakehouse.scan(table), one_in, counted)
+    found = _Drawn(of=state.commit.id, at=now, figures=figures)
     lakehouse.keep_beside(table, FIGURES, found.model_dump_json())
     return found

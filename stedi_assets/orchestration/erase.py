@@ -132,7 +132,6 @@ def erase_people(
 @dg.job(
     name=JOB,
     config=pseudonyms_only,
-    tags={"scope": "files"},
     description=(
         "Removes people who have withdrawn consent from older versions, logs and quarantine, and "
         "those of `erase_from_landing` from landing files too; reads what is left to prove it, and "

@@ -92,7 +92,7 @@ def landing_asset(table: Table) -> dg.AssetsDefinition:
                     table,
                     kinds={"json"},
                     lineage=lineage,
-                    rule="Files as they arrived; never altered.",
+                    rule="Files as they arrived; only an erasure alters one.",
                     function=landing_asset,
                 ),
             ),

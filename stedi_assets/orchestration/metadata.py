@@ -28,7 +28,7 @@ WAITED = "hours_from_withdrawal_to_removal"
 # The graph of all assets with every group open. The UI names a group by its code location too, but
 # for one that no other location shares.
 GRAPH = "/asset-groups?expanded=" + ",".join(
-    f"global@global:{zone}" for zone in Zone if zone is not Zone.RECORDS
+    f"global@global:{group}" for group in (*(z for z in Zone if z is not Zone.RECORDS), "runs")
 )
 LINK = f"[All tables, from files to training]({GRAPH})"
 

@@ -30,6 +30,7 @@ def publish_version(
     if not new:
         context.log.info(f"Version {found.version} has the same rows, so nothing was published.")
         return
+    context.log.info(f"Version {found.version} is published, with {found.rows:,} rows.")
     figures = {f"{part}_{name}": n for part, c in found.counts.items() for name, n in c}
     evaluated = drift.evaluation(found)
     if not evaluated.passed:
@@ -48,7 +49,6 @@ def publish_version(
 
 @dg.job(
     name=JOB,
-    tags={"scope": "lakehouse"},
     description=(
         "Publishes the current version of training_set: it stays and can be cited until a person "
         "in it withdraws, with a manifest of what it holds and of how it differs from the version "

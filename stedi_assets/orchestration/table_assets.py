@@ -96,7 +96,9 @@ class TableConfig(dg.Config):
     )
 
 
-def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinition:
+def table_asset(
+    table: Table, policy: Options = NO_OPTION, split: Split = DEFAULT_SPLIT
+) -> dg.AssetsDefinition:
     """The asset of a table that a rule makes.
 
     Before the table is written the check `volume` compares its rows with the last version; what it
@@ -105,9 +107,10 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
     Args:
         table: The table.
         policy: The defaults of the options, for a rule that takes some.
+        split: The default of the split, for a rule that takes one.
     """
     assert table.rule is not None
-    config_type = _config(table, policy)
+    config_type = _config(table, policy, split)
     parents = [TABLES[name] for name in table.parents]
     described = definition(
         table,
@@ -131,6 +134,7 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
         chosen = config.model_dump() | dict.fromkeys(table.strict, True)
         options = Options.of(chosen) if table.has_options else NO_OPTION
         with faults_fail_step(retry=True), storage_faults(lakehouse.uri_of(table)):
+            chosen_split = Split.of(chosen) if table.is_split else None
             new = next_version(
                 lakehouse,
                 table,
@@ -138,7 +142,7 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
                 clock.now,
                 options,
                 pseudonyms,
-                split=Split.of(chosen) if table.is_split else None,
+                split=chosen_split,
                 rebuild=config.rebuild,
             )
             last = lakehouse.state(table)
@@ -154,6 +158,8 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
                 new = new.noting(accepted_rows=judged.next_accepted_rows)
         if judged is None or judged.passed:
             shown = _options_shown(options, policy) if table.has_options else {}
+            if chosen_split:
+                shown |= _split_shown(chosen_split, split)
             for name in shown:
                 context.log.info(f"{name}: {shown[name]}")
             version = code.digest(code_of_rows(table, lakehouse), str(options), new.id)
@@ -165,7 +171,11 @@ def table_asset(table: Table, policy: Options = NO_OPTION) -> dg.AssetsDefinitio
 
     asset: dg.AssetsDefinition = dg.asset(
         name=table.name,
-        code_version=code.digest(own_code(table), repr(policy if table.has_options else NO_OPTION)),
+        code_version=code.digest(
+            own_code(table),
+            repr(policy if table.has_options else NO_OPTION),
+            *([str(split)] if table.is_split else []),
+        ),
         automation_condition=FLOWS_ON,
         check_specs=[volume.spec(table)],
         output_required=False,  # there is none where the check fails
@@ -193,8 +203,8 @@ def _taking(
     return make
 
 
-def _config(table: Table, policy: Options) -> type[TableConfig]:
-    """The run configuration: that of any table, and the options with the policy as defaults."""
+def _config(table: Table, policy: Options, split: Split) -> type[TableConfig]:
+    """The run configuration: that of any table, options and split with the settings as defaults."""
     if not table.has_options:
         return TableConfig
     fields: dict[str, Any] = {
@@ -211,7 +221,7 @@ def _config(table: Table, policy: Options) -> type[TableConfig]:
     if table.is_split:
         fields |= {
             name: (type(default), Field(default=default, description=SPLIT[name]))
-            for name, default in dataclasses.asdict(DEFAULT_SPLIT).items()
+            for name, default in dataclasses.asdict(split).items()
         }
     name = f"{table.name.title().replace('_', '')}Config"
     return pydantic.create_model(name, __base__=TableConfig, **fields)
@@ -224,6 +234,17 @@ def _options_shown(options: Options, policy: Options) -> dict[str, str]:
         shown["holds_once"] = (
             f"{', '.join(once)}: for this run alone. Set {settings_of(once)} to have every run "
             "obey it."
+        )
+    return shown
+
+
+def _split_shown(chosen: Split, default: Split) -> dict[str, str]:
+    """What the materialisation shows of its split."""
+    shown = {"split": str(chosen)}
+    if chosen != default:
+        shown["split_holds_once"] = (
+            "The next run that names no split moves people back. Set STEDI_SPLIT_SEED and "
+            "STEDI_SPLIT_SHARES to keep this one."
         )
     return shown
 

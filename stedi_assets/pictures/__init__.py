@@ -42,9 +42,17 @@ DRAWINGS: Mapping[str, Drawing] = {
 }
 
 
-def figures(read: Callable[[Table], DataFrame]) -> dict[str, Figures]:
-    """The figures of all pictures, which takes a look at most of the tables."""
-    over_time, by_distance = movement.figures(read(SHOWN_ON))
+def figures(
+    readings: DataFrame, one_in: int, read: Callable[[Table], DataFrame]
+) -> dict[str, Figures]:
+    """The figures of all pictures.
+
+    Args:
+        readings: The rows of machine_learning_curated.
+        one_in: As `movement.figures` has it.
+        read: As `funnel.figures` has it.
+    """
+    over_time, by_distance = movement.figures(readings, one_in)
     return {
         "funnel": funnel.figures(read),
         "movement_over_time": over_time,

@@ -16,5 +16,5 @@ def markdown_table(names: Sequence[str], figures: Figures) -> str:
 
 
 def _text(value: Any) -> str:
-    text = "" if value is None else str(value)
+    text = f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -29,15 +29,16 @@ TIME, DISTANCE = "from (UTC)", "distance from"
 CAPTION = (
     "A class is the size of one reading's acceleration, √(x² + y² + z²), in the phone's own unit. "
     "The data has no labels: a class does not say what the person did. In g, with gravity "
-    "included, a phone at rest reads 1."
+    "included, a phone at rest reads 1. Of more than a million readings a sample is counted."
 )
 
 
-def figures(readings: DataFrame) -> tuple[Figures, Figures]:
+def figures(readings: DataFrame, one_in: int = 1) -> tuple[Figures, Figures]:
     """Counts the readings of each class in bins of time, and of distance.
 
     Args:
         readings: The rows of machine_learning_curated.
+        one_in: Of how many milliseconds one is looked at, and counted as many times.
 
     Returns:
         For each bin of time, and of distance, its start and the readings by class; empty if there
@@ -52,13 +53,15 @@ def figures(readings: DataFrame) -> tuple[Figures, Figures]:
     if t0 is None:
         return [], []
     size = F.sqrt(F.col("x") ** 2 + F.col("y") ** 2 + F.col("z") ** 2)
+    if one_in > 1:
+        readings = readings.where(F.pmod(F.xxhash64("timestamp"), F.lit(one_in)) == 0)
     counted = (
         readings.groupBy(
             F.when(size < BELOW, 0).when(size <= ABOVE, 1).otherwise(2).alias("movement"),
             F.floor((F.col("timestamp") - t0) * BINS / time).alias("time_bin"),
             F.floor((F.col("distanceFromObject") - d0) * BINS / distance).alias("distance_bin"),
         )
-        .agg(F.count(F.lit(1)).alias("readings"))
+        .agg((F.count(F.lit(1)) * one_in).alias("readings"))
         .collect()
     )
     over_time = _by_class(counted, "time_bin")

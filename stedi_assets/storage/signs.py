@@ -73,8 +73,10 @@ TEXTS = {
     "invalid json in log record|cannot load table state": Code.CUT_ANSWER,
     # Sail 0.7.2.
     "failed to commit transaction": Code.WRITE_CONFLICT,
-    "no credentials found in chain": Code.NO_CREDENTIALS,
+    "no credentials found in chain|failed to load imds session token": Code.NO_CREDENTIALS,
     "parquet error": Code.DATA_FILE_DAMAGED,
+    # Arrow 26.0, by the codec.
+    r"corrupt \w+ compressed data|\w+ decompress\w* failed": Code.DATA_FILE_DAMAGED,
     "failed to allocate additional|resources exhausted": Code.OUT_OF_MEMORY,
     # JVM Spark 4.2.1, which passes on what Java 17 says, and that what the C library says.
     "outofmemoryerror": Code.OUT_OF_MEMORY,

@@ -149,6 +149,12 @@ def all_found(frame: DataFrame, columns: Sequence[str], known: DataFrame) -> boo
     return not each.where("_known = 0").limit(1).count()
 
 
+def any_found(frame: DataFrame, columns: Sequence[str], known: DataFrame) -> bool:
+    """Whether any of a few rows has known values in some columns."""
+    few = frame.select(*columns).distinct()
+    return bool(few.join(known.toDF(*columns), list(columns), "left_semi").limit(1).count())
+
+
 def _marked(frame: DataFrame, columns: Sequence[str], known: DataFrame, mark: str) -> DataFrame:
     # The embedded engine holds a join's left side, which are the known values therefore.
     aliases = [f"{mark}_{column}" for column in columns]

@@ -92,18 +92,17 @@ def customers(people: DataFrame, devices: DataFrame) -> DataFrame:
     )
 
 
-def pairs(
+def paired(
     step_trainer_trusted: DataFrame,
     accelerometer_trusted: DataFrame,
     customer_curated: DataFrame,
-    options: Options,
 ) -> DataFrame:
-    """The rows of machine_learning_curated: phone readings by the device readings beside them.
+    """Pairs phone readings with the device readings beside them, for tables of such pairs.
 
     Returns:
-        For each `bucket` of time and each `person` in it: `expected`; of those,
-        `pairs_of_two_people` whose device is not registered to the phone's owner, and
-        `readings_before_consent` that are not later than the owner's consent.
+        For each `bucket` of time and each `person`, whose phone it was, how many `rows`; apart by
+        whether the device `matches`, so is registered to that person, and whether the readings are
+        not later than their consent, `before`, or than that with this device, `before_with_it`.
     """
     # Not count: the embedded engine fails to plan it where a table has one value of a key only.
     phones = accelerometer_trusted.groupBy("timestamp", "user").agg(
@@ -124,53 +123,44 @@ def pairs(
     devices = step_trainer_trusted.select("sensorReadingTime", "serialNumber")
     beside = devices.join(moved, F.col("sensorReadingTime") == F.col("timestamp"))
     theirs = (F.col("its_owner") == F.col("user")) & (F.col("owned") == F.col("serialNumber"))
-    found = owned.join(beside, theirs, "right").select(
-        "user",
-        "timestamp",
-        "consented",
-        "consented_with_it",
-        # Whoever owns no device moved beside another's.
-        F.col("owned").isNotNull().alias("matches"),
-        F.col("readings").alias("rows"),
+    return (
+        owned.join(beside, theirs, "right")
+        .groupBy(
+            bucket("timestamp"),
+            F.col("user").alias(PERSON),
+            # Whoever owns no device moved beside another's.
+            F.col("owned").isNotNull().alias("matches"),
+            (F.col("consented") >= F.col("timestamp")).alias("before"),
+            (F.col("consented_with_it") >= F.col("timestamp")).alias("before_with_it"),
+        )
+        .agg(total("readings").alias("rows"))
     )
+
+
+def pairs(paired: DataFrame, options: Options) -> DataFrame:
+    """The rows of machine_learning_curated.
+
+    Returns:
+        For each `bucket` of time and each `person` in it: `expected`; of those,
+        `pairs_of_two_people` whose device is not registered to the phone's owner, and
+        `readings_before_consent` that are not later than the owner's consent.
+    """
+    found = paired
     if options.match_device:
         found = found.where("matches")
     if options.after_consent_only:
-        consented = "consented_with_it" if options.match_device else "consented"
-        found = found.where(f"{consented} < timestamp")
-    of_two = F.when(~F.col("matches"), F.col("rows"))
-    before = F.when(F.col("consented") >= F.col("timestamp"), F.col("rows"))
-    return found.groupBy(bucket("timestamp"), F.col("user").alias(PERSON)).agg(
+        found = found.where("not before_with_it" if options.match_device else "not before")
+    return found.groupBy(BUCKET, PERSON).agg(
         total("rows").alias(EXPECTED),
-        total(of_two).alias("pairs_of_two_people"),
-        total(before).alias("readings_before_consent"),
+        total(F.when(~F.col("matches"), F.col("rows"))).alias("pairs_of_two_people"),
+        total(F.when(F.col("before"), F.col("rows"))).alias("readings_before_consent"),
     )
 
 
-def own_pairs(
-    step_trainer_trusted: DataFrame,
-    accelerometer_trusted: DataFrame,
-    customer_curated: DataFrame,
-) -> DataFrame:
-    """The rows of training_set: for each `bucket` of time and each `person` in it `expected`.
-
-    Device readings are counted by owner and time, so that each phone reading counts for as many.
-    Whose they are and since when say the customers, and not the groups of them.
-    """
-    owned = customer_curated.groupBy("email", "serialNumber").agg(
-        F.min("shareWithResearchAsOfDate").alias("consented")
-    )
-    readings = step_trainer_trusted.select("serialNumber", "sensorReadingTime")
-    beside = (
-        owned.join(readings, "serialNumber")
-        .where("sensorReadingTime > consented")
-        .groupBy("email", "sensorReadingTime")
-        .agg(F.sum(F.lit(1)).alias("readings"))
-    )
-    phones = accelerometer_trusted.select(F.col("user").alias(PERSON), "timestamp")
-    theirs = (F.col("email") == F.col(PERSON)) & (F.col("sensorReadingTime") == F.col("timestamp"))
-    found = beside.join(phones, theirs).groupBy(bucket("timestamp"), PERSON)
-    return found.agg(total("readings").alias(EXPECTED))
+def own_pairs(paired: DataFrame) -> DataFrame:
+    """The rows of training_set: for each `bucket` of time and each `person` in it `expected`."""
+    found = paired.where("matches and not before_with_it").groupBy(BUCKET, PERSON)
+    return found.agg(total("rows").alias(EXPECTED))
 
 
 def kept_rows(table: Table, frames: Mapping[str, DataFrame]) -> DataFrame:

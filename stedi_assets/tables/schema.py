@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # the options of the run and the split.
 AS_OF, OPTIONS, SPLIT = "as_of", "options", "split"
 # What a recount and a check may take too: everyone who landed and their devices, as `recount` has
-# them at the time by which they judge.
-PEOPLE, DEVICES = "people", "devices"
+# them at the time by which they judge. And a recount: device and phone readings of one millisecond.
+PEOPLE, DEVICES, PAIRED = "people", "devices", "paired"
 # And a check: a function that shows a column of a frame as its table does, and the value counts of
 # its table, which has times (see `value_counts`).
 SHOWN, VALUE_COUNTS = "shown", "value_counts"
@@ -226,17 +226,17 @@ class Table:
     @property
     def parents(self) -> list[str]:
         """The names of the tables that it is made of."""
-        return [name for name in _parameters(self.rule) if name not in GIVEN]
+        return [name for name in parameters(self.rule) if name not in GIVEN]
 
     @property
     def has_options(self) -> bool:
         """Whether a run may choose options of its rule, or hide devices of its rows."""
-        return OPTIONS in _parameters(self.rule) or bool(self.rule and self.pseudonymised)
+        return OPTIONS in parameters(self.rule) or bool(self.rule and self.pseudonymised)
 
     @property
     def is_split(self) -> bool:
         """Whether a run may choose how it is split."""
-        return SPLIT in _parameters(self.rule)
+        return SPLIT in parameters(self.rule)
 
     @property
     def pseudonymised(self) -> list[str]:
@@ -294,7 +294,7 @@ def applied(
     """
     given = {AS_OF: as_of, OPTIONS: options, SPLIT: split, SHOWN: shown}
     return function(
-        **{name: given[name] if name in given else read(name) for name in _parameters(function)}
+        **{name: given[name] if name in given else read(name) for name in parameters(function)}
     )
 
 
@@ -318,7 +318,7 @@ def _mistakes(table: Table) -> Iterator[str]:
         yield "it has no subjects, so nobody could know whose its rows are"
     if derived and table.rule is None:
         yield "it has no rule"
-    if AS_OF in _parameters(table.rule) and not table.dates:
+    if AS_OF in parameters(table.rule) and not table.dates:
         yield "its rule takes as_of, but it has no dates, so no run knows when the clock changes it"
     if table.anonymous and table.personal:
         personal = next(column.name for column in table.columns if column.personal)
@@ -358,5 +358,6 @@ def _mistakes_among(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
             yield "it has no recount, and does not keep the rows of its first table by references"
 
 
-def _parameters(function: Callable[..., Any] | None) -> list[str]:
+def parameters(function: Callable[..., Any] | None) -> list[str]:
+    """The names of what a function of frames takes."""
     return list(inspect.signature(function).parameters) if function else []

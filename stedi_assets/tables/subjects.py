@@ -30,7 +30,7 @@ def known(
         devices: A column `serialNumber` of their devices.
         declared: Gives a table by its name.
         read: Gives a table's rows by its name.
-        values: Gives the different values in a column of a table; None if they are in no cache.
+        values: Gives the values in a column of a table; None if they are in no cache.
     """
     found: list[Values] = []
     for subject in table.subjects:

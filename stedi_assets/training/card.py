@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -27,6 +28,8 @@ table {{ border-collapse: collapse; display: block; overflow-x: auto;
 th, td {{ border-bottom: 1px solid #8886; padding: .3rem .9rem .3rem 0; vertical-align: top; }}
 th {{ text-align: left; }}
 code {{ overflow-wrap: anywhere; }}
+td code {{ overflow-wrap: normal; }}
+table + table {{ margin-top: 1rem; }}
 pre {{ background: #8882; padding: .75rem; overflow-x: auto; }}
 </style>
 </head>
@@ -81,8 +84,7 @@ def _moment(milliseconds: int) -> str:
 
 
 def _shares(found: Distribution) -> str:
-    below, said = 0.0, []
-    for edge, share in zip(found.edges, found.shares, strict=False):
-        below += share
-        said.append(f"{edge:,.6g}: {below:.0%}")
-    return ", ".join(said)
+    # Before the first edge, which is just below all values, there is no row.
+    below = itertools.accumulate(found.shares[1:-1])
+    each = zip(found.edges[1:], below, strict=True)
+    return ", ".join(f"{edge:,.6g}: {share:.0%}" for edge, share in each)

@@ -58,9 +58,15 @@ def load(
     """
     if split is not None and split not in PARTS:
         raise LakehouseError(f"There is no split {split!r}. The splits are {', '.join(PARTS)}.")
+    if not isinstance(version, int | None):
+        raise LakehouseError(
+            f"version={version!r} is no number of a version. Leave it out for the newest state."
+        )
     root = address.as_uri(lakehouse or Settings.from_environment().lakehouse_uri)
     opened = versions.open_version(root, version)
     known = opened.dataset.schema.names
+    if columns is not None and not columns:
+        raise LakehouseError(f"columns has none. The columns are {', '.join(known)}.")
     if unknown := [name for name in columns or () if name not in known]:
         raise LakehouseError(
             f"There is no column {unknown[0]!r}. The columns are {', '.join(known)}."
@@ -142,7 +148,10 @@ class TrainingSet:
         return pl.DataFrame(self.arrow())
 
     def duckdb(self) -> duckdb.DuckDBPyRelation:
-        """The rows as a DuckDB relation, which reads when its result is asked for."""
+        """The rows as a DuckDB relation, which reads when its result is asked for.
+
+        A file that is gone or damaged by then is an error of DuckDB.
+        """
         _require_installed("duckdb")
         import duckdb
 
@@ -180,6 +189,8 @@ class TrainingSet:
         Raises:
             LakehouseError: If a duration is wrong, or no sequence is as long as the window.
         """
+        if seed is not None and seed < 0:
+            raise LakehouseError(f"seed={seed} is not a seed. Give a number from 0 on.")
         return self._stream(window, step, gap, batch_size).batches(seed)
 
     def torch(
@@ -211,8 +222,10 @@ class TrainingSet:
         from stedi_assets.training.stream import Stream
         from stedi_assets.training.windows import Windowing, milliseconds
 
-        if batch_size < 1:
-            raise LakehouseError(f"batch_size={batch_size} is not a size. Give at least 1.")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise LakehouseError(
+                f"batch_size={batch_size!r} is not a size. Give a whole number of at least 1."
+            )
         length = None if window is None else milliseconds("window", window)
         every = length or 1 if step is None else milliseconds("step", step)
         if not self.features:

@@ -7,6 +7,7 @@ old log files are deleted sooner.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,14 @@ from stedi_assets.storage.faults import storage_faults
 # The training set's folder in a lakehouse, and in it that of the published versions.
 LOCATION = "machine_learning/training"
 PUBLISHED, FILE = "_published", "manifest.json"
+
+
+class Reason(StrEnum):
+    """Why a version was erased, as the end of a sentence."""
+
+    LEFT = "because a person or a reading in it has left"
+    WEAKER = "because it was made under weaker options than the privacy policy has now"
+    INCOMPLETE = "because data files of it are gone"
 
 
 class DataFile(BaseModel, frozen=True):
@@ -101,8 +110,8 @@ class Manifest(BaseModel, frozen=True):
             are the same bytes.
         distributions: Column to how its values are distributed; none of an erased version.
         drift: How it differs from the published version before it; None for the first.
-        erased_at: When it was deleted, because a person or a reading in it had left (epoch
-            milliseconds, UTC); None while it can be read.
+        erased_at: When it was deleted (epoch milliseconds, UTC); None while it can be read.
+        erased_because: Why; None while it can be read.
     """
 
     format: Literal[1] = 1
@@ -120,10 +129,12 @@ class Manifest(BaseModel, frozen=True):
     distributions: Mapping[str, Distribution] = {}
     drift: Drift | None = None
     erased_at: int | None = None
+    erased_because: Reason | None = None
 
-    def erased(self, at: int) -> Manifest:
+    def erased(self, at: int, because: Reason) -> Manifest:
         """The manifest as it stays once the version is erased (epoch milliseconds, UTC)."""
-        return self.model_copy(update={"files": (), "distributions": {}, "erased_at": at})
+        gone = {"erased_at": at, "erased_because": because}
+        return self.model_copy(update={"files": (), "distributions": {}, **gone})
 
 
 def folder_of(uri: str, version: int) -> str:

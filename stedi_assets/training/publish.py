@@ -42,6 +42,7 @@ COMPARED = tuple(
     for column in TRAINING_SET.columns
     if column.type in (ColumnType.INT, ColumnType.DOUBLE)
 )
+WHOLE = [column.name for column in TRAINING_SET.columns if column.type is ColumnType.INT]
 DRIFTED = 0.02
 # A bin without rows would make the index infinite.
 LEAST_SHARE = 1e-4
@@ -82,12 +83,14 @@ def publish(
     if not found.is_sound(TRAINING_SET):
         faults = [c.name for c in checks.checks_of(TRAINING_SET) if found.at_fault(c)]
         raise _refused(f"fails its checks ({', '.join(faults) or 'counts'})")
+    if not state.rows:
+        raise _refused("has no rows, since no one is left whose readings may train a model")
     people = _people(lakehouse)
     counts = _counts(frame, people, lakehouse.scan(CUSTOMER_TRAINING), commit.split)
     if empty := [part for part, each in counts.items() if not each.rows]:
         raise LakehouseError(
             f"The part {empty[0]} of training_set has no rows, since too few people are left. "
-            f"Choose another seed or other shares in the run configuration of training_set, "
+            "Choose another seed or other shares (STEDI_SPLIT_SEED, STEDI_SPLIT_SHARES), "
             f"materialise it, then run {JOB} again.",
             Code.NOT_PUBLISHED,
         )
@@ -126,7 +129,8 @@ def _people(lakehouse: Lakehouse) -> DataFrame:
     """The `email` of each person with rows, and how many `rows`: rows themselves name no one."""
     from pyspark.sql import functions as F
 
-    found = applied(recount.own_pairs, lambda name: lakehouse.scan(TABLES[name]), 0)
+    paired = applied(recount.paired, lambda name: lakehouse.scan(TABLES[name]), 0)
+    found = recount.own_pairs(paired)
     each = found.groupBy(F.col(recount.PERSON).alias("email"))
     people: DataFrame = each.agg(F.sum("expected").alias("rows")).where("rows > 0")
     return lakehouse.spark.cached(people)
@@ -154,9 +158,10 @@ def _counts(
 
 
 def _stages(lakehouse: Lakehouse, commit: Commit) -> dict[str, int]:
-    """Table to its rows, from landing to the training set."""
+    """Table to its rows, from landing to those that the training set is made of."""
     landed = {name: each.records for name, each in commit.landing.items()}
-    states = {table.name: lakehouse.state(table) for table in DELTA_TABLES}
+    before = (table for table in DELTA_TABLES if table != TRAINING_SET)
+    states = {table.name: lakehouse.state(table) for table in before}
     return landed | {name: state.rows for name, state in states.items() if state}
 
 
@@ -202,6 +207,8 @@ def _distributions(frame: DataFrame) -> dict[str, Distribution]:
     edges = {}
     for name in COMPARED:
         inner = {float(found[f"{name} {number}"]) for number in range(1, BINS + 1)}
+        if name in WHOLE:  # between two values the engine interpolates
+            inner = {float(math.floor(edge)) for edge in inner}
         edges[name] = [math.nextafter(found[f"{name} 0"], -math.inf), *sorted(inner)]
     return _in_bins(frame, edges)
 

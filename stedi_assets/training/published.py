@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets.tables.machine_learning import TRAINING_SET
 from stedi_assets.tables.schema import Through
 from stedi_assets.training import manifest as manifests
-from stedi_assets.training.manifest import Manifest
+from stedi_assets.training.manifest import Manifest, Reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,11 +36,10 @@ def spared(uri: str) -> frozenset[str]:
     return frozenset(file.name for each in remaining(uri) for file in each.files)
 
 
-def with_people_who_left(lakehouse: Lakehouse, people: DataFrame) -> list[Manifest]:
-    """The published versions that hold a reading of someone else than some people.
+def to_erase(lakehouse: Lakehouse, people: DataFrame) -> Mapping[Reason, list[Manifest]]:
+    """The published versions that hold a reading of someone else than some people, or lack a file.
 
-    A phone's reading is a person's, whatever the version shows of the device beside it. Versions
-    that lack a file are among them.
+    A phone's reading is a person's, whatever the version shows of the device beside it.
 
     Args:
         lakehouse: Where the training set is.
@@ -49,7 +48,7 @@ def with_people_who_left(lakehouse: Lakehouse, people: DataFrame) -> list[Manife
     uri = lakehouse.uri_of(TRAINING_SET)
     found = remaining(uri)
     if not found:
-        return []
+        return {}
     with storage_faults(uri):
         there = {file.name for file in storage.open_folder(uri).files()}
         whole = [each for each in found if there.issuperset(file.name for file in each.files)]
@@ -72,7 +71,8 @@ def with_people_who_left(lakehouse: Lakehouse, people: DataFrame) -> list[Manife
 
         # Where nobody has left, one look at all of them says so.
         theirs = [each for each in whole if left([each])] if left(whole) else []
-    return [each for each in found if each in theirs or each not in whole]
+    incomplete = [each for each in found if each not in whole]
+    return {Reason.LEFT: theirs, Reason.INCOMPLETE: incomplete} if theirs or incomplete else {}
 
 
 def erase_left(lakehouse: Lakehouse, now: int) -> None:
@@ -85,7 +85,8 @@ def erase_left(lakehouse: Lakehouse, now: int) -> None:
     uri = lakehouse.uri_of(TRAINING_SET)
     if remaining(uri):
         people = recount.people(lakehouse.scan(CUSTOMER_LANDING), now).where("agrees")
-        erase(uri, with_people_who_left(lakehouse, people.select("email")), now)
+        for reason, versions in to_erase(lakehouse, people.select("email")).items():
+            erase(uri, versions, now, reason)
 
 
 def erase_weaker(lakehouse: Lakehouse, table: Table, options: Options, now: int) -> frozenset[str]:
@@ -104,11 +105,11 @@ def erase_weaker(lakehouse: Lakehouse, table: Table, options: Options, now: int)
         return frozenset()
     uri = lakehouse.uri_of(table)
     weaker = [each for each in remaining(uri) if options.beyond(each.options)]
-    erase(uri, weaker, now)
+    erase(uri, weaker, now, Reason.WEAKER)
     return spared(uri)
 
 
-def erase(uri: str, versions: Sequence[Manifest], at: int) -> None:
+def erase(uri: str, versions: Sequence[Manifest], at: int, because: Reason) -> None:
     """Erases published versions: their data files, and all that describes them but a manifest.
 
     Files that the current version or another published one needs stay. It is safe to re-run after a
@@ -118,6 +119,7 @@ def erase(uri: str, versions: Sequence[Manifest], at: int) -> None:
         uri: Where the training set is.
         versions: The versions.
         at: The time (epoch milliseconds, UTC).
+        because: Why.
     """
     gone = {each.version for each in versions}
     needed = {f.name for each in remaining(uri) if each.version not in gone for f in each.files}
@@ -131,4 +133,4 @@ def erase(uri: str, versions: Sequence[Manifest], at: int) -> None:
             folder = storage.open_folder(manifests.folder_of(uri, each.version))
             beside = [file.name for file in folder.files() if file.name != manifests.FILE]
             folder.remove(beside)
-        manifests.write(uri, each.erased(at))
+        manifests.write(uri, each.erased(at, because))

@@ -85,15 +85,24 @@ def reading(uri: str) -> Iterator[None]:
     """Says in one sentence why the training set at an URI could not be read.
 
     Raises:
-        LakehouseError: If a file of it is gone, or storage fails.
+        LakehouseError: If a file of it is gone or damaged, or storage fails.
     """
+    import pyarrow as pa
+
     with storage_faults(uri):
         try:
             yield
+        except pa.ArrowInvalid:
+            raise LakehouseError(
+                f"A data file of the training set at {uri} is damaged. Load another version, or "
+                "have `stedi materialize --rebuild` make the training set again.",
+                Code.DATA_FILE_DAMAGED,
+            ) from None
         except FileNotFoundError:
             raise LakehouseError(
                 f"A data file of the training set at {uri} is gone: a run, maintenance or an "
-                "erasure has replaced the version since. Load the training set again.",
+                "erasure has replaced the version since. Load the training set again, or another "
+                "version of it.",
                 Code.VERSION_GONE,
             ) from None
 
@@ -155,7 +164,10 @@ def _newest(uri: str) -> DeltaTable:
 
 
 def _gone(uri: str, version: int, published: Manifest | None, newest: int) -> LakehouseError:
-    why = "is erased, because someone in it has withdrawn" if published else "is not published"
+    why = "is not published"
+    if published:
+        # Those that an earlier release erased say nothing of the reason.
+        why = f"is erased {published.erased_because or manifest.Reason.LEFT}"
     remaining = [each.version for each in manifest.published(uri) if each.erased_at is None]
     nearest = min(remaining, key=lambda each: (abs(each - version), -each), default=None)
     instead = f"No published version remains; the newest state is version {newest}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from stedi_assets.training.sequences import Sequences
 
+LONGEST = 2**53  # milliseconds, so that sums of durations and times stay whole numbers
+DURATION = r"(\d+(?:\.\d+)?) ?(ms|s|min|h)"
 MILLISECONDS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 
 
@@ -106,16 +108,16 @@ def milliseconds(name: str, duration: str | int | timedelta) -> int:
         duration: As "500ms", "2s", "1min" or "1h", a `timedelta`, or a number of milliseconds.
 
     Raises:
-        LakehouseError: If it is none of these, or less than a millisecond.
+        LakehouseError: If it is none of these, less than a millisecond, or longer than any time.
     """
     found = None
     if isinstance(duration, timedelta):
         found = duration // timedelta(milliseconds=1)
     elif isinstance(duration, int):
         found = duration
-    elif written := re.fullmatch(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)", duration):
+    elif isinstance(duration, str) and (written := re.fullmatch(DURATION, duration)):
         found = round(float(written[1]) * MILLISECONDS[written[2]])
-    if found is None or found < 1:
+    if found is None or not 0 < found < LONGEST:
         raise LakehouseError(
             f"{name}={duration!r} is not a duration. Write it as 500ms, 2s, 1min or 1h."
         )

@@ -127,7 +127,8 @@ def test__row_count__not_materialised(
 
     assert not result.passed
     assert (
-        result.description == "customer_trusted is not materialised as it is now. Materialise it."
+        result.description
+        == "customer_trusted is not materialised, or has changed since. Materialise it."
     )
 
 

@@ -74,14 +74,14 @@ def test__registered__landing_has_a_new_file(
 
     _assert_fails(
         check(catalogued, LANDING),
-        "step_trainer_landing is not materialised as it is now. Materialise it.",
+        "step_trainer_landing is not materialised, or has changed since. Materialise it.",
     )
 
 
 def test__registered__not_materialised(catalogued: Catalogued) -> None:
     _assert_fails(
         check(catalogued),
-        "machine_learning_curated is not materialised as it is now. Materialise it.",
+        "machine_learning_curated is not materialised, or has changed since. Materialise it.",
     )
 
 

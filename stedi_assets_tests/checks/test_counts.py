@@ -130,30 +130,28 @@ def test__machine_learning_curated(options: dict, expected: tuple, frame: Frame)
             customer(BOB, "device-bob", NOON),
         ],
     )
-    config = Options(**options)
-    assert counted(recount.pairs(devices, phones, people, config)) == expected
+    paired = recount.paired(devices, phones, people)
+    assert counted(recount.pairs(paired, Options(**options))) == expected
+    # training_set is as strict as can be.
+    assert counted(recount.own_pairs(paired)) == (4,)
 
 
 @pytest.mark.parametrize(("match_device", "expected"), [(False, (1, 1)), (True, (0, 0))])
 def test__machine_learning_curated__owner_of_no_device(
     match_device: bool, expected: tuple, frame: Frame
 ) -> None:
-    found = recount.pairs(
+    paired = recount.paired(
         frame(DEVICE_READINGS, [device_reading("device-bob")]),
         frame(PHONE_READINGS, [phone_reading(ANN)]),
         frame(CUSTOMERS, [customer(ANN, None)]),
-        Options(match_device=match_device),
     )
+    found = recount.pairs(paired, Options(match_device=match_device))
     assert counted(found)[:2] == expected
 
 
 def test__machine_learning_curated__nothing_to_pair(frame: Frame) -> None:
-    found = recount.pairs(
-        frame(DEVICE_READINGS, []),
-        frame(PHONE_READINGS, []),
-        frame(CUSTOMERS, []),
-        Options(),
-    )
+    nothing = (frame(ddl, []) for ddl in (DEVICE_READINGS, PHONE_READINGS, CUSTOMERS))
+    found = recount.pairs(recount.paired(*nothing), Options())
     assert counted(found) == (0, 0, 0)
 
 
@@ -171,7 +169,7 @@ def test__counts__of_stored_tables_with_one_value_a_key(lakehouse: Lakehouse, fr
     assert counted(kept(ACCELEROMETER_TRUSTED, phones, people)) == (1, 1)
     assert counted(kept(CUSTOMER_CURATED, people, phones)) == (1, 0)
     assert counted(kept(STEP_TRAINER_TRUSTED, devices, people)) == (1, 0)
-    assert counted(recount.pairs(devices, phones, people, options)) == (2, 0, 0)
+    assert counted(recount.pairs(recount.paired(devices, phones, people), options)) == (2, 0, 0)
 
 
 def _stored(lakehouse: Lakehouse, table: tables.Table, made: DataFrame) -> DataFrame:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 
 from stedi_assets.pictures import funnel
 from stedi_assets.tables import TABLES, Table
+from stedi_assets.tables.value_counts import value_counts
 from stedi_assets_tests.rows import NOON, Frame, customer, device_reading, phone_reading
 
 Read = Callable[[Table], DataFrame]
@@ -40,9 +41,14 @@ def read(frame: Frame) -> Read:
     return lambda table: frame(TABLES[table.name].ddl, ROWS[table.name])
 
 
-def test__figures__rows_and_different_people(read: Read) -> None:
+@pytest.mark.parametrize("by_value", [False, True])
+def test__figures__rows_and_unique_people(by_value: bool, read: Read) -> None:
+    def counted(table: Table) -> DataFrame:
+        counts = by_value and table.time_column
+        return value_counts(table, read(table)) if counts else read(table)
+
     found = [
-        (row["table"], row["zone"], row["rows"], row["people"]) for row in funnel.figures(read)
+        (row["table"], row["zone"], row["rows"], row["people"]) for row in funnel.figures(counted)
     ]
     assert found == [
         ("customer_landing", "landing", 4, 3),
@@ -60,7 +66,9 @@ def test__figures__rows_and_different_people(read: Read) -> None:
 def test__pictures__say_what_they_show(read: Read) -> None:
     people, rows = funnel.pictures(funnel.figures(read))
     assert people.alternative.startswith("People, where their number changes: customer_landing 3; ")
-    assert rows.alternative.startswith("Rows in each table: customer_landing 4; ")
+    assert rows.alternative.startswith(
+        "Rows on the way to machine_learning_curated: customer_landing 4; "
+    )
     for picture in (people, rows):
         for bar in picture.alternative.removesuffix(".").split(": ")[1].split("; "):
             assert f">{bar}<" in picture.svg

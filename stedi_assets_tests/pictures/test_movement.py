@@ -53,6 +53,16 @@ def test__figures__spans_cover_first_to_last(frame: Frame) -> None:
     ]
 
 
+def test__figures__of_a_sample(frame: Frame) -> None:
+    """All readings of a millisecond are in it or none, and each counts for as many as are left."""
+    readings = [reading(NOON + i // 2, 200, 1.0) for i in range(4000)]
+    over_time, _ = movement.figures(frame(PAIRS, readings), one_in=5)
+    total = sum(row[STEADY] for row in over_time)
+    assert total % 10 == 0
+    assert total != len(readings)
+    assert total == pytest.approx(len(readings), rel=0.2)
+
+
 def test__figures__no_readings(frame: Frame) -> None:
     assert movement.figures(frame(PAIRS, [])) == ([], [])
 

@@ -15,7 +15,7 @@ from stedi_assets import storage
 from stedi_assets.split import DEFAULT_SPLIT, PARTS
 from stedi_assets.storage import address
 from stedi_assets.training import manifest
-from stedi_assets.training.manifest import Counts, DataFile, Manifest
+from stedi_assets.training.manifest import Counts, DataFile, Manifest, Reason
 
 FIRST = 1_655_197_200_000
 SCHEMA = pa.schema(
@@ -93,11 +93,11 @@ def publish(lakehouse: str) -> Manifest:
     return made
 
 
-def erase(lakehouse: str, made: Manifest) -> None:
+def erase(lakehouse: str, made: Manifest, because: Reason = Reason.LEFT) -> None:
     """Deletes the files of a published version, of which a tombstone stays."""
     uri = f"{address.as_uri(lakehouse)}/{manifest.LOCATION}"
     storage.open_folder(uri).remove([file.name for file in made.files])
-    manifest.write(uri, made.erased(at=FIRST))
+    manifest.write(uri, made.erased(FIRST, because))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -104,6 +105,12 @@ def test__arguments__that_are_wrong_are_named(lakehouse: str) -> None:
         "step=0": lambda: training.numpy("2s", 0),
         "gap='-1s'": lambda: training.numpy("2s", gap="-1s"),
         "batch_size=0": lambda: training.numpy(batch_size=0),
+        "batch_size=2.5": lambda: training.numpy(batch_size=cast("Any", 2.5)),
+        "window=1.5": lambda: training.numpy(cast("Any", 1.5)),
+        "window='99999999999h'": lambda: training.numpy("99999999999h"),
+        "seed=-1": lambda: training.numpy(seed=-1),
+        "version='latest'": lambda: load(lakehouse, version=cast("Any", "latest")),
+        "columns has none": lambda: load(lakehouse, columns=[]),
         "column of numbers": lambda: load(lakehouse, columns=["split"]).numpy(),
     }
 

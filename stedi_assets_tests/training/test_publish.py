@@ -16,10 +16,12 @@ from deltalake import DeltaTable
 from benchmarks import drift
 from stedi_assets.definitions import define
 from stedi_assets.errors import Code, LakehouseError
+from stedi_assets.lakehouse import delta
 from stedi_assets.lakehouse.maintenance import maintain
 from stedi_assets.orchestration.checks.drift import DRIFT
 from stedi_assets.orchestration.failures import code_of
 from stedi_assets.settings import Settings
+from stedi_assets.split import Split
 from stedi_assets.tables import LANDING_TABLES, TABLES
 from stedi_assets.tables.machine_learning import TRAINING_SET
 from stedi_assets.training import manifest as manifests
@@ -200,7 +202,31 @@ def test__maintenance__spares_published_versions(lakehouse: Published) -> None:
     assert not all((folder / file.name).exists() for file in first.files)
     # What has lost files cannot be read, and is not said to be.
     lakehouse.maintain()
-    assert all(each.erased_at for each in manifests.published(lakehouse.uri))
+    reasons = {each.erased_because for each in manifests.published(lakehouse.uri)}
+    assert reasons == {manifests.Reason.INCOMPLETE}
+
+
+def test__stricter_options__erase_the_versions_of_weaker_ones(lakehouse: Published) -> None:
+    lakehouse.make(pseudonymise_devices=True)
+    reasons = [each.erased_because for each in manifests.published(lakehouse.uri)]
+    assert reasons == [manifests.Reason.WEAKER] * 2
+
+
+def test__split__of_the_settings_holds_for_every_run(
+    lakehouse: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEDI_SPLIT_SEED", "another")
+    monkeypatch.setenv("STEDI_SPLIT_SHARES", "40/30/30")
+    for once in (False, True, False):
+        config = {"seed": "once"} if once else {}
+        made = lakehouse.execute(
+            "materialize_lakehouse", {"ops": {"training_set": {"config": config}}}
+        )
+        shown = made.asset_materializations_for_node("training_set")[0].metadata
+        state = delta.state(lakehouse.uri)
+        assert state is not None
+        assert state.commit.split == Split("once" if once else "another", 40, 30, 30)
+        assert ("split_holds_once" in shown) is once
 
 
 @pytest.mark.parametrize("job", ["maintenance", "erase"])
@@ -223,6 +249,7 @@ def test__withdrawal__leaves_tombstones(lakehouse: Published, job: str) -> None:
     assert lakehouse.rows_of(last.version) == 34
     for each in erased:
         assert each.erased_at is not None
+        assert each.erased_because is manifests.Reason.LEFT
         assert (each.files, each.distributions) == ((), {})
         assert each.rows in (36, 37)
         assert [
@@ -266,7 +293,12 @@ def test__publish__a_part_without_rows(lakehouse: Published) -> None:
     lakehouse.make()
     code, said = failure(lakehouse.publish())
     assert code is Code.NOT_PUBLISHED
-    assert "has no rows" in said
+    assert "STEDI_SPLIT_SEED" in said
+    lakehouse.withdraw(0)
+    lakehouse.make()
+    code, said = failure(lakehouse.publish())
+    assert code is Code.NOT_PUBLISHED
+    assert "no one is left" in said
     assert manifests.published(lakehouse.uri)[-1] == found
 
 

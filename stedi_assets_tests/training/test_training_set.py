@@ -117,12 +117,18 @@ def test__split_balance(counts: dict, is_balanced: bool, frame: Frame) -> None:
 
 
 @pytest.mark.parametrize(
-    "shares",
-    [{"train": 90}, {"train": 0, "validation": 90}, {"test": -10, "validation": 30}],
+    "values",
+    [
+        {"train": 90},
+        {"train": 0, "validation": 90},
+        {"test": -10, "validation": 30},
+        {"seed": ""},
+        {"seed": "ann@example.com"},
+    ],
 )
-def test__split__wrong_shares(shares: dict) -> None:
+def test__split__that_cannot_be_used(values: dict) -> None:
     with pytest.raises(LakehouseError) as raised:
-        Split.of(shares)
+        Split.of(values)
     assert raised.value.code is Code.SETTING
 
 

@@ -61,6 +61,16 @@ def test__version__is_loaded_without_the_log_of_delta(published: str, tmp_path: 
     assert devices(str(tmp_path / "copy"), 3) == 4
 
 
+def test__version__that_is_erased_says_why(tmp_path: Path) -> None:
+    for reason in manifest.Reason:
+        write(str(tmp_path), readings(1))
+        made = publish(str(tmp_path))
+        erase(str(tmp_path), made, reason)
+        with pytest.raises(LakehouseError) as raised:
+            load(str(tmp_path), version=made.version)
+        assert f"is erased {reason}." in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("version", "named", "nearest"),
     [(1, "is erased", 0), (2, "is not published", 3), (9, "is not published", 3)],
@@ -82,6 +92,24 @@ def test__version__that_is_gone_names_the_newest_where_none_remains(tmp_path: Pa
     with pytest.raises(LakehouseError, match="the newest state is version 1") as raised:
         load(str(tmp_path), version=0)
     assert raised.value.code is Code.VERSION_GONE
+
+
+@pytest.mark.parametrize("at", [0, -4])
+def test__version__whose_file_is_damaged_says_so(at: int, tmp_path: Path) -> None:
+    """At its head, where the file is cut short, or in its pages."""
+    write(str(tmp_path), readings(1))
+    made = publish(str(tmp_path))
+    path = tmp_path / manifest.LOCATION / made.files[0].name
+    content = bytearray(path.read_bytes())
+    if at:
+        content = content[: len(content) // 2]
+    else:
+        content[4:200] = bytes(reversed(content[4:200]))
+    path.write_bytes(content)
+
+    with pytest.raises(LakehouseError) as raised:
+        load(str(tmp_path), version=0).pandas()
+    assert raised.value.code is Code.DATA_FILE_DAMAGED
 
 
 def test__version__whose_files_are_lost_is_gone(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def row_count(table: Table) -> dg.AssetChecksDefinition:
         shown = figures(lakehouse, table)
         if shown is None:
             return _failed(
-                f"{table.name} has changed since it was last materialised. Materialise it."
+                f"{table.name} is not materialised, or has changed since. Materialise it."
             )
         if table.zone is Zone.LANDING and (reason := _reads_otherwise(lakehouse, table)):
             return AssetCheckResult(passed=True, description=f"Not compared: {reason}.")

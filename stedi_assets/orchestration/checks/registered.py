@@ -35,7 +35,7 @@ def registered(table: Table) -> dg.AssetChecksDefinition:
 def _fault(lakehouse: Lakehouse, catalog: GlueCatalog, table: Table) -> str | None:
     shown = figures(lakehouse, table)
     if shown is None:
-        return f"{table.name} has changed since it was last materialised. Materialise it."
+        return f"{table.name} is not materialised, or has changed since. Materialise it."
     found = catalog.find(table)
     name = catalog.name_of(table)
     if found is None:
