@@ -33,9 +33,11 @@ doctor: $(RUN) ## examine settings, storage, engine and more; SEND_TEST=1 sends 
 	@$(BIN)/stedi doctor $(if $(SEND_TEST),--send-test)
 
 export: $(RUN) ## write TABLE=machine_learning_curated as one file; FORMAT=csv OUT=file
+	@[ -n "$(TABLE)" ] || { echo "Name a table: make export TABLE=machine_learning_curated"; exit 1; }
 	@$(BIN)/stedi export $(TABLE) $(if $(FORMAT),--format $(FORMAT)) $(if $(OUT),--out "$(OUT)")
 
 replay: $(RUN) ## print the quarantined lines of SOURCE=accelerometer as they landed
+	@[ -n "$(SOURCE)" ] || { echo "Name a source: make replay SOURCE=accelerometer"; exit 1; }
 	@$(BIN)/stedi replay $(SOURCE)
 
 pseudonyms: $(RUN) ## print the pseudonyms of e-mail addresses, one a line until end of file

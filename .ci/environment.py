@@ -15,6 +15,7 @@ PYTHON = VENV / "bin" / "python"
 # The folder that it was made in, which the scripts in it name. Written last.
 PLACE = VENV / "place"
 RANGE = re.compile(r'^requires-python = ">=3\.(\d+),<3\.(\d+)"', re.MULTILINE)
+LEAST_FREE_BYTES = 3_000_000_000
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -63,6 +64,12 @@ def make(reason=""):
         sys.exit(
             f"stedi_assets needs Python {supported()[0]} to {supported()[-1]}, and "
             f"{sys.executable} is {VERSION}. Name another: make PYTHON={(found or ['…'])[-1]}"
+        )
+    free = shutil.disk_usage(Path.cwd()).free
+    if free < LEAST_FREE_BYTES:
+        sys.exit(
+            f"The environment needs {LEAST_FREE_BYTES / 1e9:g} GB of disk, half of it in uv's "
+            f"cache, and {free / 1e9:.1f} GB are free here. Free some, then run make again."
         )
     if VENV.exists():
         print(f"The environment .venv is made anew: {reason}.", flush=True)

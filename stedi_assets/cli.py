@@ -35,6 +35,7 @@ share = functools.partial(click.option, type=_fraction, metavar="FRACTION", defa
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="stedi_assets")
 def stedi() -> None:
     """The STEDI lakehouse. docs/SETTINGS.md lists the environment variables that set it up."""
 

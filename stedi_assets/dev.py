@@ -127,6 +127,7 @@ def serve(port: int, home: Path) -> None:
     ):
         services = Services(home, lock)
         services.end_on_signals()
+        print(f"Starting the Dagster UI at http://{HOST}:{port}. Ctrl-C ends it.", flush=True)
         try:
             _serve(services, port, Path(folder))
         finally:

@@ -151,7 +151,7 @@ def next_steps(lakehouse_uri: str, *, success: bool) -> Text:
     call = "make" if "MAKELEVEL" in os.environ else "stedi"
     if not success:
         return Text(
-            f"Tables that were not made are at their last good version, in {place}.\n"
+            f"Tables that were not made stay as they were, in {place}.\n"
             f"For the events of the run, with the same settings: {call} dev"
         )
     return Text(

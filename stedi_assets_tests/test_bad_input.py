@@ -129,7 +129,7 @@ def test__landing__another_sources_file(materialize: Materialize, small: Path) -
 
     assert not run.result.success
     assert (
-        "2 of 4 objects in accelerometer/landing cannot be read (50.00%, 1.00% allowed). "
+        "2 of 4 objects in accelerometer/landing cannot be read (50.0%, 1 % allowed). "
         "Some have no field that a record must have: if they are another source's, move that file "
         "out of accelerometer/landing." in run.printed
     )

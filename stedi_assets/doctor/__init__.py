@@ -75,7 +75,7 @@ def _settings() -> Finding:
     set_here = sorted(name for name in os.environ if name.startswith(PREFIX))
     unknown = [name for name in set_here if name not in known]
     if unknown:
-        said = f"{', '.join(unknown)} is no setting. Correct the name, or unset it."
+        said = f"{', '.join(unknown)} is not a setting. Correct the name, or unset it."
         return Finding(State.WARNING, said)
     return Finding(
         State.OK, f"{', '.join(set_here)} set." if set_here else "all at their defaults."
@@ -104,7 +104,7 @@ def _engine(settings: Settings) -> Finding:
 
 
 def _policy(settings: Settings) -> Finding:
-    """Whether the tables with options are as strict as the policy."""
+    """Whether machine_learning_curated is as strict as the policy."""
     from stedi_assets.lakehouse import delta
 
     policy = settings.policy
@@ -112,22 +112,22 @@ def _policy(settings: Settings) -> Finding:
     try:
         made = delta.state(uri)
     except LakehouseError:
-        said = (
-            f"{policy}. The training table cannot be compared: see what is said of the lakehouse."
-        )
+        said = f"{policy}. {MACHINE_LEARNING_CURATED.name} cannot be compared: see the lakehouse."
         return Finding(State.OFF, said)
     lacking = policy.beyond(made.commit.config) if made else []
     if lacking:
         said = f"{MACHINE_LEARNING_CURATED.name} was made without {', '.join(lacking)}, which the "
         fix = f"policy requires ({settings_of(lacking)}). Materialise it again."
         return Finding(State.WARNING, said + fix)
-    return Finding(State.OK if policy.enabled else State.OFF, f"{policy}.")
+    if not policy.enabled:
+        return Finding(State.OFF, "no option is set.")
+    return Finding(State.OK, f"{policy}.")
 
 
 def _pseudonym_key(settings: Settings) -> Finding:
     key = settings.pseudonym_key.get_secret_value()
     if not key and not settings.policy.pseudonymise_devices:
-        said = "STEDI_PSEUDONYM_KEY is nothing: without it nobody can be erased."
+        said = "STEDI_PSEUDONYM_KEY is not set: without it nobody can be erased."
         return Finding(State.OFF, f"{said} Make one with `openssl rand -hex 32`, and keep it.")
     Pseudonyms(key).require_key()
     return Finding(State.OK, "STEDI_PSEUDONYM_KEY is set, and long enough.")
@@ -142,7 +142,7 @@ def _history(settings: Settings, base: Path) -> Finding:
             return Finding(State.OK, f"{home} has none yet.")
         with history.opened(home) as instance:
             runs = instance.get_runs_count()
-    return Finding(State.OK, f"{runs:,} runs in {home}.")
+    return Finding(State.OK, f"{runs:,} run{'' if runs == 1 else 's'} in {home}.")
 
 
 def notifier(settings: Settings, send_test: bool) -> Finding:

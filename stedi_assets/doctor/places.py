@@ -78,7 +78,7 @@ def source(settings: Settings) -> Finding:
     """Whether the source files can be listed."""
     if not settings.source_data:
         return Finding(
-            State.OFF, "STEDI_SOURCE_DATA is nothing: files arrive in landing by themselves."
+            State.OFF, "STEDI_SOURCE_DATA is set to nothing: files arrive in landing by themselves."
         )
     from stedi_assets.orchestration.source import SourceData
 
@@ -98,7 +98,7 @@ def source(settings: Settings) -> Finding:
 def catalog(settings: Settings) -> Finding:
     """Whether the Glue database, and Athena's workgroup, can be used."""
     if not settings.glue_database:
-        return Finding(State.OFF, "STEDI_GLUE_DATABASE is nothing: tables are in no catalog.")
+        return Finding(State.OFF, "STEDI_GLUE_DATABASE is not set: tables are in no catalog.")
     from stedi_assets.catalog.glue import GlueCatalog
     from stedi_assets.storage import aws_settings
 

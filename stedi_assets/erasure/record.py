@@ -79,6 +79,18 @@ class Record:
             "tables_read_as_proof": len(self.read),
         }
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Who, from where, how much and the proof, in the order in which Dagster sorts tags."""
+        figures = self.figures
+        return {
+            "erased": (
+                f"{_some(len(self.people), 'person', 'people')} from {figures['erased_from']}"
+            ),
+            "erased_versions": f"{self._deleted('versions'):,}",
+            "proof": f"{_some(sum(self.read.values()), 'row')} read",
+        }
+
     def _deleted(self, kind: str) -> int:
         return sum(each.get(kind, 0) for each in self.tables.values())
 

@@ -62,6 +62,7 @@ def require_none(faults: list[LakehouseError]) -> None:
 
 
 @dg.job(
+    tags={"scope": "lakehouse"},
     description=(
         "Makes every table of the landing files anew, in scratch, at the time and with the options "
         "that it was made with, and compares it with what is stored. Fails if a row differs, also "

@@ -111,7 +111,7 @@ def erase_people(
         if record.erased_anything or asked:
             work.write_record()
     context.log.info(record.summary())
-    headline.add_tags(context.instance, context.run.run_id, record.figures)
+    headline.add_tags(context.instance, context.run.run_id, record.tags)
     yield dg.AssetObservation(
         headline.RUNS.key, description=record.summary(), metadata=record.figures
     )
@@ -121,7 +121,7 @@ def erase_people(
             "records_emptied": record.quarantined,
             "lines_erased": record.landing_lines,
             "ambiguous_texts": record.ambiguous,
-            "read_to_prove_it": record.read,
+            "rows_read_as_proof": record.read,
         }
         figures = {name: each[table.name] for name, each in found.items() if table.name in each}
         yield dg.AssetObservation(
@@ -132,6 +132,7 @@ def erase_people(
 @dg.job(
     name=JOB,
     config=pseudonyms_only,
+    tags={"scope": "files"},
     description=(
         "Removes people who have withdrawn consent from older versions, logs and quarantine, and "
         "those of `erase_from_landing` from landing files too; reads what is left to prove it, and "

@@ -8,6 +8,7 @@ materialize_lakehouse = dg.define_asset_job(
     "materialize_lakehouse",
     selection=dg.AssetSelection.all(),
     description="Uploads what is new, updates every table and checks it.",
+    tags={"scope": "lakehouse"},
 )
 
 refresh_from_landing = dg.define_asset_job(
@@ -17,6 +18,7 @@ refresh_from_landing = dg.define_asset_job(
         "Lands new files, updates what is downstream of them and checks it. The landing sensor "
         "starts it and selects its assets; started by hand it does so for every source."
     ),
+    tags={"scope": "source"},
 )
 
 JOBS = (

@@ -91,6 +91,7 @@ OPS = (
 
 @dg.job(
     config=_same_retention,
+    tags={"scope": "files"},
     description=(
         "Clusters every table by time, joins small files and deletes the files of versions that "
         "were replaced longer ago than `retention_hours`: a week, or at most 30 days, since old "

@@ -49,6 +49,7 @@ def publish_version(
 
 @dg.job(
     name=JOB,
+    tags={"scope": "lakehouse"},
     description=(
         "Publishes the current version of training_set: it stays and can be cited until a person "
         "in it withdraws, with a manifest of what it holds and of how it differs from the version "

@@ -30,6 +30,11 @@ class SourceData(dg.ConfigurableResource):
             return None
         root = Path(self.path).expanduser().absolute()
         if not root.is_dir():
+            if root == Path.cwd() / "data":
+                raise LakehouseError(
+                    f"There is no source data in {root}. `stedi sample` writes a sample there; or "
+                    "set STEDI_SOURCE_DATA to the folder of yours."
+                )
             raise LakehouseError(
                 f"STEDI_SOURCE_DATA names {root}, which is not a folder. Correct the path, or set "
                 "it to nothing where files arrive in landing by themselves."

@@ -17,6 +17,7 @@ from stedi_assets.tables.customer import CUSTOMER_LANDING
 from stedi_assets.tables.schema import Device, Person
 
 if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
     from pyspark.sql import DataFrame, Row
 
 COLUMNS = ("table", "zone", "rows", "people")
@@ -97,7 +98,7 @@ def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
     from pyspark.sql import functions as F
 
     from stedi_assets.landing.folder import current
-    from stedi_assets.tables import consent, recount
+    from stedi_assets.tables import recount
     from stedi_assets.tables.value_counts import ROWS
 
     rows = current(read(table))
@@ -105,14 +106,24 @@ def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
     rows_of_table = rows.agg(F.lit(table.name).alias("table"), count.alias("rows"))
     subject = table.subjects[0]
     if isinstance(subject, Device):
-        owners = read(_owners(table, subject.column))
+        registered = _owners(table, subject.column)
+        owners = read(registered)
         serials = rows.select(F.col(subject.column).alias("_serial")).distinct()
         people = owners.join(serials, owners.serialNumber == serials["_serial"], "left_semi")
-        email = consent.person("email")
+        email = _person(registered, "email")
     else:
         [column] = subject.columns
-        people, email = rows.select(column).distinct(), consent.person(column)
+        people, email = rows.select(column).distinct(), _person(table, column)
     return rows_of_table.crossJoin(people.agg(F.count_distinct(email).alias("people")))
+
+
+def _person(table: Table, column: str) -> Expression:
+    """Who the address in a column names; those in tables that rules make are written so."""
+    from pyspark.sql import functions as F
+
+    from stedi_assets.tables import consent
+
+    return consent.person(column) if table.zone is Zone.LANDING else F.col(column)
 
 
 def _owners(table: Table, column: str) -> Table:

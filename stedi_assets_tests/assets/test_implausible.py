@@ -48,7 +48,7 @@ def test__implausible_share__blocks_above_the_threshold(
 def test__implausible_share__says_what_is_wrong(landing: Landing) -> None:
     landing.arrive("a.json", *phones(2, 100))
     assert check(landing.run(), SHARE).description == (
-        "2 of 100 records in accelerometer/landing have a value out of its range (2.00%, 1.00% "
+        "2 of 100 records in accelerometer/landing have a value out of its range (2.0%, 1 % "
         "allowed): timestamp 2. Times are epoch milliseconds, distances at least 1. Correct the "
         "files at their source, or allow more by max_implausible_share in the run configuration of "
         "accelerometer_landing."

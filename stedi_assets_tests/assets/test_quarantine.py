@@ -79,7 +79,7 @@ def test__malformed_share__warns_under_the_threshold(landing):
     assert (result.success, share.passed) == (True, False)
     assert share.severity == dg.AssetCheckSeverity.WARN
     assert share.description == (
-        "1 of 200 objects in accelerometer/landing cannot be read (0.50%, 1.00% allowed). "
+        "1 of 200 objects in accelerometer/landing cannot be read (0.5%, 1 % allowed). "
         "Correct or remove them in accelerometer/landing; accelerometer_quarantine lists them."
     )
     assert figures(share.metadata, "malformed", "objects", "share", "allowed_share") == {
@@ -114,7 +114,7 @@ def test__malformed_share__another_sources_file(landing):
     result = landing.run()
     assert not result.success
     assert check(result, MALFORMED_SHARE).description == (
-        "1 of 2 objects in accelerometer/landing cannot be read (50.00%, 1.00% allowed). "
+        "1 of 2 objects in accelerometer/landing cannot be read (50.0%, 1 % allowed). "
         "Some have no field that a record must have: if they are another source's, move that file "
         "out of accelerometer/landing."
     )

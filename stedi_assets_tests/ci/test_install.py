@@ -47,14 +47,15 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def python_that_says(folder: Path, version: str) -> Path:
-    """A Python that is another version to all who ask."""
+def python_that_says(folder: Path, version: str, free: int = 1 << 40) -> Path:
+    """A Python that is another version to all who ask, with some free bytes on any disk."""
     minor = version.split(".")[1]
     script = folder / f"python{version}"
     script.write_text(
         f'#!/bin/sh\n[ "$1" != --version ] || {{ echo Python {version}.1; exit; }}\n'
         f"script=$1; shift\nexec '{sys.executable}' -c \"import sys, runpy; "
-        f"sys.version_info = (3, {minor}, 1); sys.argv = sys.argv[1:]; "
+        f"sys.version_info = (3, {minor}, 1); sys.argv = sys.argv[1:]; import shutil; "
+        f"shutil.disk_usage = lambda _: shutil._ntuple_diskusage(0, 0, {free}); "
         'runpy.run_path(sys.argv[0], run_name=\'__main__\')" "$script" "$@"\n'
     )
     script.chmod(0o755)
@@ -105,6 +106,15 @@ def test__environment__of_another_python_than_is_wanted(clone: Path) -> None:
     another = "3.12" if sys.version_info[1] != 12 else "3.11"
     python = python_that_says(clone.parent, another)
     assert f"is {another}" in make(clone, "-n", ".venv/place", f"PYTHON={python}").stdout
+
+
+def test__environment__disk_that_is_nearly_full(clone: Path) -> None:
+    version = f"3.{sys.version_info[1]}"
+    refused = place(clone, f"PYTHON={python_that_says(clone.parent, version, 1_200_000_000)}")
+    assert refused.returncode != 0
+    assert "needs 3 GB of disk" in refused.stderr
+    assert "1.2 GB are free" in refused.stderr
+    assert not (clone / ".venv").exists()
 
 
 def test__environment__no_python(clone: Path) -> None:

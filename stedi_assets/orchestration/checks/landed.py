@@ -127,8 +127,8 @@ def malformed_share(
         passed=passed and not profile.malformed,
         severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
         description=(
-            f"{profile.malformed} of {profile.objects} objects in {table.location} cannot be read "
-            f"({share:.2%}, {allowed:.2%} allowed). {fix}"
+            f"{profile.malformed:,} of {profile.objects:,} objects in {table.location} cannot be "
+            f"read ({share:.1%}, {100 * allowed:g} % allowed). {fix}"
             if profile.malformed
             else None
         ),
@@ -159,9 +159,9 @@ def implausible_share(table: Table, profile: LandingProfile, allowed: float) -> 
         severity=AssetCheckSeverity.WARN if passed else AssetCheckSeverity.ERROR,
         description=(
             f"{profile.implausible:,} of {profile.records:,} records in {table.location} have a "
-            f"value out of its range ({share:.2%}, {allowed:.2%} allowed): {columns}. Times are "
-            "epoch milliseconds, distances at least 1. Correct the files at their source, or allow "
-            f"more by max_implausible_share in the run configuration of {table.name}."
+            f"value out of its range ({share:.1%}, {100 * allowed:g} % allowed): {columns}. Times "
+            "are epoch milliseconds, distances at least 1. Correct the files at their source, or "
+            f"allow more by max_implausible_share in the run configuration of {table.name}."
             if profile.implausible
             else None
         ),
