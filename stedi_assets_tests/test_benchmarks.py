@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks import check, compare, delivery, event_results, events, measure, results
+from benchmarks import (
+    check,
+    compare,
+    delivery,
+    event_results,
+    events,
+    floors,
+    measure,
+    results,
+)
 from benchmarks.contenders import (
     COMPARED,
     DUCKDB,
@@ -30,7 +39,7 @@ from benchmarks.measure import Taken
 from stedi_assets.sample.cohort import CONSENTED
 from stedi_assets.sample.files import write_sample
 from stedi_assets.sample.spec import SampleSpec
-from stedi_assets.tables import LANDING_TABLES, QUARANTINE_TABLES, Table
+from stedi_assets.tables import DELTA_TABLES, LANDING_TABLES, QUARANTINE_TABLES, Table
 from stedi_assets_tests.conftest import PROJECT
 from stedi_assets_tests.rows import stored_rows
 
@@ -306,3 +315,15 @@ def test__event_results__targets_and_ratios(tmp_path: Path) -> None:
     drawing = (tmp_path / "events.svg").read_text()
     assert "one person withdraws" in drawing
     assert 'href="http' not in drawing  # a script from elsewhere
+
+
+def test__floors__every_step_of_each_table(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(floors, "WORK", tmp_path)
+    floors.main("1")
+    printed = capsys.readouterr().out.splitlines()
+    taken = [float(line.split("|")[3]) for line in printed[2:]]
+    assert len(taken) == 2 + 3 * len(LANDING_TABLES) + 3 * len(DELTA_TABLES)
+    assert taken[-1] == pytest.approx(sum(taken[:-1]), abs=0.005 * len(taken))
+    assert all(any(f"{table.name}: its rule" in line for line in printed) for table in DELTA_TABLES)
