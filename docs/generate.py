@@ -104,6 +104,8 @@ def _shown(field: FieldInfo) -> str:
             return f"`{str(on).lower()}`"
         case str(path) if path:
             return f"`{path.lstrip('/')}`"
+        case (int(), *_) as shares:
+            return f"`{'/'.join(map(str, shares))}`"
     return "nothing"
 
 
