@@ -125,7 +125,7 @@ bench-check: $(TEST) ## compare a first load at scale 1 and 30 with the last rel
 	$(BIN)/python -m benchmarks.check $(if $(WHEEL),--wheel $(WHEEL))
 
 # What uv.lock has for those who run it, and with setuptools for the editable install.
-SERVES := --no-default-groups --extra postgres --extra slack --extra sql
+SERVES := --no-default-groups --extra postgres --extra slack --extra sql --extra dg
 EXPORT := $(BIN)/uv export --quiet --frozen
 INTO := requirements
 

@@ -49,8 +49,8 @@ WAITING = "Another run is in progress on this machine, and both write the same t
 def turn(instance: dg.DagsterInstance, waiting: Callable[[], None]) -> Iterator[None]:
     """Waits until no other run of an instance is in progress on this machine, and excludes others.
 
-    Dagster's queue does so for the runs that it starts, but not for `make materialize` or `dagster
-    job execute`. `waiting` is called if there is another run.
+    Dagster's queue does so for the runs that it starts, but not for `make materialize` or `dg
+    launch`. `waiting` is called if there is another run.
     """
     folder = Path(instance.storage_directory())
     folder.mkdir(parents=True, exist_ok=True)
