@@ -95,12 +95,15 @@ def dev(port: int) -> None:
 def reset() -> None:
     """Remove the default lakehouse and the history of the current folder."""
     from stedi_assets import dev, settings
+    from stedi_assets.storage.faults import storage_faults
 
     history = Path.cwd() / ".dagster"
     dev.require_unserved(history)
     for folder in (settings.default_lakehouse(), history):
         if folder.exists():
-            shutil.rmtree(folder)
+            with storage_faults(folder.as_uri()):
+                # Of a link to a folder elsewhere the link alone.
+                folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
             click.echo(f"Removed {folder}.")
 
 

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stedi_assets.errors import LakehouseError
 from stedi_assets.policy import NO_OPTION, Options, setting_of
-from stedi_assets.split import DEFAULT_SPLIT, PARTS, SEED, Split
+from stedi_assets.split import DEFAULT_SPLIT, PARTS, Split
 
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?"
@@ -78,12 +78,10 @@ def _hosts(value: Any) -> Any:
 
 
 def _seed(value: str) -> str:
-    if value and not re.fullmatch(SEED, value):
-        raise PydanticCustomError(
-            MISTAKE,
-            "is not 1 to 64 letters, digits, points, hyphens or underscores. Choose another seed.",
-        )
-    return value or DEFAULT_SPLIT.seed
+    try:
+        return Split.of({"seed": value or DEFAULT_SPLIT.seed}).seed
+    except LakehouseError as error:
+        raise PydanticCustomError(MISTAKE, "cannot be used: {why}", {"why": str(error)}) from None
 
 
 def _shares(value: Any) -> Any:

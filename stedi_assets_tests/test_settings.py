@@ -38,6 +38,13 @@ def test__split__wrong_shares(shares: str, monkeypatch: pytest.MonkeyPatch) -> N
         Settings.from_environment()
 
 
+def test__split__seed_that_is_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEDI_SPLIT_SEED", "ann@example.com")
+    with pytest.raises(LakehouseError, match="STEDI_SPLIT_SEED cannot be used") as raised:
+        Settings.from_environment()
+    assert "ann@" not in str(raised.value)
+
+
 def test__split__is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEDI_SPLIT_SEED", "another")
     monkeypatch.setenv("STEDI_SPLIT_SHARES", "70/15/15")

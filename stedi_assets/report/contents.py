@@ -50,7 +50,7 @@ class Contents:
 
     @property
     def last(self) -> Sequence[TableStatus]:
-        """The tables that no other is made of, which models train on."""
+        """The tables that models train on: those that name no one."""
         return [each for each in self.statuses if each.table.anonymous]
 
 
