@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 NOT_DRAWN, DRAWN = "pictures_not_drawn", "pictures_drawn"
 FIGURES = "_figures.json"
-# To look at more takes longer than a run that has little else to do.
-ROWS_AT_ONCE = 1_000_000
+# To look at all of more takes longer than a run that has little else to do: of those about as many
+# as the sample are counted.
+LARGE, SAMPLE = 1_000_000, 250_000
 DAY = 24 * 3_600_000
 
 
@@ -72,7 +73,7 @@ def _drawn(lakehouse: Lakehouse, table: Table) -> _Drawn:
     kept = lakehouse.kept_beside(table, FIGURES)
     with contextlib.suppress(ValidationError):
         last = _Drawn.model_validate_json(kept or "")
-        recent = state.rows > ROWS_AT_ONCE and now - last.at < DAY
+        recent = state.rows > LARGE and now - last.at < DAY
         if last.of is not None and (last.of == state.commit.id or recent):
             return last
 
@@ -80,7 +81,7 @@ def _drawn(lakehouse: Lakehouse, table: Table) -> _Drawn:
         by_value = lookups.value_counts if other.time_column else Lakehouse.scan
         return by_value(lakehouse, other)
 
-    one_in = max(1, -(-state.rows // ROWS_AT_ONCE))
+    one_in = state.rows // SAMPLE if state.rows > LARGE else 1
     figures = pictures.figures(lakehouse.scan(table), one_in, counted)
     found = _Drawn(of=state.commit.id, at=now, figures=figures)
     lakehouse.keep_beside(table, FIGURES, found.model_dump_json())
