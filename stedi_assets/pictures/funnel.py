@@ -101,20 +101,18 @@ def _counted(table: Table, read: Callable[[Table], DataFrame]) -> DataFrame:
     from stedi_assets.tables import recount
     from stedi_assets.tables.value_counts import ROWS
 
-    rows = current(read(table))
+    rows, subject = current(read(table)), table.subjects[0]
     count = recount.total(ROWS) if ROWS in rows.columns else F.count(F.lit(1))
-    rows_of_table = rows.agg(F.lit(table.name).alias("table"), count.alias("rows"))
-    subject = table.subjects[0]
-    if isinstance(subject, Device):
-        registered = _owners(table, subject.column)
-        owners = read(registered)
-        serials = rows.select(F.col(subject.column).alias("_serial")).distinct()
-        people = owners.join(serials, owners.serialNumber == serials["_serial"], "left_semi")
-        email = _person(registered, "email")
-    else:
+    counts = F.lit(table.name).alias("table"), count.alias("rows")
+    if not isinstance(subject, Device):
         [column] = subject.columns
-        people, email = rows.select(column).distinct(), _person(table, column)
-    return rows_of_table.crossJoin(people.agg(F.count_distinct(email).alias("people")))
+        return rows.agg(*counts, F.count_distinct(_person(table, column)).alias("people"))
+    registered = _owners(table, subject.column)
+    owners = read(registered)
+    serials = rows.select(F.col(subject.column).alias("_serial")).distinct()
+    theirs = owners.join(serials, owners.serialNumber == serials["_serial"], "left_semi")
+    people = theirs.agg(F.count_distinct(_person(registered, "email")).alias("people"))
+    return rows.agg(*counts).crossJoin(people)
 
 
 def _person(table: Table, column: str) -> Expression:
