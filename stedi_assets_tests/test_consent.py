@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -50,6 +51,12 @@ def test__person__whatever_is_not_seen_at_its_ends(frame: Frame, agreeing: Agree
         assert consent.person_of(written.replace(ANN, "")) == ""
     withdrawal = customer(f"{ANN}\u2003\u200b", consent=None, updated=NOON)
     assert agreeing([customer(ANN), withdrawal]) == []
+
+
+def test__person__whatever_is_seen_at_its_ends_is_another() -> None:
+    # Letters, numbers, punctuation and symbols.
+    seen = (c for c in map(chr, range(0x10000)) if unicodedata.category(c)[0] in "LNPS")
+    assert [c for c in seen if consent.person_of(f"{c}{ANN}") == ANN] == []
 
 
 @pytest.mark.parametrize(
