@@ -100,9 +100,9 @@ def reset() -> None:
     history = Path.cwd() / ".dagster"
     dev.require_unserved(history)
     for folder in (settings.default_lakehouse(), history):
-        if folder.exists():
+        if folder.exists() or folder.is_symlink():
             with storage_faults(folder.as_uri()):
-                # Of a link to a folder elsewhere the link alone.
+                # Of a link, wherever it leads, the link alone.
                 folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
             click.echo(f"Removed {folder}.")
 

@@ -132,10 +132,11 @@ def s3_proxy(server: str) -> Iterator[S3Proxy]:
             self.wfile.flush()
             return True
 
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815  # what http.server calls
-
         def log_message(self, format: str, *args: object) -> None:
             pass
+
+    for method in ("GET", "PUT", "POST", "HEAD", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.forward)
 
     class Listener(ThreadingHTTPServer):
         daemon_threads = True

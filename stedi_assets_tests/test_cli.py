@@ -138,3 +138,20 @@ def test__command__that_is_wrong(arguments: list[str], capsys: pytest.CaptureFix
         cli.main(arguments)
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test__reset__of_a_link_removes_the_link_alone(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    here.mkdir()
+    if there:
+        (elsewhere / "customer").mkdir(parents=True)
+    (here / "lakehouse").symlink_to(elsewhere)
+    monkeypatch.chdir(here)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reset"])
+    assert not ended.value.code
+    assert not list(here.iterdir())
+    assert (elsewhere / "customer").exists() is there

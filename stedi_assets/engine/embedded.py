@@ -24,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from typing_extensions import override
+
 from stedi_assets.engine import linux
 from stedi_assets.errors import Code, LakehouseError
 from stedi_assets.loopback import HOST
@@ -192,7 +194,8 @@ def _builder_of(channel: grpc.Channel) -> DefaultChannelBuilder:
     from pyspark.sql.connect.client.core import DefaultChannelBuilder
 
     class Builder(DefaultChannelBuilder):
-        def toChannel(self) -> grpc.Channel:  # noqa: N802
+        @override
+        def toChannel(self) -> grpc.Channel:
             return channel
 
     return Builder(f"sc://{HOST}")

@@ -114,8 +114,8 @@ def paired(
     owned = owners.groupBy(F.col("owner").alias("its_owner"), "owned").agg(
         F.min("consented").alias("consented_with_it")
     )
-    # The embedded engine keeps the left side of a join in memory: each time the smaller.
     phones = accelerometer_trusted.select("timestamp", "user")
+    # The embedded engine keeps the left side of a join in memory: each time the smaller.
     moved = people.join(phones, F.col("owner") == F.col("user"))
     devices = step_trainer_trusted.select("sensorReadingTime", "serialNumber")
     beside = devices.join(moved, F.col("sensorReadingTime") == F.col("timestamp"))
