@@ -14,9 +14,9 @@ from stedi_assets.split import Split
 from stedi_assets.tables import TABLES, Table, checks, recount, subjects
 from stedi_assets.tables.buckets import BUCKET
 from stedi_assets.tables.customer import CUSTOMER_LANDING
+from stedi_assets.tables.functions import VALUE_COUNTS, applied
 from stedi_assets.tables.hashes import HASH, row_hash
 from stedi_assets.tables.recount import EXPECTED
-from stedi_assets.tables.schema import VALUE_COUNTS, applied
 from stedi_assets.tables.subjects import Values
 from stedi_assets.tables.value_counts import texts_of
 

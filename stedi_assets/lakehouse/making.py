@@ -21,7 +21,8 @@ from stedi_assets.split import Split
 from stedi_assets.tables import TABLES, Table, Zone, code, consent
 from stedi_assets.tables.columns import YEAR_2000
 from stedi_assets.tables.customer import CUSTOMER_LANDING
-from stedi_assets.tables.schema import Person, applied
+from stedi_assets.tables.functions import applied
+from stedi_assets.tables.schema import Person
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

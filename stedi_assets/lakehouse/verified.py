@@ -24,8 +24,9 @@ from stedi_assets.pseudonyms import Pseudonyms
 from stedi_assets.split import DEFAULT_SPLIT
 from stedi_assets.tables import TABLES, Table, checks, code, plausible, recount, subjects
 from stedi_assets.tables.customer import CUSTOMER_LANDING, CUSTOMER_TRUSTED
+from stedi_assets.tables.functions import DEVICES, PAIRED, PEOPLE, applied, parameters
 from stedi_assets.tables.hashes import HASH, row_hash
-from stedi_assets.tables.schema import DEVICES, PAIRED, PEOPLE, Through, applied, parameters
+from stedi_assets.tables.schema import Through
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

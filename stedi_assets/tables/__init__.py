@@ -19,8 +19,8 @@ from stedi_assets.tables.schema import (
     files_of,
     quarantine_of,
     records_of,
-    require_whole,
 )
+from stedi_assets.tables.whole import require_whole
 
 __all__ = [
     "DELTA_TABLES",

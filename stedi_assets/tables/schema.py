@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,20 +9,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets.tables.columns import BATCH_COLUMN, QUARANTINE_COLUMNS, Column
+from stedi_assets.tables.functions import AS_OF, GIVEN, OPTIONS, SPLIT, parameters
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What a rule may take besides tables: the time by which to judge consent (epoch milliseconds, UTC),
-# the options of the run and the split.
-AS_OF, OPTIONS, SPLIT = "as_of", "options", "split"
-# What a recount and a check may take too: everyone who landed and their devices, as `recount` has
-# them at the time by which they judge. And a recount: device and phone readings of one millisecond.
-PEOPLE, DEVICES, PAIRED = "people", "devices", "paired"
-# And a check: a function that shows a column of a frame as its table does, and the value counts of
-# its table, which has times (see `value_counts`).
-SHOWN, VALUE_COUNTS = "shown", "value_counts"
-GIVEN = (AS_OF, OPTIONS, SPLIT, SHOWN)
 DATA_TEAM, INGEST_TEAM = "team:data-engineering", "team:ingest"
 
 
@@ -108,7 +98,7 @@ class Check:
         of: What it counts: `rows` of the table, or `people` who landed.
         applies: Which tables have it, of a check that follows from declarations.
         count: A function of frames that counts what is at fault, its parameters named like those of
-            a rule, or `people` and others above; None where the recount counts it along, in a
+            a rule, or others of `functions`; None where the recount counts it along, in a
             column by the check's name.
     """
 
@@ -274,41 +264,6 @@ def files_of(landing: Table) -> str:
     return f"{landing.source}_files"
 
 
-def applied(
-    function: Callable[..., Any],
-    read: Callable[[str], Any],
-    as_of: int,
-    options: Any = None,
-    split: Any = None,
-    shown: Callable[..., Any] | None = None,
-) -> Any:
-    """What a rule, a recount or a check's count makes of the tables that its parameters name.
-
-    Args:
-        function: The function of frames.
-        read: Gives a table's rows by its name.
-        as_of: The time by which to judge consent (epoch milliseconds, UTC).
-        options: The options of the run.
-        split: How the table is split.
-        shown: Of a frame and a column of it, the frame with the column as the table shows it.
-    """
-    given = {AS_OF: as_of, OPTIONS: options, SPLIT: split, SHOWN: shown}
-    return function(
-        **{name: given[name] if name in given else read(name) for name in parameters(function)}
-    )
-
-
-def require_whole(tables: Mapping[str, Table]) -> None:
-    """Makes sure that what tables say of each other is there.
-
-    Raises:
-        DeclarationError: If a table refers to a table or a column that is not declared.
-    """
-    for table in tables.values():
-        for mistake in _mistakes_among(table, tables):
-            raise DeclarationError(f"The declaration of {table.name} is wrong: {mistake}.")
-
-
 def _mistakes(table: Table) -> Iterator[str]:
     names = table.column_names
     derived = table.zone in (Zone.TRUSTED, Zone.CURATED, Zone.TRAINING)
@@ -335,29 +290,3 @@ def _mistakes(table: Table) -> Iterator[str]:
         for name in columns:
             if name not in names:
                 yield f"its {part} has a column {name}, which it does not have"
-
-
-def _mistakes_among(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    for parent in table.parents:
-        if parent not in tables:
-            yield f"its rule takes {parent}, which is no table"
-    targets = [
-        *table.references.values(),
-        *table.derived.values(),
-        *((parent, name) for parent, names in table.dates.items() for name in names),
-        *((s.table, name) for s in table.subjects if isinstance(s, Through) for name in s.columns),
-    ]
-    for target, column in targets:
-        if target not in tables:
-            yield f"it refers to {target}, which is no table"
-        elif column not in tables[target].column_names:
-            yield f"it refers to {target}.{column}, which is no column"
-    if table.rule is not None and table.recount is None:
-        first = tables[table.parents[0]] if table.parents else None
-        if first is None or first.column_names != table.column_names or not table.references:
-            yield "it has no recount, and does not keep the rows of its first table by references"
-
-
-def parameters(function: Callable[..., Any] | None) -> list[str]:
-    """The names of what a function of frames takes."""
-    return list(inspect.signature(function).parameters) if function else []

@@ -21,9 +21,9 @@ from stedi_assets.storage.faults import storage_faults
 from stedi_assets.tables import DELTA_TABLES, TABLES, checks, recount
 from stedi_assets.tables.columns import ColumnType
 from stedi_assets.tables.customer import CUSTOMER_TRAINING
+from stedi_assets.tables.functions import applied
 from stedi_assets.tables.groups import FIRST
 from stedi_assets.tables.machine_learning import TRAINING_SET, part_of
-from stedi_assets.tables.schema import applied
 from stedi_assets.training import description, statistics
 from stedi_assets.training import manifest as manifests
 from stedi_assets.training.manifest import Counts, DataFile, Distribution, Drift, Manifest
