@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Iterator, Set
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,20 +25,17 @@ from stedi_assets.tables import (
     DELTA_TABLES,
     LANDING_TABLES,
     QUARANTINE_TABLES,
-    TABLES,
     Table,
     consent,
     quarantine_of,
     records_of,
-    subjects,
 )
 from stedi_assets.tables.machine_learning import TRAINING_SET
-from stedi_assets.tables.schema import Device, Person, Subject
+from stedi_assets.tables.schema import Device, Person
 from stedi_assets.training import published
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
 
 JOB = "erase_withdrawn"
 AGAIN = f"Materialise the lakehouse, then run {JOB} again."
@@ -77,7 +74,7 @@ class Erasure:
         """One sentence that names a table with rows of people who left; None if there is none."""
         for table in self.stored.tables(DELTA_TABLES):
             rows = self.lakehouse.read(table)
-            count = max(left.count() for left in self._left_in(table, rows))
+            count = max(self.whom.rows_left(table, each, rows).count() for each in table.subjects)
             if count:
                 return (
                     f"{table.name} still has {count:,} rows of people who left."
@@ -130,7 +127,7 @@ class Erasure:
             files = maintenance.superseded_files(self.lakehouse.uri_of(table))
             any_files |= bool(files)
             for person in people_of(table) if files else []:
-                left = self._left_of(table, person, self.stored.read(person, files))
+                left = self.whom.rows_left(table, person, self.stored.read(person, files))
                 who = left.dropna().distinct()
                 found |= {row[0] for row in self.pseudonyms.of(who, person.column).collect()}
         self.record.people = sorted(found)
@@ -236,7 +233,8 @@ class Erasure:
             return 0
         named = [each for each in table.subjects if isinstance(each, Person | Device)]
         counts = [
-            self._left_of(table, each, self.stored.read(each, files)).count() for each in named
+            self.whom.rows_left(table, each, self.stored.read(each, files)).count()
+            for each in named
         ]
         return max(counts)
 
@@ -249,31 +247,6 @@ class Erasure:
             lines = [line or "" for line in batch["line"].to_pylist()]
             people = self.whom.people_in(lines)
             yield batch, [remainder_of(line, people, landed) for line in lines], people
-
-    def _left_in(self, table: Table, rows: DataFrame) -> Iterator[DataFrame]:
-        """For each subject of a table, of some of its rows those of people who have left."""
-        for subject in table.subjects:
-            yield self._left_of(table, subject, rows)
-
-    def _left_of(self, table: Table, subject: Subject, rows: DataFrame) -> DataFrame:
-        """Of some rows of a table those of people who have left, by one of its subjects."""
-        staying = self.whom.staying
-        [(columns, known)] = subjects.known(
-            replace(table, subjects=(subject,)),
-            staying,
-            staying,
-            TABLES.__getitem__,
-            lambda name: self.lakehouse.read(TABLES[name]),
-        )
-        state = self.lakehouse.state(table)
-        hidden = state is not None and state.commit.config.pseudonymise_devices
-        if hidden and set(columns) <= set(table.pseudonymised):
-            known = self.pseudonyms.of(known, columns[0])
-        values = known.toDF(*columns)
-        who = rows.select(*columns)
-        if isinstance(subject, Person):
-            who = who.withColumn(subject.column, consent.person(subject.column))
-        return who.join(values, list(columns), "left_anti")
 
     def _clock_of(self, table: Table) -> str:
         """A sentence if a table was made by a clock ahead of this one; else empty."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -16,9 +16,9 @@ from stedi_assets.erasure.record import records
 from stedi_assets.errors import LakehouseError
 from stedi_assets.lakehouse.lakehouse import Lakehouse
 from stedi_assets.pseudonyms import Pseudonyms
-from stedi_assets.tables import LANDING_TABLES, consent
+from stedi_assets.tables import LANDING_TABLES, TABLES, Table, consent, subjects
 from stedi_assets.tables.customer import CUSTOMER_LANDING
-from stedi_assets.tables.schema import Person
+from stedi_assets.tables.schema import Person, Subject
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
@@ -83,6 +83,26 @@ class Whom:
         session = self.lakehouse.spark_session
         found = session.createDataFrame([(each,) for each in sorted(mentioned)], "value string")
         return self._people(self._left.join(found, "value", "left_semi"))
+
+    def rows_left(self, table: Table, subject: Subject, rows: DataFrame) -> DataFrame:
+        """Of some rows of a table those of people who have left, by one of its subjects."""
+        staying = self.staying
+        [(columns, known)] = subjects.known(
+            replace(table, subjects=(subject,)),
+            staying,
+            staying,
+            TABLES.__getitem__,
+            lambda name: self.lakehouse.read(TABLES[name]),
+        )
+        state = self.lakehouse.state(table)
+        hidden = state is not None and state.commit.config.pseudonymise_devices
+        if hidden and set(columns) <= set(table.pseudonymised):
+            known = self.pseudonyms.of(known, columns[0])
+        values = known.toDF(*columns)
+        who = rows.select(*columns)
+        if isinstance(subject, Person):
+            who = who.withColumn(subject.column, consent.person(subject.column))
+        return who.join(values, list(columns), "left_anti")
 
     def require_known(
         self, others: Iterable[Iterable[DataFrame]], malformed: Iterable[str]
