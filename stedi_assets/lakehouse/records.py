@@ -9,19 +9,18 @@ read anew.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import Code
-from stedi_assets.lakehouse import changes, delta, malformed, writer
+from stedi_assets.lakehouse import batches, changes, delta, malformed, writer
 from stedi_assets.lakehouse import taken as lists
 from stedi_assets.lakehouse.commit import Commit
 from stedi_assets.lakehouse.found import found_in
 from stedi_assets.lakehouse.taken import Batch, Found, Taken
-from stedi_assets.landing.folder import GROUPS, Judged, LandingFolder, reader_version
+from stedi_assets.landing.folder import Judged, LandingFolder, reader_version
 from stedi_assets.landing.lines import united
 from stedi_assets.landing.profile import LandingProfile
 from stedi_assets.storage.faults import table_fault
@@ -31,11 +30,6 @@ from stedi_assets.tables.columns import BATCH, REPLACED, SUPERSEDED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-# How many batches the files of a first load are read in: many are slow to read apart, and a batch
-# is read anew once one of its files is gone.
-BATCHES = 16
-BATCH_BYTES = 4 << 20  # as many as make a data file of some size
 
 
 @dataclass
@@ -117,11 +111,11 @@ class Records:
         """The records, as `frame` has them, read from the files alone and kept nowhere."""
         frames: list[DataFrame] = []
         files = dict[int, list[str]]()
-        unread = self._counting()
+        unread = self.folder.counting
         while unread:
-            groups = self._grouped(unread, len(files) + 1)
+            groups = batches.grouped(self.folder, unread, len(files) + 1)
             frames.append(self.folder.records(groups, self.folder.judged(groups)))
-            files |= {n: sorted(self._ids(group)) for n, group in groups.items()}
+            files |= {n: sorted(self.folder.ids(group)) for n, group in groups.items()}
             read = {file for group in groups.values() for file in group}
             unread = [file for file in unread if file not in read]
         return self._told_apart(united(frames), files)
@@ -130,11 +124,11 @@ class Records:
         """Records of batches, each with its replaced file, if there are any."""
         from pyspark.sql import functions as F
 
-        versions = self._versions()
+        versions = self.folder.versions
         if not versions:
             return records.select(*self.table.column_names)
         numbers = {source: n for n, source in enumerate(sorted(set(versions.values())))}
-        superseded = self._ids(self.folder.superseded)
+        superseded = self.folder.ids(self.folder.superseded)
         rows = [
             (number, id in superseded, numbers[versions[id]])
             for number, ids in files.items()
@@ -158,18 +152,18 @@ class Records:
         return session
 
     def _profile(self, taken: Taken) -> LandingProfile:
-        current = self._ids(self.folder.current)
-        batches = [batch for batch in taken.batches if current.issuperset(batch.files)]
-        found = [batch.found for batch in batches if batch.found]
+        current = self.folder.ids(self.folder.current)
+        read = [batch for batch in taken.batches if current.issuperset(batch.files)]
+        found = [batch.found for batch in read if batch.found]
         values = Counter[str]()
         for each in found:
             values.update(each.implausible_values)
         return LandingProfile(
             fingerprint=self.folder.fingerprint,
-            objects=sum(batch.objects for batch in batches),
-            malformed=sum(batch.malformed for batch in batches),
+            objects=sum(batch.objects for batch in read),
+            malformed=sum(batch.malformed for batch in read),
             records=sum(each.records for each in found),
-            conforming=all(batch.conforming for batch in batches),
+            conforming=all(batch.conforming for batch in read),
             implausible=sum(each.implausible for each in found),
             implausible_values={
                 column.name: values[column.name]
@@ -178,53 +172,21 @@ class Records:
             },
         )
 
-    def _ids(self, files: Sequence[StoredFile]) -> frozenset[str]:
-        return frozenset(self.folder.landed(file).id for file in files)
-
-    def _counting(self) -> list[StoredFile]:
-        """The files whose records count."""
-        return [*self.folder.current, *self.folder.superseded]
-
-    def _versions(self) -> dict[str, str]:
-        """The ids of files whose source file has several versions that count, and its name."""
-        superseded = {self.folder.landed(file).source for file in self.folder.superseded}
-        landed = (self.folder.landed(file) for file in self._counting())
-        return {each.id: each.source for each in landed if each.source in superseded}
-
     def _is_left(self, taken: Taken) -> bool:
         """Whether there is anything to read, or to drop."""
-        broken, unread = self._stale(taken)
+        broken, unread = batches.stale(self.folder, taken)
         return bool(broken or unread)
-
-    def _stale(self, taken: Taken) -> tuple[list[Batch], list[StoredFile]]:
-        """The batches that are no longer as they were read, and the files that are in no other.
-
-        A version of a file that was replaced must be told from all others, so its batch has no
-        other file.
-        """
-        counting = {self.folder.landed(file).id: file for file in self._counting()}
-        alone, superseded = self._versions(), self._ids(self.folder.superseded)
-        whole, broken = set[str](), []
-        for batch in taken.batches:
-            # What a version says may count less once it is superseded, or more once it is not.
-            as_read = batch.superseded == superseded & batch.files.keys() and all(
-                id in counting and self.folder.landed(counting[id]).version == version
-                for id, version in batch.files.items()
-            )
-            if as_read and (len(batch.files) == 1 or not alone.keys() & batch.files.keys()):
-                whole.update(batch.files)
-            else:
-                broken.append(batch)
-        return broken, [file for id, file in counting.items() if id not in whole]
 
     def _read_portion(self, taken: Taken | None, run: str | None) -> Taken:
         """Reads as many batches as one query can tell apart, in place of broken ones.
 
         What was read is listed before it is committed: a list without its commit is of no use.
         """
-        broken, unread = self._stale(taken) if taken else ([], self._counting())
+        broken, unread = batches.stale(self.folder, taken) if taken else ([], self.folder.counting)
         before = taken.batches if taken else ()
-        groups = self._grouped(unread, 1 + max((b.number for b in before), default=0))
+        groups = batches.grouped(
+            self.folder, unread, 1 + max((b.number for b in before), default=0)
+        )
         judged = self.folder.judged(groups)
         self.files_read += sum(map(len, groups.values()))
         read = [self._batch(number, groups[number], judged[number]) for number in groups]
@@ -259,17 +221,6 @@ class Records:
             writer.update(self.uri, table, rows, commit, version - 1, where)
         return listed
 
-    def _grouped(self, unread: Sequence[StoredFile], first: int) -> dict[int, list[StoredFile]]:
-        """Files in batches by number; as many of them as one query can tell apart."""
-        alone = self._versions()
-        apart = [[file] for file in unread if self.folder.landed(file).id in alone]
-        together = [file for file in unread if self.folder.landed(file).id not in alone]
-        # Names tell times, mostly, so that those beside each other are of few.
-        batches = min(BATCHES, sum(file.size for file in together) // BATCH_BYTES + 1)
-        size = -(-len(together) // batches) or 1
-        groups = [together[n : n + size] for n in range(0, len(together), size)]
-        return dict(zip(itertools.count(first), [*groups, *apart][:GROUPS], strict=False))
-
     def _batch(self, number: int, files: Sequence[StoredFile], judged: Judged) -> Batch:
         versions = {each.id: each.version for each in map(self.folder.landed, files)}
         return Batch(
@@ -280,7 +231,7 @@ class Records:
             conforming=judged.conforming,
             not_utf8=judged.not_utf8,
             unreadable=judged.unreadable,
-            superseded=self._ids(self.folder.superseded) & versions.keys(),
+            superseded=self.folder.ids(self.folder.superseded) & versions.keys(),
         )
 
     def _finished(self, taken: Taken, run: str | None) -> Taken:
@@ -304,7 +255,7 @@ class Records:
         return after
 
     def _with_found(self, taken: Taken, found: Mapping[int, Found]) -> Taken:
-        batches = tuple(
+        looked_at = tuple(
             batch.model_copy(update={"found": found.get(batch.number, batch.found)})
             for batch in taken.batches
         )
@@ -313,7 +264,9 @@ class Records:
             times = [each.times for each in found.values() if each.times]
             ranges = changes.covering([*last.ranges, *times])
             last = last.model_copy(update={"ranges": ranges})
-        return taken.model_copy(update={"batches": batches, "changes": (*taken.changes[:-1], last)})
+        return taken.model_copy(
+            update={"batches": looked_at, "changes": (*taken.changes[:-1], last)}
+        )
 
     def _saved(self) -> Taken | None:
         """The list of what was read, if the records are those that came of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stedi_assets import storage
@@ -98,6 +99,22 @@ class LandingFiles:
         if not self.table.superseded_count:
             return []
         return [file for file in self.files if not self.landed(file).current]
+
+    @property
+    def counting(self) -> list[StoredFile]:
+        """The files whose records count."""
+        return [*self.current, *self.superseded]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The ids of files whose source file has several versions that count, and its name."""
+        superseded = {self.landed(file).source for file in self.superseded}
+        landed = map(self.landed, self.counting)
+        return {each.id: each.source for each in landed if each.source in superseded}
+
+    def ids(self, files: Iterable[StoredFile]) -> frozenset[str]:
+        """The ids of files in the ledger."""
+        return frozenset(self.landed(file).id for file in files)
 
     @functools.cached_property
     def _by_name(self) -> dict[str, LandedFile]:

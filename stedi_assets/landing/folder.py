@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,8 +96,8 @@ class LandingFolder(LandingFiles):
                 found[n].objects,
                 found[n].malformed,
                 found[n].conforming,
-                not_utf8=self._ids(not_utf8.intersection(group)),
-                unreadable=self._ids(file for file in unreadable if file in group),
+                not_utf8=self.ids(not_utf8.intersection(group)),
+                unreadable=self.ids(file for file in unreadable if file in group),
             )
             for n, group in groups.items()
         }
@@ -181,9 +181,6 @@ class LandingFolder(LandingFiles):
         narrows = len(files) > GROUPS and len(holding) < GROUPS / 2
         narrowed = map(self._with_malformed, holding) if narrows else holding
         return [file for group in narrowed for file in group]
-
-    def _ids(self, files: Iterable[StoredFile]) -> frozenset[str]:
-        return frozenset(self.landed(file).id for file in files)
 
 
 def current(frame: DataFrame) -> DataFrame:

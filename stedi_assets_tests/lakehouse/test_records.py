@@ -14,8 +14,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from stedi_assets.errors import Code, LakehouseError
-from stedi_assets.lakehouse import delta, writer
-from stedi_assets.lakehouse import records as records_module
+from stedi_assets.lakehouse import batches, delta, writer
 from stedi_assets.lakehouse.plan import Mode
 from stedi_assets.tables import LANDING_TABLES, TABLES, records_of
 from stedi_assets_tests.incremental import Runs, rows_of, untold
@@ -212,7 +211,7 @@ def test__list__outlives_vacuum_checkpoint_and_log(runs: Runs) -> None:
 def test__many_files__are_read_in_batches_by_time(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records_module, "BATCH_BYTES", 1)  # these files are small
+    monkeypatch.setattr(batches, "BATCH_BYTES", 1)  # these files are small
     for day in range(60):
         runs.land(DEVICES, [device_reading("device-1", NEW_DAY - day * DAY)], f"n-{day:02}.json")
     runs.run_equal()
